@@ -1,0 +1,46 @@
+.DEFAULT_GOAL := help
+.PHONY: help install install-peers lock proto lint format test demo bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SERVE ?=
+SOURCE ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make .venv with everything pinned (nothing to do when up to date)
+
+$(STAMP): pyproject.toml $(wildcard requirements/*)
+	@sh requirements/install.sh
+	@touch $@
+
+lock: $(STAMP) ## Resolve all dependencies afresh into requirements/lock.txt
+	$(BIN)/python requirements/lock.py
+
+proto: $(STAMP) ## Regenerate the gRPC code from proto/secondsight/v1/*.proto
+	$(BIN)/python -m secondsight.generate
+
+lint: $(STAMP) ## Check style, format, types and the contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd proto && ../$(BIN)/buf lint
+
+format: $(STAMP) ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(STAMP) ## Run all tests (ARGS="..." goes to pytest)
+	@sh requirements/system.sh
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: $(STAMP) ## Stream a clip from edge to server and ask for human views (SERVE=1 keeps running, SOURCE=clip or rtsp://)
+	$(BIN)/secondsight demo $(if $(SERVE),--serve) $(if $(SOURCE),--source "$(SOURCE)")
+
+bench: $(STAMP) ## Measure the codec's speed on this machine
+	$(BIN)/secondsight bench codec
+
+clean: ## Remove the environment and what runs left behind
+	rm -rf $(VENV) demo-out bench-out .pytest_cache .mypy_cache .ruff_cache build *.egg-info

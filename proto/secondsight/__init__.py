@@ -1,0 +1,1 @@
+"""Secondsight: what edge and server share, that is the gRPC contract, the store's keys and the command line."""

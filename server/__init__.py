@@ -1,0 +1,1 @@
+"""The server: takes in machine layers, recognises what they show, and makes human views on request."""

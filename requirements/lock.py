@@ -14,8 +14,10 @@ ACCELERATOR_ONLY = ("nvidia-", "cuda-", "triton")
 def main() -> None:
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
-            + ["--report", report.name, f"{ROOT}[edge,server,embedded,dev]"],
+            [
+                *(sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"),
+                *("--report", report.name, f"{ROOT}[edge,server,embedded,dev]"),
+            ],
             check=True,
         )
         resolved = json.loads(Path(report.name).read_text())["install"]

@@ -1,0 +1,135 @@
+"""The command `secondsight`: one door to every part of the product.
+
+Sub-commands are entry points of the group `secondsight.commands`. Each is imported only when it runs, so that
+`secondsight --help` needs neither torch nor gRPC, and a part that is not installed does not take the rest with it.
+"""
+
+import ast
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import EntryPoint, entry_points, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperCommand, TyperGroup
+
+COMMAND_GROUP = "secondsight.commands"
+OWN_PACKAGES = frozenset({"edge", "server", "secondsight", "shared_models"})
+
+
+class CommandUnavailableError(Exception):
+    """A sub-command cannot be imported: a package that it needs is missing."""
+
+
+def _spec_without_import(module: str) -> ModuleSpec | None:
+    """Find a module's spec without running its parent packages, which `find_spec` alone would import."""
+    top, *inner = module.split(".")
+    spec = find_spec(top)
+    for part in inner:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        spec = PathFinder.find_spec(f"{spec.name}.{part}", spec.submodule_search_locations)
+    return spec
+
+
+def summary_of(entry: EntryPoint) -> str:
+    """Return the first line of the docstring of the entry point's module, read from its source."""
+    spec = _spec_without_import(entry.module)
+    if spec is None or spec.origin is None:
+        return "(not installed)"
+    try:
+        docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes()))
+    except SyntaxError:
+        return "(cannot be read)"
+    return docstring.partition("\n")[0] if docstring else ""
+
+
+class DeferredCommand(TyperCommand):
+    """Stands for a sub-command until it is called, and only then imports it."""
+
+    def __init__(self, entry: EntryPoint) -> None:
+        super().__init__(entry.name, help=summary_of(entry))
+        self.entry = entry
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        return self._load().make_context(info_name, args, parent=parent, **extra)
+
+    def _load(self) -> Any:
+        try:
+            target = self.entry.load()
+        except ModuleNotFoundError as error:
+            missing = error.name or "?"
+            if missing.partition(".")[0] in OWN_PACKAGES:
+                reason = f"this installation has no module {missing}"
+            else:
+                reason = f"the package {missing!r} is missing; `make install` installs it"
+            raise CommandUnavailableError(f"{self.entry.name!r} cannot run: {reason}") from error
+        if not isinstance(target, typer.Typer):
+            command, target = target, typer.Typer(add_completion=False)
+            target.command(self.entry.name)(command)
+        return typer.main.get_command(target)
+
+
+class CommandGroup(TyperGroup):
+    """The sub-commands of all installed parts; turns the product's own errors into one line and exit code 1."""
+
+    @cached_property
+    def _entries(self) -> dict[str, EntryPoint]:
+        return {entry.name: entry for entry in entry_points(group=COMMAND_GROUP)}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(self._entries)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> DeferredCommand | None:
+        entry = self._entries.get(cmd_name)
+        return DeferredCommand(entry) if entry else None
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if ctx.params.get("debug") or not is_for_the_user(error):
+                raise
+            Console(stderr=True).print(
+                f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False
+            )
+            raise typer.Exit(1) from error
+
+
+def is_for_the_user(error: Exception) -> bool:
+    """Tell an error that names a problem and its remedy from a defect, whose trace back must be seen."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in OWN_PACKAGES
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"secondsight {version('secondsight')}")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def secondsight(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace back of every error.")] = False,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Layered learned video coding: a small stream for machines at once, a human view on request."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code.
+
+    Args:
+        arguments: the words after `secondsight`; those of the process when None.
+    """
+    app(args=None if arguments is None else list(arguments), prog_name="secondsight")

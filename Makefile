@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install install-peers lock proto lint format test demo bench clean
+.PHONY: help install lock proto lint format test demo bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +20,7 @@ lock: $(STAMP) ## Resolve all dependencies afresh into requirements/lock.txt
 	$(BIN)/python requirements/lock.py
 
 proto: $(STAMP) ## Regenerate the gRPC code from proto/secondsight/v1/*.proto
-	$(BIN)/python -m secondsight.generate
+	$(BIN)/python proto/generate.py
 
 lint: $(STAMP) ## Check style, format, types and the contract
 	$(BIN)/ruff check .

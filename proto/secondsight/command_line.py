@@ -7,7 +7,6 @@ Sub-commands are entry points of the group `secondsight.commands`. Each is impor
 import ast
 from collections.abc import Sequence
 from functools import cached_property
-from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,24 +25,25 @@ class CommandUnavailableError(Exception):
     """A sub-command cannot be imported: a package that it needs is missing."""
 
 
-def _spec_without_import(module: str) -> ModuleSpec | None:
-    """Find a module's spec without running its parent packages, which `find_spec` alone would import."""
+def _source_of(module: str) -> Path | None:
+    """Find a module's file without running its parent packages, which `find_spec` would import."""
     top, *inner = module.split(".")
     spec = find_spec(top)
-    for part in inner:
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        spec = PathFinder.find_spec(f"{spec.name}.{part}", spec.submodule_search_locations)
-    return spec
+    for location in (spec and spec.submodule_search_locations) or ():
+        path = Path(location, *inner)
+        for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+            if candidate.is_file():
+                return candidate
+    return None
 
 
 def summary_of(entry: EntryPoint) -> str:
     """Return the first line of the docstring of the entry point's module, read from its source."""
-    spec = _spec_without_import(entry.module)
-    if spec is None or spec.origin is None:
+    source = _source_of(entry.module)
+    if source is None:
         return "(not installed)"
     try:
-        docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes()))
+        docstring = ast.get_docstring(ast.parse(source.read_bytes()))
     except SyntaxError:
         return "(cannot be read)"
     return docstring.partition("\n")[0] if docstring else ""

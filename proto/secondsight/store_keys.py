@@ -1,0 +1,90 @@
+"""Names of the keys in the Redis store: the part of the contract that edge and server share beside the messages.
+
+Every key of a camera carries its name as a hash tag (``{front-door}:frames``), so that one camera is one slot of a
+cluster. Values are protobuf messages of ``secondsight.v1`` or raw bitstreams.
+
+========================================  =======  =======================================================  ==========
+key                                       type     holds                                                    lives
+========================================  =======  =======================================================  ==========
+``secondsight:cameras``                   hash     camera -> time of its last stored frame, ns since epoch  for ever
+``secondsight:sessions``                  string   last session number issued                               for ever
+``{camera}:frames``                       stream   id ``session-sequence``; field ``frame`` = Frame         bounded
+``{camera}:results``                      stream   id ``session-sequence``; field ``result`` =              bounded
+                                                   RecognitionResult
+``{camera}:session``                      string   the session that may write                               for ever
+``{camera}:enhancement:SESSION-SEQUENCE`` string   the enhancement layer's bitstream                        its TTL
+========================================  =======  =======================================================  ==========
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+CAMERAS: Final = "secondsight:cameras"
+SESSIONS: Final = "secondsight:sessions"
+
+FRAME_FIELD: Final = b"frame"
+RESULT_FIELD: Final = b"result"
+
+_CAMERA_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_ENTRY_ID: Final = re.compile(r"(\d{1,20})-(\d{1,20})")
+_LARGEST_UINT64: Final = 2**64 - 1
+
+
+class InvalidCameraIdError(ValueError):
+    """A camera name outside ``[a-z0-9][a-z0-9_-]{0,63}``."""
+
+
+class InvalidEntryIdError(ValueError):
+    """A frame name that is not ``SESSION-SEQUENCE``."""
+
+
+def checked_camera_id(camera_id: str) -> str:
+    """Return `camera_id` when it may be part of a key.
+
+    Raises:
+        InvalidCameraIdError: it may not.
+    """
+    if _CAMERA_ID.fullmatch(camera_id) is None:
+        raise InvalidCameraIdError(
+            f"{camera_id!r} is no camera name: use 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit"
+        )
+    return camera_id
+
+
+def entry_id(session: int, sequence: int) -> str:
+    """Name of a frame within its camera, also its id in the camera's streams."""
+    return f"{session}-{sequence}"
+
+
+def parse_entry_id(text: str) -> tuple[int, int]:
+    """Session and sequence of a name that `entry_id` made.
+
+    Raises:
+        InvalidEntryIdError: `text` is no such name.
+    """
+    match = _ENTRY_ID.fullmatch(text)
+    if match is None or max(numbers := (int(match[1]), int(match[2]))) > _LARGEST_UINT64:
+        raise InvalidEntryIdError(f"{text!r} is no frame name: it has the form SESSION-SEQUENCE, as in 3-120")
+    return numbers
+
+
+def frames(camera_id: str) -> str:
+    """Stream of a camera's stored frames."""
+    return f"{{{camera_id}}}:frames"
+
+
+def results(camera_id: str) -> str:
+    """Stream of a camera's recognition results."""
+    return f"{{{camera_id}}}:results"
+
+
+def session(camera_id: str) -> str:
+    """Session that may write to a camera."""
+    return f"{{{camera_id}}}:session"
+
+
+def enhancement(camera_id: str, session: int, sequence: int) -> str:
+    """Enhancement layer of one frame."""
+    return f"{{{camera_id}}}:enhancement:{entry_id(session, sequence)}"

@@ -1,0 +1,126 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from secondsight.v1 import frame_pb2 as _frame_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class StartFrom(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    START_FROM_UNSPECIFIED: _ClassVar[StartFrom]
+    START_FROM_LATEST: _ClassVar[StartFrom]
+    START_FROM_EARLIEST: _ClassVar[StartFrom]
+START_FROM_UNSPECIFIED: StartFrom
+START_FROM_LATEST: StartFrom
+START_FROM_EARLIEST: StartFrom
+
+class ListCamerasRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListCamerasResponse(_message.Message):
+    __slots__ = ("cameras",)
+    CAMERAS_FIELD_NUMBER: _ClassVar[int]
+    cameras: _containers.RepeatedCompositeFieldContainer[Camera]
+    def __init__(self, cameras: _Optional[_Iterable[_Union[Camera, _Mapping]]] = ...) -> None: ...
+
+class Camera(_message.Message):
+    __slots__ = ("camera_id", "last_frame_at", "session")
+    CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
+    LAST_FRAME_AT_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    camera_id: str
+    last_frame_at: _timestamp_pb2.Timestamp
+    session: int
+    def __init__(self, camera_id: _Optional[str] = ..., last_frame_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., session: _Optional[int] = ...) -> None: ...
+
+class SubscribeRequest(_message.Message):
+    __slots__ = ("camera_ids", "labels", "minimum_score", "resume_after", "start_from")
+    class ResumeAfterEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    CAMERA_IDS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_SCORE_FIELD_NUMBER: _ClassVar[int]
+    RESUME_AFTER_FIELD_NUMBER: _ClassVar[int]
+    START_FROM_FIELD_NUMBER: _ClassVar[int]
+    camera_ids: _containers.RepeatedScalarFieldContainer[str]
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    minimum_score: float
+    resume_after: _containers.ScalarMap[str, str]
+    start_from: StartFrom
+    def __init__(self, camera_ids: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., minimum_score: _Optional[float] = ..., resume_after: _Optional[_Mapping[str, str]] = ..., start_from: _Optional[_Union[StartFrom, str]] = ...) -> None: ...
+
+class SubscribeResponse(_message.Message):
+    __slots__ = ("result", "offset")
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    result: RecognitionResult
+    offset: str
+    def __init__(self, result: _Optional[_Union[RecognitionResult, _Mapping]] = ..., offset: _Optional[str] = ...) -> None: ...
+
+class RecognitionResult(_message.Message):
+    __slots__ = ("frame", "captured_at", "recognised_at", "recogniser", "width", "height", "detections", "machine_bytes", "enhancement", "timing", "failure")
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_AT_FIELD_NUMBER: _ClassVar[int]
+    RECOGNISED_AT_FIELD_NUMBER: _ClassVar[int]
+    RECOGNISER_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    DETECTIONS_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ENHANCEMENT_FIELD_NUMBER: _ClassVar[int]
+    TIMING_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    frame: _frame_pb2.FrameId
+    captured_at: _timestamp_pb2.Timestamp
+    recognised_at: _timestamp_pb2.Timestamp
+    recogniser: str
+    width: int
+    height: int
+    detections: _containers.RepeatedCompositeFieldContainer[Detection]
+    machine_bytes: int
+    enhancement: _frame_pb2.EnhancementReceipt
+    timing: ServerTiming
+    failure: str
+    def __init__(self, frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recognised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recogniser: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., detections: _Optional[_Iterable[_Union[Detection, _Mapping]]] = ..., machine_bytes: _Optional[int] = ..., enhancement: _Optional[_Union[_frame_pb2.EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[ServerTiming, _Mapping]] = ..., failure: _Optional[str] = ...) -> None: ...
+
+class Detection(_message.Message):
+    __slots__ = ("label", "score", "box")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    BOX_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    score: float
+    box: Box
+    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ..., box: _Optional[_Union[Box, _Mapping]] = ...) -> None: ...
+
+class Box(_message.Message):
+    __slots__ = ("x_min", "y_min", "x_max", "y_max")
+    X_MIN_FIELD_NUMBER: _ClassVar[int]
+    Y_MIN_FIELD_NUMBER: _ClassVar[int]
+    X_MAX_FIELD_NUMBER: _ClassVar[int]
+    Y_MAX_FIELD_NUMBER: _ClassVar[int]
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+    def __init__(self, x_min: _Optional[float] = ..., y_min: _Optional[float] = ..., x_max: _Optional[float] = ..., y_max: _Optional[float] = ...) -> None: ...
+
+class ServerTiming(_message.Message):
+    __slots__ = ("decode_us", "recognise_us")
+    DECODE_US_FIELD_NUMBER: _ClassVar[int]
+    RECOGNISE_US_FIELD_NUMBER: _ClassVar[int]
+    decode_us: int
+    recognise_us: int
+    def __init__(self, decode_us: _Optional[int] = ..., recognise_us: _Optional[int] = ...) -> None: ...

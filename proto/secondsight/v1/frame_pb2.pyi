@@ -1,0 +1,55 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class FrameId(_message.Message):
+    __slots__ = ("camera_id", "session", "sequence")
+    CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    camera_id: str
+    session: int
+    sequence: int
+    def __init__(self, camera_id: _Optional[str] = ..., session: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class EnhancementReceipt(_message.Message):
+    __slots__ = ("bytes", "expires_at", "slices")
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    bytes: int
+    expires_at: _timestamp_pb2.Timestamp
+    slices: int
+    def __init__(self, bytes: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., slices: _Optional[int] = ...) -> None: ...
+
+class EdgeTiming(_message.Message):
+    __slots__ = ("encode_us", "queue_us")
+    ENCODE_US_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_US_FIELD_NUMBER: _ClassVar[int]
+    encode_us: int
+    queue_us: int
+    def __init__(self, encode_us: _Optional[int] = ..., queue_us: _Optional[int] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("id", "captured_at", "pts_us", "machine_layer", "enhancement", "timing", "traceparent")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_AT_FIELD_NUMBER: _ClassVar[int]
+    PTS_US_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_LAYER_FIELD_NUMBER: _ClassVar[int]
+    ENHANCEMENT_FIELD_NUMBER: _ClassVar[int]
+    TIMING_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    id: FrameId
+    captured_at: _timestamp_pb2.Timestamp
+    pts_us: int
+    machine_layer: bytes
+    enhancement: EnhancementReceipt
+    timing: EdgeTiming
+    traceparent: str
+    def __init__(self, id: _Optional[_Union[FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pts_us: _Optional[int] = ..., machine_layer: _Optional[bytes] = ..., enhancement: _Optional[_Union[EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[EdgeTiming, _Mapping]] = ..., traceparent: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""The store: a Redis or Valkey by URL, or an embedded Valkey under our own supervision."""

@@ -1,0 +1,191 @@
+"""Encode a camera's frames, send the machine layer to a server, keep the enhancement layer in a store.
+
+Exit codes: 0 every frame was acknowledged or dropped by the rules (also after SIGTERM or Ctrl-C, whatever was still
+under way), 1 an error that names its remedy, 2 wrong options, 3 the source could not be opened or read, 4 the source
+ended but the server did not acknowledge all frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.config import CaptureConfig, EdgeConfig
+from edge.errors import ConfigError, SourceError
+
+EXIT_SOURCE = 3
+EXIT_UNACKNOWLEDGED = 4
+
+app = typer.Typer(add_completion=False)
+
+
+def _env(name: str) -> str:
+    return f"SECONDSIGHT_{name}"
+
+
+@app.command(help=__doc__)
+def edge(
+    camera: Annotated[
+        str, typer.Option(envvar=_env("CAMERA"), help="Name of the camera: [a-z0-9_-], at most 64.")
+    ],
+    source: Annotated[
+        str, typer.Option(envvar=_env("SOURCE"), help="A video file, a folder of images, or an rtsp:// URL.")
+    ],
+    server: Annotated[
+        str, typer.Option(envvar=_env("SERVER"), help="The server's gRPC address, HOST:PORT.")
+    ] = "127.0.0.1:50051",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            envvar=_env("STORE"),
+            help="Redis URL of the store for enhancement layers. Without it there are no human views.",
+        ),
+    ] = None,
+    profile: Annotated[str, typer.Option(envvar=_env("PROFILE"), help="The codec's profile.")] = "lite",
+    device: Annotated[str, typer.Option(envvar=_env("DEVICE"), help="auto, cpu or cuda.")] = "auto",
+    quality: Annotated[
+        int, typer.Option(envvar=_env("QUALITY"), help="Level of the human view; 0 is the smallest.")
+    ] = EdgeConfig.quality,
+    machine_quality: Annotated[
+        int | None,
+        typer.Option(
+            envvar=_env("MACHINE_QUALITY"), help="Level of the machine layer.", show_default="the codec's"
+        ),
+    ] = None,
+    slices: Annotated[
+        int | None,
+        typer.Option(envvar=_env("SLICES"), help="Enhancement slices to keep, 1 to 5.", show_default="all"),
+    ] = None,
+    ttl: Annotated[
+        int, typer.Option(envvar=_env("TTL"), help="Seconds for which an enhancement layer is kept.")
+    ] = EdgeConfig.enhancement_ttl_s,
+    speed: Annotated[
+        float,
+        typer.Option(
+            envvar=_env("SPEED"),
+            help="Pace of a recording: 1 its own, 0.5 half of it, 0 as fast as possible.",
+        ),
+    ] = CaptureConfig.speed,
+    frame_rate: Annotated[
+        float | None,
+        typer.Option(envvar=_env("FRAME_RATE"), help="At most so many frames per second of the source."),
+    ] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(envvar=_env("MAX_FRAMES"), help="End after so many frames.")
+    ] = None,
+    max_side: Annotated[
+        int | None,
+        typer.Option(envvar=_env("MAX_SIDE"), help="Scale frames down to this longer side, pixels."),
+    ] = None,
+    loop: Annotated[
+        bool, typer.Option(envvar=_env("LOOP"), help="Begin a recording again at its end.")
+    ] = False,
+    keep_all: Annotated[
+        bool,
+        typer.Option(
+            "--keep-all", envvar=_env("KEEP_ALL"), help="Hold a recording back instead of dropping frames."
+        ),
+    ] = False,
+    max_unacknowledged: Annotated[
+        int,
+        typer.Option(
+            envvar=_env("MAX_UNACKNOWLEDGED"), help="Encoded frames kept until the server has them."
+        ),
+    ] = EdgeConfig.max_unacknowledged,
+    backoff_cap: Annotated[
+        float, typer.Option(envvar=_env("BACKOFF_CAP"), help="Longest wait between two connections, seconds.")
+    ] = EdgeConfig.backoff_cap_s,
+    grace: Annotated[
+        float, typer.Option(envvar=_env("GRACE"), help="Seconds for frames under way after SIGTERM.")
+    ] = EdgeConfig.grace_s,
+    status_interval: Annotated[
+        float, typer.Option(envvar=_env("STATUS_INTERVAL"), help="Seconds between status lines.")
+    ] = EdgeConfig.status_interval_s,
+    metrics: Annotated[
+        str | None, typer.Option(envvar=_env("METRICS"), help="Serve Prometheus metrics on HOST:PORT.")
+    ] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option(envvar=_env("SUMMARY"), help="Write the summary here.", show_default="standard output"),
+    ] = None,
+) -> None:
+    try:
+        config = EdgeConfig(
+            camera_id=camera,
+            source=source,
+            server=server,
+            store=store,
+            capture=CaptureConfig(
+                speed=speed, frame_rate=frame_rate, loop=loop, max_frames=max_frames, max_side=max_side
+            ),
+            quality=quality,
+            machine_quality=machine_quality,
+            slices=slices,
+            keep_all=keep_all,
+            enhancement_ttl_s=ttl,
+            max_unacknowledged=max_unacknowledged,
+            backoff_cap_s=backoff_cap,
+            grace_s=grace,
+            status_interval_s=status_interval,
+        )
+        raise typer.Exit(asyncio.run(_run(config, profile, device, metrics, summary)))
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from error
+    except SourceError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_SOURCE) from error
+
+
+async def _run(
+    config: EdgeConfig, profile: str, device: str, metrics: str | None, summary: Path | None
+) -> int:
+    from importlib.metadata import version
+
+    from edge.encoder import Encoder
+    from edge.metrics import Tally, serve_metrics
+    from edge.process import EdgeProcess
+    from shared_models import load_codec
+
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    tally = Tally()
+    codec = await asyncio.to_thread(load_codec, profile, device=device)
+    encoder = Encoder(codec, config.quality, config.machine_quality)
+    try:
+        process = EdgeProcess(config, encoder, version("secondsight"), tally)
+        with serve_metrics(metrics, config.camera_id, tally):
+            print(f"ready camera={config.camera_id} server={config.server} store={config.store}", flush=True)
+            try:
+                await process.run(stop)
+            finally:
+                _write_summary(tally.summary(), summary)
+    finally:
+        encoder.close()
+    if tally.unacknowledged and not stop.is_set():
+        logging.getLogger(__name__).error(
+            "%d frames were not acknowledged: is the server at %s running?",
+            tally.unacknowledged,
+            config.server,
+        )
+        return EXIT_UNACKNOWLEDGED
+    return 0
+
+
+def _write_summary(counts: dict[str, object], path: Path | None) -> None:
+    text = json.dumps(counts)
+    if path is None:
+        print(text, flush=True)
+    else:
+        path.write_text(text + "\n")

@@ -1,0 +1,124 @@
+"""Every limit and default of the edge, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from edge.errors import ConfigError
+from secondsight.store_keys import InvalidCameraIdError, checked_camera_id
+
+# A machine layer is some 10 kB and the largest frame (8192 x 8192) stays far below; the server allows as much.
+MESSAGE_LIMIT_BYTES: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class CaptureConfig:
+    """Which frames of a source are taken.
+
+    Attributes:
+        speed: pace of a recorded source as a multiple of its own; 0 is as fast as the edge can. A live source
+            has its own pace whatever this says.
+        frame_rate: upper limit in frames per second of source time; None takes every frame.
+        loop: begin a recorded source again at its end.
+        max_frames: end after so many captured frames.
+        max_side: longer side of the frame in pixels; larger frames are scaled down.
+    """
+
+    speed: float = 1.0
+    frame_rate: float | None = None
+    loop: bool = False
+    max_frames: int | None = None
+    max_side: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.speed < 0:
+            raise ConfigError(
+                f"speed is {self.speed}: give 1 for the source's own pace, 0 for as fast as possible"
+            )
+        if self.frame_rate is not None and self.frame_rate <= 0:
+            raise ConfigError(
+                f"frame rate limit is {self.frame_rate}: give frames per second above 0, or none"
+            )
+        if self.max_frames is not None and self.max_frames < 1:
+            raise ConfigError(f"maximum number of frames is {self.max_frames}: give at least 1, or none")
+        if self.max_side is not None and not 16 <= self.max_side <= 8192:
+            raise ConfigError(f"maximum side is {self.max_side}: the codec takes 16 to 8192 pixels a side")
+
+
+@dataclass(frozen=True)
+class EdgeConfig:
+    """One camera's edge.
+
+    Attributes:
+        server: gRPC target, HOST:PORT.
+        store: Redis URL of the store for enhancement layers; None sends machine layers alone.
+        quality: level of the human view, 0 is the smallest.
+        machine_quality: level of the machine layer; None is the codec's default.
+        slices: enhancement slices to store, 1 to 5; None stores all.
+        keep_all: hold a recorded source back instead of dropping frames.
+        enhancement_ttl_s: how long an enhancement layer waits for somebody to ask.
+        max_unsent: encoded frames that may wait for the uplink before newer ones are dropped (not with
+            `keep_all`): what a slow server adds to the age of a frame.
+        max_unacknowledged: encoded frames kept until the server has stored them.
+        connect_timeout_s: from the start of a call to Welcome.
+        ack_timeout_s: a connection is given up when frames wait for the server's answer for so long.
+        drain_timeout_s: how long a draining server may take to acknowledge what is under way.
+        backoff_base_s, backoff_cap_s, backoff_healthy_s: see `edge.backoff.Backoff`.
+        store_timeout_s: for one command to the store.
+        store_pause_s: enhancement layers are not offered to a failed store for so long.
+        flush_timeout_s: at the end of a source, time without progress after which waiting frames are given up.
+        grace_s: after SIGTERM, time for waiting frames.
+        status_interval_s: between status lines.
+    """
+
+    camera_id: str
+    source: str
+    server: str
+    store: str | None = None
+    capture: CaptureConfig = CaptureConfig()
+    quality: int = 2
+    machine_quality: int | None = None
+    slices: int | None = None
+    keep_all: bool = False
+    enhancement_ttl_s: int = 3600
+    max_unsent: int = 4
+    max_unacknowledged: int = 64
+    connect_timeout_s: float = 10.0
+    ack_timeout_s: float = 30.0
+    drain_timeout_s: float = 5.0
+    backoff_base_s: float = 0.5
+    backoff_cap_s: float = 30.0
+    backoff_healthy_s: float = 60.0
+    keepalive_time_s: float = 20.0
+    keepalive_timeout_s: float = 10.0
+    store_timeout_s: float = 2.0
+    store_pause_s: float = 1.0
+    flush_timeout_s: float = 60.0
+    grace_s: float = 10.0
+    status_interval_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        try:
+            checked_camera_id(self.camera_id)
+        except InvalidCameraIdError as error:
+            raise ConfigError(str(error)) from error
+        host, _, port = self.server.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ConfigError(f"{self.server!r} is no server address: give HOST:PORT, as in 127.0.0.1:50051")
+        if self.slices is not None and not 1 <= self.slices <= 5:
+            raise ConfigError(f"{self.slices} enhancement slices: give 1 to 5, or none for all")
+        if self.quality < 0 or (self.machine_quality is not None and self.machine_quality < 0):
+            raise ConfigError("quality levels begin at 0; `secondsight models` lists them")
+        for name in ("enhancement_ttl_s", "max_unsent", "max_unacknowledged"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}: give at least 1")
+        for name in (
+            "backoff_base_s",
+            "backoff_cap_s",
+            "connect_timeout_s",
+            "ack_timeout_s",
+            "store_timeout_s",
+        ):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}: give seconds above 0")

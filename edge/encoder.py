@@ -1,0 +1,71 @@
+"""Pixels to both layers, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.frame import CapturedFrame, EncodedFrame
+
+
+class LayeredFrame(Protocol):
+    """Both layers of one frame, as bitstreams."""
+
+    @property
+    def machine(self) -> bytes: ...
+
+    @property
+    def enhancement(self) -> bytes: ...
+
+
+class Codec(Protocol):
+    """The part of `shared_models`' codec that an edge uses."""
+
+    @property
+    def model_id(self) -> bytes: ...
+
+    def encode(
+        self, image: NDArray[np.uint8], quality: int = ..., machine_quality: int | None = ...
+    ) -> LayeredFrame: ...
+
+    def inspect(self, stream: bytes) -> Any: ...
+
+
+class Encoder:
+    """Encodes one frame at a time in a thread of its own, in which the codec keeps its state."""
+
+    def __init__(self, codec: Codec, quality: int, machine_quality: int | None) -> None:
+        self._codec = codec
+        self._quality = quality
+        self._machine_quality = machine_quality
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
+
+    @property
+    def model_id(self) -> bytes:
+        """Identity of the codec's model."""
+        return self._codec.model_id
+
+    async def encode(self, frame: CapturedFrame) -> EncodedFrame:
+        """Encode `frame`; raises what the codec raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._encode, frame)
+
+    def close(self) -> None:
+        """Wait for the frame in work and end the thread."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _encode(self, frame: CapturedFrame) -> EncodedFrame:
+        started = time.perf_counter_ns()
+        layers = self._codec.encode(frame.image, quality=self._quality, machine_quality=self._machine_quality)
+        return EncodedFrame(
+            machine=layers.machine,
+            enhancement=layers.enhancement,
+            slices=self._codec.inspect(layers.enhancement).slices,
+            captured_at_ns=frame.captured_at_ns,
+            pts_us=frame.pts_us,
+            encode_us=(time.perf_counter_ns() - started) // 1000,
+        )

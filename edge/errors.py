@@ -1,0 +1,40 @@
+"""What can go wrong at the edge.
+
+EdgeError
+ ├── ConfigError             an option that cannot be: mend the command line
+ ├── SourceError             the source cannot be opened or read
+ ├── UplinkError             this connection is over; another one may do
+    ├── ServerRefusedError  the server ended the call
+    ├── ServerSilentError   no answer in time
+    ├── ProtocolError       an answer outside the contract
+"""
+
+from __future__ import annotations
+
+
+class EdgeError(Exception):
+    """Root of everything that the edge raises."""
+
+
+class ConfigError(EdgeError):
+    """An option that cannot be."""
+
+
+class SourceError(EdgeError):
+    """The source cannot be opened or read."""
+
+
+class UplinkError(EdgeError):
+    """This connection to the server is over; another one may do."""
+
+
+class ServerRefusedError(UplinkError):
+    """The server could not be reached or ended the call."""
+
+
+class ServerSilentError(UplinkError):
+    """The server did not answer in time."""
+
+
+class ProtocolError(UplinkError):
+    """The server answered outside the contract of `secondsight.v1`."""

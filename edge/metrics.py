@@ -1,0 +1,174 @@
+"""What an edge counts, for its status line, its summary and Prometheus."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from edge.errors import ConfigError
+
+_RECENT_ENCODES: Final = 4096
+
+
+class DropReason:
+    """Why a captured frame was not stored by the server; also the label of the metric."""
+
+    ENCODER_SLOW: Final = "encoder_slow"
+    UPLINK_SLOW: Final = "uplink_slow"
+    ENCODE_FAILED: Final = "encode_failed"
+    TOO_LARGE: Final = "too_large"
+    STOPPED: Final = "stopped"
+
+    @staticmethod
+    def refused(reason: str) -> str:
+        """A frame that the server refused: `reason` as in NACK_REASON_ORDER."""
+        return "nack_" + reason.removeprefix("NACK_REASON_").lower()
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts since the start. Every captured frame ends as acked, dropped or unacknowledged.
+
+    Attributes:
+        sent: frames written on the uplink at least once.
+        resent: frames written again after a lost connection.
+        machine_bytes: of the frames that were sent, each counted once.
+        enhancement_bytes: that the store has taken, each frame counted once.
+        enhancements_failed: enhancement layers that the store did not take in time for their frame.
+    """
+
+    captured: int = 0
+    encoded: int = 0
+    sent: int = 0
+    resent: int = 0
+    acked: int = 0
+    unacknowledged: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    machine_bytes: int = 0
+    enhancement_bytes: int = 0
+    enhancements_failed: int = 0
+    connections: int = 0
+    connected: bool = False
+    source_reconnects: int = 0
+    encode_us: deque[int] = field(default_factory=lambda: deque(maxlen=_RECENT_ENCODES))
+
+    def drop(self, reason: str) -> None:
+        """Count one dropped frame."""
+        self.dropped[reason] += 1
+
+    def summary(self) -> dict[str, object]:
+        """The counts as JSON would have them; encode times in milliseconds over the latest 4096 frames."""
+        return {
+            "captured": self.captured,
+            "encoded": self.encoded,
+            "sent": self.sent,
+            "resent": self.resent,
+            "acked": self.acked,
+            "unacknowledged": self.unacknowledged,
+            "dropped": dict(sorted(self.dropped.items())),
+            "machine_bytes": self.machine_bytes,
+            "enhancement_bytes": self.enhancement_bytes,
+            "enhancements_failed": self.enhancements_failed,
+            "connections": self.connections,
+            "source_reconnects": self.source_reconnects,
+            "encode_ms": {"p50": self._encode_ms(50), "p95": self._encode_ms(95)},
+        }
+
+    def status_line(self) -> str:
+        """The counts in one line for people."""
+        dropped = ", ".join(f"{reason} {count}" for reason, count in sorted(self.dropped.items())) or "none"
+        encode_ms = self._encode_ms(50)
+        return (
+            f"{'connected' if self.connected else 'not connected'}; captured {self.captured}, sent {self.sent}, "
+            f"acked {self.acked}, waiting {self.unacknowledged}, dropped: {dropped}; "
+            f"machine {self.machine_bytes / 1e3:.1f} kB, enhancement {self.enhancement_bytes / 1e3:.1f} kB; "
+            f"encode {'-' if encode_ms is None else f'{encode_ms:.0f} ms'}"
+        )
+
+    def _encode_ms(self, percentile: float) -> float | None:
+        if not self.encode_us:
+            return None
+        return round(float(np.percentile(self.encode_us, percentile)) / 1e3, 3)
+
+
+class TallyCollector(Collector):
+    """Shows a tally to Prometheus at each scrape."""
+
+    def __init__(self, camera_id: str, tally: Tally) -> None:
+        self._camera_id = camera_id
+        self._tally = tally
+
+    def collect(self) -> Iterator[Metric]:
+        """One family per count, labelled with the camera."""
+        tally, camera = self._tally, [self._camera_id]
+        for name in ("captured", "encoded", "sent", "resent", "acked"):
+            family = CounterMetricFamily(
+                f"secondsight_edge_frames_{name}", f"Frames {name}.", labels=["camera"]
+            )
+            family.add_metric(camera, getattr(tally, name))
+            yield family
+        dropped = CounterMetricFamily(
+            "secondsight_edge_frames_dropped", "Frames dropped, by reason.", labels=["camera", "reason"]
+        )
+        for reason, count in tally.dropped.items():
+            dropped.add_metric([self._camera_id, reason], count)
+        yield dropped
+        layers = CounterMetricFamily(
+            "secondsight_edge_layer_bytes", "Bytes sent or stored, by layer.", labels=["camera", "layer"]
+        )
+        layers.add_metric([self._camera_id, "machine"], tally.machine_bytes)
+        layers.add_metric([self._camera_id, "enhancement"], tally.enhancement_bytes)
+        yield layers
+        failed = CounterMetricFamily(
+            "secondsight_edge_enhancements_failed",
+            "Enhancement layers the store did not take.",
+            labels=["camera"],
+        )
+        failed.add_metric(camera, tally.enhancements_failed)
+        yield failed
+        for name, help_text, value in (
+            ("connections", "Streams that the server has welcomed.", tally.connections),
+            ("source_reconnects", "Times that a live source was opened again.", tally.source_reconnects),
+        ):
+            family = CounterMetricFamily(f"secondsight_edge_{name}", help_text, labels=["camera"])
+            family.add_metric(camera, value)
+            yield family
+        for name, help_text, value in (
+            ("unacknowledged_frames", "Encoded frames waiting for the server.", tally.unacknowledged),
+            ("connected", "1 while the server has welcomed this edge.", tally.connected),
+        ):
+            gauge = GaugeMetricFamily(f"secondsight_edge_{name}", help_text, labels=["camera"])
+            gauge.add_metric(camera, float(value))
+            yield gauge
+
+
+@contextmanager
+def serve_metrics(address: str | None, camera_id: str, tally: Tally) -> Iterator[None]:
+    """Serve `tally` at http://`address`/metrics meanwhile; nothing when `address` is None.
+
+    Raises:
+        ConfigError: `address` is not HOST:PORT.
+    """
+    if address is None:
+        yield
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"{address!r} is no address for metrics: give HOST:PORT, as in 127.0.0.1:9410")
+    registry = CollectorRegistry()
+    registry.register(TallyCollector(camera_id, tally))
+    server, thread = start_http_server(int(port), host, registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

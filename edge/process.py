@@ -1,0 +1,166 @@
+"""One camera's edge: capture, encode, store, send."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+from edge.capture import Capture
+from edge.config import MESSAGE_LIMIT_BYTES, EdgeConfig
+from edge.drop_policy import DropPolicy, KeepAll, NewestWins
+from edge.encoder import Encoder
+from edge.enhancement_store import EnhancementStore
+from edge.frame import CapturedFrame
+from edge.metrics import DropReason, Tally
+from edge.pending import Pending
+from edge.sources import FrameSource, open_source
+from edge.uplink import Uplink
+from shared_models.errors import CodecError
+
+_LOG = logging.getLogger(__name__)
+
+# What a Frame message holds beside its machine layer: names, times and a trace context.
+_MESSAGE_OVERHEAD_BYTES: Final = 4096
+
+
+class EdgeProcess:
+    """Runs one source to its end, or until told to stop."""
+
+    def __init__(self, config: EdgeConfig, encoder: Encoder, edge_version: str, tally: Tally) -> None:
+        """Opens the source's address, without reading it.
+
+        Raises:
+            SourceError: there is no such source.
+            ConfigError: options that exclude each other.
+        """
+        self._config = config
+        self._encoder = encoder
+        self._edge_version = edge_version
+        self._tally = tally
+        self._stopped = threading.Event()
+        self._source: FrameSource = open_source(config.source, self._stopped, self._count_source_reconnect)
+        self._policy: DropPolicy = (
+            KeepAll(config.max_unacknowledged)
+            if config.keep_all
+            else NewestWins(config.max_unsent, config.max_unacknowledged)
+        )
+        self._pending = Pending(tally)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Capture until the source ends or `stop` is set, then wait for what is under way.
+
+        After the end of the source the wait goes on while the server makes progress; after `stop` it is bounded by
+        the grace time. What is still unacknowledged then is told by the tally.
+
+        Raises:
+            SourceError: the source failed; what it gave before was flushed.
+        """
+        config = self._config
+        store = None
+        if config.store is not None:
+            store = EnhancementStore(
+                config.store,
+                config.camera_id,
+                config.enhancement_ttl_s,
+                config.store_timeout_s,
+                config.store_pause_s,
+                self._tally,
+            )
+        uplink = Uplink(config, self._encoder.model_id, self._edge_version, self._pending, store, self._tally)
+        capture = Capture(self._source, config.capture, self._tally, self._policy.holds_source, self._stopped)
+        capture.start()
+        pump = asyncio.create_task(self._pump(capture))
+        background = [asyncio.create_task(uplink.run()), asyncio.create_task(self._report())]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await _unless_failed(
+                asyncio.wait({pump, stopping}, return_when=asyncio.FIRST_COMPLETED), background
+            )
+            capture.stop()
+            flush = asyncio.create_task(self._flush(pump))
+            try:
+                await _unless_failed(
+                    asyncio.wait({flush, stopping}, return_when=asyncio.FIRST_COMPLETED), background
+                )
+                if stopping.done():
+                    await _unless_failed(asyncio.wait({flush}, timeout=config.grace_s), background)
+            finally:
+                await _cancel(flush)
+            if pump.done():
+                pump.result()
+        finally:
+            capture.stop()
+            await _cancel(pump, stopping, *background)
+            if store is not None:
+                await store.close()
+
+    async def _pump(self, capture: Capture) -> None:
+        """Captured frames to the pending queue, as the drop policy lets them."""
+        while True:
+            capture.why_waiting = DropReason.UPLINK_SLOW
+            await self._pending.until(lambda: self._policy.may_encode(self._pending.backlog))
+            capture.why_waiting = DropReason.ENCODER_SLOW
+            captured = await capture.take()
+            if captured is None:
+                return
+            await self._encode(captured)
+
+    async def _encode(self, captured: CapturedFrame) -> None:
+        try:
+            encoded = await self._encoder.encode(captured)
+        except CodecError as error:
+            _LOG.warning("a frame could not be encoded: %s", error)
+            self._tally.drop(DropReason.ENCODE_FAILED)
+            return
+        except asyncio.CancelledError:
+            self._tally.drop(DropReason.STOPPED)
+            raise
+        self._tally.encoded += 1
+        self._tally.encode_us.append(encoded.encode_us)
+        if len(encoded.machine) > MESSAGE_LIMIT_BYTES - _MESSAGE_OVERHEAD_BYTES:
+            _LOG.warning("a machine layer of %d bytes is too large to be sent", len(encoded.machine))
+            self._tally.drop(DropReason.TOO_LARGE)
+            return
+        self._pending.add(encoded)
+
+    async def _flush(self, pump: asyncio.Task[None]) -> None:
+        """Wait until nothing is pending, or for `flush_timeout_s` without any progress."""
+        await asyncio.wait({pump})
+        while waiting := self._pending.backlog.unacknowledged:
+            try:
+                async with asyncio.timeout(self._config.flush_timeout_s):
+                    await self._pending.until_fewer_than(waiting)
+            except TimeoutError:
+                _LOG.warning("the server has acknowledged nothing for %g s", self._config.flush_timeout_s)
+                return
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.status_interval_s)
+            _LOG.info("%s: %s", self._config.camera_id, self._tally.status_line())
+
+    def _count_source_reconnect(self) -> None:
+        self._tally.source_reconnects += 1
+
+
+async def _unless_failed(work: Coroutine[Any, Any, Any], background: list[asyncio.Task[None]]) -> None:
+    """Await `work`, but raise at once when a task that should run for ever has ended."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task, *background}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in done:
+            ended.result()
+    finally:
+        await _cancel(task)
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):
+            await task

@@ -1,0 +1,281 @@
+"""Machine layers to the server over one bidirectional stream that is opened again whenever it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+
+from edge.backoff import Backoff
+from edge.config import MESSAGE_LIMIT_BYTES, EdgeConfig
+from edge.enhancement_store import EnhancementStore
+from edge.errors import ProtocolError, ServerRefusedError, ServerSilentError, UplinkError
+from edge.metrics import Tally
+from edge.pending import Pending, PendingFrame
+from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
+
+_LOG = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    PushCall = grpc.aio.StreamStreamCall[ingest_pb2.PushRequest, ingest_pb2.PushResponse]
+
+
+class Uplink:
+    """Sends pending frames in order, within the server's credits, and settles them as the server answers.
+
+    Before a frame is sent its enhancement layer is stored, so that whoever sees the frame finds the layer.
+    """
+
+    def __init__(
+        self,
+        config: EdgeConfig,
+        model_id: bytes,
+        edge_version: str,
+        pending: Pending,
+        store: EnhancementStore | None,
+        tally: Tally,
+    ) -> None:
+        self._config = config
+        self._model_id = model_id
+        self._edge_version = edge_version
+        self._pending = pending
+        self._store = store
+        self._tally = tally
+        self._backoff = Backoff(config.backoff_base_s, config.backoff_cap_s, config.backoff_healthy_s)
+
+    async def run(self) -> None:
+        """Keep a connection until cancelled."""
+        while True:
+            began = time.monotonic()
+            reconnect_after_s: float | None = None
+            try:
+                reconnect_after_s = await self._connection()
+                self._backoff.reset()
+            except UplinkError as error:
+                self._backoff.lived(time.monotonic() - began if self._tally.connected else 0.0)
+                _LOG.warning("uplink to %s: %s", self._config.server, error)
+            finally:
+                self._tally.connected = False
+            # Jitter also after a drain, or all edges of a server would come back in one moment.
+            wait = self._backoff.next_wait() + (reconnect_after_s or 0.0)
+            await asyncio.sleep(wait)
+
+    async def _connection(self) -> float:
+        """One stream from Hello to its end; the drain's `reconnect_after` in seconds when it ended by a drain."""
+        config = self._config
+        channel = grpc.aio.insecure_channel(
+            config.server,
+            options=[
+                ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES),
+                ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),
+                ("grpc.keepalive_time_ms", round(config.keepalive_time_s * 1000)),
+                ("grpc.keepalive_timeout_ms", round(config.keepalive_timeout_s * 1000)),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.max_pings_without_data", 0),
+                # A channel of its own per connection, not one that a closed channel left behind.
+                ("grpc.use_local_subchannel_pool", 1),
+            ],
+        )
+        call: PushCall | None = None
+        try:
+            call = ingest_pb2_grpc.IngestServiceStub(channel).Push()
+            stream = _Stream(call, self._pending, self._store, config)
+            async with _within(config.connect_timeout_s, "Welcome"):
+                credit = await stream.greet(
+                    ingest_pb2.Hello(
+                        camera_id=config.camera_id,
+                        session=self._pending.session,
+                        model_id=self._model_id,
+                        edge_version=self._edge_version,
+                    )
+                )
+            self._tally.connections += 1
+            self._tally.connected = True
+            _LOG.info(
+                "uplink to %s: session %d, %d frames may be under way",
+                config.server,
+                self._pending.session,
+                credit,
+            )
+            return await stream.exchange()
+        except grpc.aio.AioRpcError as error:
+            raise ServerRefusedError(f"{error.code().name}: {error.details()}") from error
+        finally:
+            # grpcio keeps calls that were not cancelled, and their sockets (grpc/grpc#43462, #42125).
+            if call is not None:
+                call.cancel()
+            await channel.close(grace=None)
+
+
+class _Stream:
+    """One connection's conversation."""
+
+    def __init__(
+        self, call: PushCall, pending: Pending, store: EnhancementStore | None, config: EdgeConfig
+    ) -> None:
+        self._call = call
+        self._pending = pending
+        self._store = store
+        self._config = config
+        self._credits = 0
+        self._draining: ingest_pb2.Drain | None = None
+        self._heard_at = time.monotonic()
+
+    async def greet(self, hello: ingest_pb2.Hello) -> int:
+        """Send Hello and take Welcome; returns the first credits."""
+        await self._write(ingest_pb2.PushRequest(hello=hello))
+        response = await self._read()
+        if response is None or response.WhichOneof("kind") != "welcome":
+            raise ProtocolError("the server's first answer is no Welcome")
+        welcome = response.welcome
+        if welcome.session == 0:
+            raise ProtocolError("the server welcomed this edge to session 0")
+        self._pending.welcome(welcome.session, welcome.last_stored_sequence)
+        self._credits = welcome.credits
+        return welcome.credits
+
+    async def exchange(self) -> float:
+        """Send and settle frames until the stream ends; `reconnect_after` in seconds if by a drain.
+
+        Raises:
+            UplinkError: it ended in any other way.
+            grpc.aio.AioRpcError: the call failed.
+        """
+        await _first_of(self._send(), self._receive(), self._watch())
+        if self._draining is None:
+            raise ServerRefusedError("the server closed the stream")
+        return self._draining.reconnect_after.ToNanoseconds() / 1e9
+
+    async def _send(self) -> None:
+        pending = self._pending
+        while True:
+            await pending.until(lambda: self._draining is not None or self._may_send())
+            if self._draining is not None:
+                return await self._leave()
+            frame = pending.next_unsent()
+            assert frame is not None
+            if self._store is not None:
+                await self._store.stow(frame, pending.session)
+                if self._draining is not None:
+                    continue
+            if pending.under_way == 0:
+                self._heard_at = time.monotonic()
+            pending.mark_sent(frame)
+            await self._write(
+                ingest_pb2.PushRequest(frame=_message(frame, self._config.camera_id, pending.session))
+            )
+
+    def _may_send(self) -> bool:
+        return self._pending.backlog.unsent > 0 and self._pending.under_way < self._credits
+
+    async def _leave(self) -> None:
+        """After a Drain: what the server took before it is still acknowledged."""
+        _LOG.info("uplink to %s: the server drains", self._config.server)
+        try:
+            async with asyncio.timeout(self._config.drain_timeout_s):
+                await self._pending.until(lambda: self._pending.under_way == 0)
+        except TimeoutError:
+            _LOG.info("%d frames are left for the next connection", self._pending.under_way)
+        await self._call.done_writing()
+
+    async def _receive(self) -> None:
+        while (response := await self._read()) is not None:
+            self._heard_at = time.monotonic()
+            match response.WhichOneof("kind"):
+                case "ack":
+                    self._credits = response.ack.credits
+                    self._pending.acknowledge(response.ack.acked_sequence)
+                case "nack":
+                    reason = ingest_pb2.NackReason.Name(response.nack.reason)
+                    _LOG.warning(
+                        "frame %d refused, %s: %s", response.nack.sequence, reason, response.nack.detail
+                    )
+                    self._pending.refuse(response.nack.sequence, reason)
+                case "drain":
+                    self._draining = response.drain
+                    self._pending.notify()
+                case kind:
+                    raise ProtocolError(
+                        f"the server sent {kind or 'an empty message'} in the middle of the stream"
+                    )
+
+    async def _watch(self) -> None:
+        """End a connection whose server has frames to answer for and says nothing."""
+        limit_s = self._config.ack_timeout_s
+        while True:
+            silent_s = time.monotonic() - self._heard_at if self._pending.under_way else 0.0
+            if silent_s >= limit_s:
+                raise ServerSilentError(
+                    f"no answer for {silent_s:.0f} s with {self._pending.under_way} frames under way"
+                )
+            await asyncio.sleep(limit_s - silent_s)
+
+    async def _write(self, request: ingest_pb2.PushRequest) -> None:
+        try:
+            await self._call.write(request)
+        except asyncio.InvalidStateError as error:
+            raise ServerRefusedError("the server closed the stream") from error
+
+    async def _read(self) -> ingest_pb2.PushResponse | None:
+        """The next answer; None at a clean end of the stream."""
+        try:
+            response = await self._call.read()
+        except asyncio.CancelledError as error:
+            # grpcio raises this also when the server cancelled the call; that must not end the uplink.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise ServerRefusedError("the server cancelled the stream") from error
+        if response is grpc.aio.EOF:
+            return None
+        assert isinstance(response, ingest_pb2.PushResponse)
+        return response
+
+
+def _message(pending: PendingFrame, camera_id: str, session: int) -> frame_pb2.Frame:
+    frame = pending.frame
+    message = frame_pb2.Frame(
+        id=frame_pb2.FrameId(camera_id=camera_id, session=session, sequence=pending.sequence),
+        pts_us=frame.pts_us,
+        machine_layer=frame.machine,
+        enhancement=pending.receipt,
+        timing=frame_pb2.EdgeTiming(
+            encode_us=_uint32(frame.encode_us), queue_us=_uint32(pending.queue_us or 0)
+        ),
+    )
+    message.captured_at.FromNanoseconds(frame.captured_at_ns)
+    return message
+
+
+def _uint32(value: int) -> int:
+    """A frame that waited for more than 71 minutes is reported as having waited for 71."""
+    return min(value, 2**32 - 1)
+
+
+@asynccontextmanager
+async def _within(seconds: float, awaited: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise ServerSilentError(f"no {awaited} within {seconds:g} s") from error
+
+
+async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends, raise what it raised, and leave none behind."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in tasks:
+        if task in done:
+            task.result()

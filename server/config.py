@@ -1,0 +1,84 @@
+"""Every limit and address of the server, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+EMBEDDED_STORE = "embedded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerConfig:
+    """What the server may use. Times in seconds, sizes in bytes.
+
+    Raises:
+        ValueError: two limits contradict each other.
+    """
+
+    store: str = EMBEDDED_STORE
+    """URL of a Redis or Valkey, or ``embedded`` for one of our own under `data`."""
+    data: Path = Path("data")
+    grpc: str = "127.0.0.1:50051"
+    http: str = "127.0.0.1:8080"
+    codec: str = "lite"
+    device: str = "auto"
+    recogniser: str = "ssd-mobilenet"
+    worker_name: str = "worker"
+    """Name within the consumer group. Frames claimed and not finished wait for a worker of the same name."""
+
+    backlog_frames: int = 8
+    """Stored frames of a camera that may await recognition; credits are what is left of it."""
+    frames_kept: int = 1000
+    """Stored frames of a camera, at least. Frames that await recognition are always among them."""
+    results_kept: int = 5000
+
+    message_bytes: int = 16 * 2**20
+    machine_layer_bytes: int = 8 * 2**20
+    grpc_streams: int = 256
+    keepalive_time: float = 20.0
+    keepalive_timeout: float = 10.0
+    shortest_ping_interval: float = 10.0
+    hello_within: float = 10.0
+    """From the opening of a stream to its Hello."""
+    backlog_poll: float = 0.1
+    """Between two looks at a camera's backlog while it holds back credits."""
+    ack_interval: float = 5.0
+    """Longest silence of the server on an uplink."""
+    reconnect_after: float = 1.0
+    """Told to edges in Drain."""
+
+    store_patience: float = 15.0
+    """How long a store that does not answer is asked again before the caller is told."""
+    store_pause: float = 0.2
+    """Between two of these attempts."""
+    block: float = 0.5
+    """Longest blocking read of a stream, and so the delay until a new camera is seen."""
+
+    recogniser_threads: int = 1
+    minimum_score: float = 0.3
+    """Detections below it are not published."""
+    pictures_kept: int = 8
+    """Decoded machine views kept in memory, shared by recognition and REST."""
+
+    views_at_once: int = 4
+    """REST views decoding or waiting for the codec; more are refused with 503."""
+    view_retry_after: int = 1
+    jpeg_quality: int = 90
+    webp_quality: int = 90
+    page_frames: int = 20
+    page_frames_limit: int = 100
+
+    drain_grace: float = 3.0
+    """For edges to close their streams, and for REST answers under way."""
+
+    def __post_init__(self) -> None:
+        if self.backlog_frames < 1:
+            raise ValueError("backlog_frames is 0: no frame could ever be taken in; use at least 1")
+        if self.frames_kept <= self.backlog_frames:
+            raise ValueError(
+                f"frames_kept ({self.frames_kept}) is not above backlog_frames ({self.backlog_frames}): "
+                "frames would be trimmed before they are recognised; raise frames_kept"
+            )
+        if self.machine_layer_bytes >= self.message_bytes:
+            raise ValueError("machine_layer_bytes is not below message_bytes: lower it, a frame needs room around it")

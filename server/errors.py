@@ -1,0 +1,120 @@
+"""What can go wrong in the server::
+
+    ServerError
+    ├── StoreUnavailableError
+    ├── UnknownCameraError
+    ├── UnknownFrameError
+    ├── EnhancementError
+    │   ├── EnhancementExpiredError
+    │   ├── EnhancementNotStoredError
+    │   └── SlicesNotStoredError
+    ├── UndecodableLayerError
+    ├── ViewsBusyError
+    ├── NotAcceptableError
+    ├── InvalidCursorError
+    └── RecogniserError
+        ├── UnknownRecogniserError
+        └── RecogniserNotInstalledError
+"""
+
+from __future__ import annotations
+
+
+class ServerError(Exception):
+    """Root of all errors of the server."""
+
+
+class StoreUnavailableError(ServerError):
+    """The store did not do what it was asked, also not when asked again."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"the store does not answer ({type(cause).__name__}: {cause}); try again when it is back")
+
+
+class UnknownCameraError(ServerError):
+    """No frame of this camera was ever stored."""
+
+    def __init__(self, camera_id: str) -> None:
+        super().__init__(f"no frame of a camera {camera_id!r} was ever stored; GET /v1/cameras lists the cameras")
+
+
+class UnknownFrameError(ServerError):
+    """The camera has no such frame, or no longer."""
+
+    def __init__(self, camera_id: str, frame: str) -> None:
+        super().__init__(
+            f"camera {camera_id!r} has no frame {frame!r}; GET /v1/cameras/{camera_id}/frames lists those still kept"
+        )
+
+
+class EnhancementError(ServerError):
+    """The enhancement layer asked for cannot be had."""
+
+
+class EnhancementExpiredError(EnhancementError):
+    """There was an enhancement layer; its time to live is over."""
+
+    def __init__(self, camera_id: str, frame: str) -> None:
+        super().__init__(
+            f"the enhancement layer of frame {frame} of camera {camera_id} has expired; its machine view can still be had"
+        )
+
+
+class EnhancementNotStoredError(EnhancementError):
+    """The edge stored no enhancement layer for this frame."""
+
+    def __init__(self, camera_id: str, frame: str) -> None:
+        super().__init__(
+            f"the edge stored no enhancement layer for frame {frame} of camera {camera_id}; ask for its machine view"
+        )
+
+
+class SlicesNotStoredError(EnhancementError):
+    """More slices were asked for than the enhancement layer has."""
+
+    def __init__(self, asked: int, stored: int) -> None:
+        super().__init__(f"{asked} slices were asked for, this enhancement layer has {stored}; ask for at most {stored}")
+
+
+class UndecodableLayerError(ServerError):
+    """A layer that is in the store cannot be decoded."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"the stored layers cannot be decoded ({type(cause).__name__}: {cause})")
+
+
+class ViewsBusyError(ServerError):
+    """As many views as the server takes on at once are being made."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"the server is making as many views as it can; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class NotAcceptableError(ServerError):
+    """None of the image formats that the client accepts can be made."""
+
+    def __init__(self, accept: str, offered: tuple[str, ...]) -> None:
+        super().__init__(f"none of {accept!r} can be made; accept one of {', '.join(offered)} or give format=")
+
+
+class InvalidCursorError(ServerError):
+    """A cursor that the server did not issue."""
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(f"{cursor!r} is no cursor; take it from a `next` link or leave it out")
+
+
+class RecogniserError(ServerError):
+    """No recogniser could be made."""
+
+
+class UnknownRecogniserError(RecogniserError):
+    """No recogniser goes by this name."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"no recogniser is named {name!r}; use one of {', '.join(known)}")
+
+
+class RecogniserNotInstalledError(RecogniserError):
+    """The package that a recogniser's model comes in is not installed."""

@@ -1,0 +1,95 @@
+"""From layers to pictures, off the event loop.
+
+The codec takes calls from one thread at a time, so recognition and REST share one lane to it. A machine view that was
+just decoded for one of them is kept a while for the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server import metrics
+
+Picture = NDArray[np.uint8]
+
+
+class LayerHeader(Protocol):
+    """What a layer says of itself before it is decoded."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def model_id(self) -> bytes: ...
+
+
+class Codec(Protocol):
+    """What the server needs of `shared_models.load_codec`'s codec."""
+
+    @property
+    def model_id(self) -> bytes: ...
+    def inspect(self, layer: bytes, /) -> LayerHeader: ...
+    def decode_machine(self, machine: bytes, /) -> Picture: ...
+    def decode_human(self, machine: bytes, enhancement: bytes, /, slices: int | None = None) -> Picture: ...
+
+
+class Layers:
+    """The codec, for coroutines.
+
+    Pictures are uint8 HxWx3 RGB. They may be shared: do not write to them.
+    """
+
+    def __init__(self, codec: Codec, *, pictures_kept: int) -> None:
+        self._codec = codec
+        self._pictures_kept = pictures_kept
+        self._pictures: OrderedDict[bytes, Picture] = OrderedDict()
+        self._lane = ThreadPoolExecutor(1, thread_name_prefix="codec")
+
+    async def machine_view(self, machine: bytes) -> Picture:
+        """What the machine layer alone shows.
+
+        Raises:
+            shared_models.errors.CodecError: it cannot be decoded.
+        """
+        kept = self._pictures.get(machine)
+        if kept is not None:
+            self._pictures.move_to_end(machine)
+            return kept
+        picture = await self._timed(metrics.DECODE_SECONDS.observe, lambda: self._codec.decode_machine(machine))
+        self._pictures[machine] = picture
+        while len(self._pictures) > self._pictures_kept:
+            self._pictures.popitem(last=False)
+        return picture
+
+    async def human_view(self, machine: bytes, enhancement: bytes, slices: int | None) -> Picture:
+        """Both layers fused, from the first `slices` slices of the enhancement, or all of them.
+
+        Raises:
+            shared_models.errors.CodecError: they cannot be decoded, or do not belong together.
+        """
+        return await self._timed(
+            metrics.HUMAN_VIEW_SECONDS.observe,
+            lambda: self._codec.decode_human(machine, enhancement, slices=slices),
+        )
+
+    def close(self) -> None:
+        """Let the call under way end and take no more."""
+        self._lane.shutdown(wait=True, cancel_futures=True)
+
+    async def _timed(self, observe: Callable[[float], None], decode: Callable[[], Picture]) -> Picture:
+        def call() -> Picture:
+            begun = perf_counter()
+            picture = decode()
+            observe(perf_counter() - begun)
+            return picture
+
+        return await asyncio.get_running_loop().run_in_executor(self._lane, call)

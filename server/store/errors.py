@@ -1,11 +1,11 @@
 """What can go wrong with the embedded store::
 
-    ServerError
-    └── StoreError
-        ├── StoreConfigError
-        ├── StoreBusyError
-        ├── StoreBinaryMissingError
-        └── StoreStartError
+ServerError
+└── StoreError
+    ├── StoreConfigError
+    ├── StoreBusyError
+    ├── StoreBinaryMissingError
+    └── StoreStartError
 """
 
 from pathlib import Path
@@ -27,7 +27,8 @@ class StoreBusyError(StoreError):
     def __init__(self, data: Path, owner: str) -> None:
         by = f" (process {owner})" if owner else ""
         super().__init__(
-            f"the store in {data} is in use by another store{by}; end that one, use it by its URL, or choose another folder"
+            f"the store in {data} is in use by another store{by}; "
+            "end that one, use it by its URL, or choose another folder"
         )
 
 

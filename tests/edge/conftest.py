@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.edge.scripted_server import ScriptedServer, listening
+
+ClipMaker = Callable[..., Path]
+
+
+@pytest.fixture
+def make_clip(tmp_path: Path) -> ClipMaker:
+    """Makes a clip whose n-th frame has the grey level 8 n."""
+
+    def make(frames: int = 10, rate: int = 10, size: tuple[int, int] = (64, 48), name: str = "clip.mkv") -> Path:
+        path = tmp_path / name
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=rate)
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+            for index in range(frames):
+                image = np.full((size[1], size[0], 3), 8 * index, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode(None))
+        return path
+
+    return make
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[tuple[ScriptedServer, str]]:
+    """A scripted server and its address."""
+    servicer = ScriptedServer()
+    async with listening(servicer) as port:
+        yield servicer, f"127.0.0.1:{port}"

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edge.config import CaptureConfig, EdgeConfig
+from edge.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"camera_id": "Front Door"}, "camera name"),
+        ({"server": "localhost"}, "HOST:PORT"),
+        ({"server": "localhost:0"}, "HOST:PORT"),
+        ({"slices": 6}, "1 to 5"),
+        ({"quality": -1}, "quality levels"),
+        ({"max_unacknowledged": 0}, "at least 1"),
+        ({"enhancement_ttl_s": 0}, "at least 1"),
+        ({"backoff_cap_s": 0.0}, "above 0"),
+    ],
+)
+def test_an_impossible_option_is_named_with_its_remedy(options: dict[str, Any], named: str) -> None:
+    good: dict[str, Any] = {"camera_id": "door", "source": "clip.mp4", "server": "127.0.0.1:1"}
+    EdgeConfig(**good)
+    with pytest.raises(ConfigError, match=named):
+        EdgeConfig(**(good | options))
+
+
+@pytest.mark.parametrize(
+    "options", [{"speed": -1.0}, {"frame_rate": 0.0}, {"max_frames": 0}, {"max_side": 8}, {"max_side": 9000}]
+)
+def test_an_impossible_capture_option_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        CaptureConfig(**options)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -16,7 +18,9 @@ ClipMaker = Callable[..., Path]
 def make_clip(tmp_path: Path) -> ClipMaker:
     """Makes a clip whose n-th frame has the grey level 8 n."""
 
-    def make(frames: int = 10, rate: int = 10, size: tuple[int, int] = (64, 48), name: str = "clip.mkv") -> Path:
+    def make(
+        frames: int = 10, rate: int = 10, size: tuple[int, int] = (64, 48), name: str = "clip.mkv"
+    ) -> Path:
         path = tmp_path / name
         with av.open(str(path), "w") as container:
             stream = container.add_stream("ffv1", rate=rate)
@@ -37,3 +41,19 @@ async def server() -> AsyncIterator[tuple[ScriptedServer, str]]:
     servicer = ScriptedServer()
     async with listening(servicer) as port:
         yield servicer, f"127.0.0.1:{port}"
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of the loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def eventually(predicate: Callable[[], bool]) -> None:
+    """Wait until `predicate` holds."""
+    while True:
+        if predicate():
+            return
+        await asyncio.sleep(0.01)

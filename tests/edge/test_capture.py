@@ -12,7 +12,7 @@ from edge.errors import ConfigError, SourceError
 from edge.frame import CapturedFrame
 from edge.metrics import DropReason, Tally
 from edge.sources import FrameSource, open_source
-from tests.edge.conftest import ClipMaker
+from tests.edge.conftest import ClipMaker, eventually
 
 
 def capture_of(
@@ -87,8 +87,7 @@ async def test_a_frame_that_nobody_took_gives_way_to_a_newer_one(make_clip: Clip
     capture, _ = capture_of(source, CaptureConfig(speed=0), tally, hold_source=False)
     capture.why_waiting = DropReason.UPLINK_SLOW
     capture.start()
-    while tally.captured < 10:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: tally.captured == 10)
     frames = await all_frames(capture)
     assert [frame.pts_us for frame in frames] == [900_000]
     assert tally.dropped == {DropReason.UPLINK_SLOW: 9}
@@ -99,8 +98,7 @@ async def test_stopping_accounts_for_the_frame_that_waits(make_clip: ClipMaker) 
     source = open_source(str(make_clip(frames=10)), threading.Event())
     capture, _ = capture_of(source, CaptureConfig(speed=0), tally, hold_source=False)
     capture.start()
-    while tally.captured < 10:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: tally.captured == 10)
     capture.stop()
     assert await capture.take() is None
     assert sum(tally.dropped.values()) == 10

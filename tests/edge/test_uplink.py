@@ -1,0 +1,385 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import grpc
+import pytest
+import redis
+
+from edge.config import EdgeConfig
+from edge.enhancement_store import EnhancementStore
+from edge.frame import EncodedFrame
+from edge.metrics import Tally
+from edge.pending import Pending
+from edge.uplink import Uplink
+from secondsight import store_keys
+from secondsight.v1 import ingest_pb2
+from server.store.embedded import EmbeddedStore
+from tests.edge.conftest import eventually
+from tests.edge.scripted_server import ScriptedServer, listening
+
+MODEL = b"\x01\x02\x03\x04\x05\x06\x07\x08"
+FAST: dict[str, Any] = {"backoff_base_s": 0.02, "backoff_cap_s": 0.05}
+
+Server = tuple[ScriptedServer, str]
+
+
+def frame(name: str) -> EncodedFrame:
+    return EncodedFrame(
+        machine=f"machine {name}".encode(),
+        enhancement=f"enhancement {name}".encode(),
+        slices=4,
+        captured_at_ns=1_700_000_000_123_456_789,
+        pts_us=40_000,
+        encode_us=1234,
+    )
+
+
+class Rig:
+    def __init__(self, pending: Pending, tally: Tally, task: asyncio.Task[None]) -> None:
+        self.pending, self.tally, self.task = pending, tally, task
+
+    def add(self, names: str) -> None:
+        for name in names:
+            self.pending.add(frame(name))
+
+    async def settled(self, waiting: int = 0) -> None:
+        await self.pending.until_fewer_than(waiting + 1)
+
+
+@asynccontextmanager
+async def uplink(address: str, store_url: str | None = None, **limits: Any) -> AsyncIterator[Rig]:
+    config = EdgeConfig(camera_id="door", source="none", server=address, **(FAST | limits))
+    tally = Tally()
+    pending = Pending(tally)
+    store = store_url and EnhancementStore(store_url, "door", 60, 2.0, 0.05, tally)
+    task = asyncio.create_task(Uplink(config, MODEL, "1.2.3", pending, store or None, tally).run())
+    try:
+        yield Rig(pending, tally, task)
+        assert not task.done()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        if store:
+            await store.close()
+
+
+@pytest.fixture
+def stored(valkey: EmbeddedStore) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(valkey.url) as client:
+        yield client
+
+
+async def test_the_first_hello_asks_for_a_session_and_frames_follow_the_welcome(server: Server) -> None:
+    script, address = server
+    async with uplink(address) as edge:
+        edge.add("ab")
+        talk = await script.conversation()
+        hello = await talk.greet(session=7)
+        assert (hello.camera_id, hello.session, hello.model_id) == ("door", 0, MODEL)
+        assert hello.edge_version == "1.2.3"
+        first, second = await talk.frames(2)
+        assert (first.id.camera_id, first.id.session, first.id.sequence) == ("door", 7, 1)
+        assert second.id.sequence == 2
+        assert (first.machine_layer, second.machine_layer) == (b"machine a", b"machine b")
+        assert first.captured_at.ToNanoseconds() == 1_700_000_000_123_456_789
+        assert (first.pts_us, first.timing.encode_us) == (40_000, 1234)
+        assert not first.HasField("enhancement")
+        assert not first.enhancement.HasField("expires_at")
+        await talk.ack(2)
+        await edge.settled()
+        assert (edge.tally.sent, edge.tally.acked) == (2, 2)
+
+
+async def test_no_more_frames_are_under_way_than_there_are_credits(server: Server) -> None:
+    script, address = server
+    async with uplink(address) as edge:
+        edge.add("abcdef")
+        talk = await script.conversation()
+        await talk.greet(session=1, credits=2)
+        assert [frame.id.sequence for frame in await talk.frames(2)] == [1, 2]
+        early = asyncio.create_task(talk.frame())
+        await asyncio.sleep(0.1)
+        assert edge.pending.under_way == 2
+        assert not early.done()
+        await talk.ack(1, credits=2)
+        assert (await early).id.sequence == 3
+        await talk.ack(3, credits=0)
+        early = asyncio.create_task(talk.frame())
+        await edge.settled(waiting=3)
+        await asyncio.sleep(0.1)
+        assert edge.pending.under_way == 0
+        assert not early.done()
+        await talk.ack(3, credits=8)
+        assert (await early).id.sequence == 4
+        assert [frame.id.sequence for frame in await talk.frames(2)] == [5, 6]
+
+
+async def test_a_refused_frame_is_counted_by_reason_and_not_sent_again(server: Server) -> None:
+    script, address = server
+    async with uplink(address) as edge:
+        edge.add("abc")
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        await talk.frames(3)
+        await talk.nack(2, ingest_pb2.NACK_REASON_BITSTREAM)
+        await talk.ack(3)
+        await edge.settled()
+        assert edge.tally.acked == 2
+        assert edge.tally.dropped == {"nack_bitstream": 1}
+
+
+async def test_after_a_lost_connection_the_session_goes_on_behind_the_last_stored_frame(
+    server: Server,
+) -> None:
+    script, address = server
+    async with uplink(address) as edge:
+        edge.add("abcd")
+        talk = await script.conversation()
+        await talk.greet(session=5)
+        await talk.frames(4)
+        await talk.ack(1)
+        await edge.settled(waiting=3)
+        talk.end()
+        talk = await script.conversation()
+        hello = await talk.greet(session=5, last_stored=3)
+        assert hello.session == 5
+        again = await talk.frame()
+        assert (again.id.sequence, again.machine_layer) == (4, b"machine d")
+        await talk.ack(4)
+        await edge.settled()
+        assert (edge.tally.sent, edge.tally.resent, edge.tally.acked) == (4, 1, 4)
+
+
+async def test_in_a_new_session_frames_and_their_enhancement_layers_get_new_names(
+    server: Server, valkey: EmbeddedStore, stored: redis.Redis
+) -> None:
+    script, address = server
+    async with uplink(address, valkey.url) as edge:
+        edge.add("abc")
+        talk = await script.conversation()
+        await talk.greet(session=5)
+        await talk.frames(3)
+        await talk.ack(1)
+        await edge.settled(waiting=2)
+        talk.end()
+        talk = await script.conversation()
+        assert (await talk.greet(session=6)).session == 5
+        again = await talk.frames(2)
+        assert [(frame.id.session, frame.id.sequence) for frame in again] == [(6, 1), (6, 2)]
+        assert [frame.machine_layer for frame in again] == [b"machine b", b"machine c"]
+        assert stored.get(store_keys.enhancement("door", 6, 1)) == b"enhancement b"
+        assert stored.get(store_keys.enhancement("door", 6, 2)) == b"enhancement c"
+        assert stored.get(store_keys.enhancement("door", 5, 1)) == b"enhancement a"
+        assert not stored.exists(store_keys.enhancement("door", 5, 2), store_keys.enhancement("door", 5, 3))
+        assert edge.tally.enhancement_bytes == 3 * len(b"enhancement a")
+
+
+async def test_the_enhancement_layer_is_stored_before_its_frame_is_sent(
+    server: Server, valkey: EmbeddedStore, stored: redis.Redis
+) -> None:
+    script, address = server
+    async with uplink(address, valkey.url) as edge:
+        talk = await script.conversation()
+        await talk.greet(session=5)
+        for sequence, name in enumerate("abcde", start=1):
+            edge.add(name)
+            receipt = (await talk.frame()).enhancement
+            key = store_keys.enhancement("door", 5, sequence)
+            assert stored.get(key) == f"enhancement {name}".encode()
+            assert (receipt.bytes, receipt.slices) == (len("enhancement a"), 4)
+            assert abs(receipt.expires_at.ToMilliseconds() - stored.pexpiretime(key)) < 1000
+            assert 0 < stored.pttl(key) <= 60_000
+
+
+async def test_without_its_store_a_frame_goes_without_a_receipt(server: Server) -> None:
+    script, address = server
+    async with uplink(address, "redis://127.0.0.1:1/0") as edge:
+        edge.add("ab")
+        talk = await script.conversation()
+        await talk.greet(session=5)
+        assert [frame.HasField("enhancement") for frame in await talk.frames(2)] == [False, False]
+        assert edge.tally.enhancements_failed == 2
+        assert edge.tally.enhancement_bytes == 0
+
+
+async def test_a_store_that_comes_back_is_used_again(
+    server: Server, valkey: EmbeddedStore, stored: redis.Redis
+) -> None:
+    script, address = server
+    async with uplink(address, valkey.url) as edge:
+        talk = await script.conversation()
+        await talk.greet(session=5, credits=1000)
+        edge.add("a")
+        assert (await talk.frame()).enhancement.bytes
+        stored.config_set("maxmemory", 1)
+        edge.add("b")
+        assert not (await talk.frame()).enhancement.bytes
+        stored.config_set("maxmemory", 0)
+        receipt = 0
+        while not receipt:
+            await asyncio.sleep(0.06)
+            edge.add("c")
+            receipt = (await talk.frame()).enhancement.bytes
+        assert receipt == len(b"enhancement c")
+
+
+async def test_a_drain_is_followed_to_the_last_ack_and_then_to_a_new_connection(server: Server) -> None:
+    script, address = server
+    async with uplink(address) as edge:
+        edge.add("ab")
+        talk = await script.conversation()
+        await talk.greet(session=3)
+        await talk.frames(2)
+        await talk.drain()
+        closing = asyncio.create_task(talk.closed_by_edge())
+        await asyncio.sleep(0.05)
+        edge.add("c")
+        assert not closing.done()
+        await talk.ack(2)
+        await closing
+        talk.end()
+        talk = await script.conversation()
+        assert (await talk.greet(session=3, last_stored=2)).session == 3
+        assert (await talk.frame()).id.sequence == 3
+        assert edge.tally.resent == 0
+
+
+async def test_a_draining_server_that_acknowledges_nothing_is_left(server: Server) -> None:
+    script, address = server
+    async with uplink(address, drain_timeout_s=0.1) as edge:
+        edge.add("a")
+        talk = await script.conversation()
+        await talk.greet(session=3)
+        await talk.frame()
+        await talk.drain()
+        await talk.closed_by_edge()
+        talk.end()
+        talk = await script.conversation()
+        await talk.greet(session=3)
+        assert (await talk.frame()).id.sequence == 1
+
+
+async def test_a_silent_server_is_left_and_its_frames_are_sent_again(server: Server) -> None:
+    script, address = server
+    async with uplink(address, ack_timeout_s=0.2) as edge:
+        edge.add("a")
+        talk = await script.conversation()
+        await talk.greet(session=3)
+        await talk.frame()
+        again = await script.conversation()
+        talk.end()
+        await again.greet(session=3)
+        assert (await again.frame()).machine_layer == b"machine a"
+
+
+async def test_a_server_without_work_may_be_silent(server: Server) -> None:
+    script, address = server
+    async with uplink(address, ack_timeout_s=0.1) as edge:
+        talk = await script.conversation()
+        await talk.greet(session=3)
+        await asyncio.sleep(0.5)
+        edge.add("a")
+        assert (await talk.frame()).id.sequence == 1
+        assert edge.tally.connections == 1
+
+
+async def test_a_server_that_never_welcomes_is_left(server: Server) -> None:
+    script, address = server
+    async with uplink(address, connect_timeout_s=0.2) as edge:
+        edge.add("a")
+        talk = await script.conversation()
+        again = await script.conversation()
+        talk.end()
+        await again.greet(session=3)
+        assert (await again.frame()).id.sequence == 1
+
+
+async def test_a_server_that_is_not_there_yet_is_waited_for(free_port: int) -> None:
+    async with uplink(f"127.0.0.1:{free_port}") as edge:
+        edge.add("a")
+        await asyncio.sleep(0.3)
+        script = ScriptedServer()
+        async with listening(script, free_port):
+            talk = await script.conversation()
+            await talk.greet(session=1)
+            await talk.frame()
+            await talk.ack(1)
+            await edge.settled()
+
+
+async def test_a_server_that_dies_in_the_middle_is_waited_for(free_port: int) -> None:
+    script = ScriptedServer()
+    async with uplink(f"127.0.0.1:{free_port}") as edge:
+        edge.add("abc")
+        async with listening(script, free_port):
+            talk = await script.conversation()
+            await talk.greet(session=1)
+            await talk.frames(3)
+            await talk.ack(1)
+            await edge.settled(waiting=2)
+        await asyncio.sleep(0.2)
+        async with listening(script, free_port):
+            talk = await script.conversation()
+            assert (await talk.greet(session=1, last_stored=1)).session == 1
+            assert [frame.id.sequence for frame in await talk.frames(2)] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.FAILED_PRECONDITION]
+)
+async def test_a_refused_call_is_tried_again(server: Server, code: grpc.StatusCode) -> None:
+    script, address = server
+    script.refuse(code)
+    async with uplink(address) as edge:
+        edge.add("a")
+        await eventually(lambda: script.refused >= 3)
+        script.refuse(None)
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        assert (await talk.frame()).id.sequence == 1
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED])
+async def test_a_call_ended_by_an_error_is_opened_again(server: Server, code: grpc.StatusCode) -> None:
+    script, address = server
+    async with uplink(address) as edge:
+        edge.add("a")
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        await talk.frame()
+        script.refuse(code)
+        talk.end()
+        await asyncio.sleep(0.05)
+        script.refuse(None)
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        assert (await talk.frame()).id.sequence == 1
+
+
+async def test_answers_outside_the_contract_end_the_connection(server: Server) -> None:
+    script, address = server
+    async with uplink(address) as edge:
+        edge.add("a")
+        talk = await script.conversation()
+        await talk.hello()
+        await talk.ack(1)
+        talk = await script.conversation()
+        await talk.hello()
+        await talk.welcome(session=0)
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        await talk.frame()
+        await talk.ack(99)
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        assert (await talk.frame()).id.sequence == 1
+        await talk.welcome(session=1)
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        assert (await talk.frame()).id.sequence == 1
+        assert edge.tally.acked == 0

@@ -1,6 +1,5 @@
 """`secondsight store` as a process of its own."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,12 +12,12 @@ from server.store.binary import find_server_binary
 from server.store.config import StoreConfig, parse_size
 from server.store.errors import StoreBinaryMissingError, StoreConfigError
 
-SECONDSIGHT = Path(sys.executable).with_name("secondsight")
+SECONDSIGHT = str(Path(sys.executable).with_name("secondsight"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_runs_until_told_to_end(tmp_path: Path, number: signal.Signals) -> None:
-    command = [SECONDSIGHT, "store", "--data", tmp_path, "--port", "0", "--max-memory", "16mb"]
+    command = [SECONDSIGHT, "store", "--data", str(tmp_path), "--port", "0", "--max-memory", "16mb"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -80,4 +79,4 @@ def test_a_server_on_path_serves_without_the_package(tmp_path: Path, monkeypatch
     program = tmp_path / "redis-server"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    assert os.path.samefile(find_server_binary(), program)
+    assert find_server_binary().samefile(program)

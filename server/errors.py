@@ -1,20 +1,20 @@
 """What can go wrong in the server::
 
-    ServerError
-    ├── StoreUnavailableError
-    ├── UnknownCameraError
-    ├── UnknownFrameError
-    ├── EnhancementError
-    │   ├── EnhancementExpiredError
-    │   ├── EnhancementNotStoredError
-    │   └── SlicesNotStoredError
-    ├── UndecodableLayerError
-    ├── ViewsBusyError
-    ├── NotAcceptableError
-    ├── InvalidCursorError
-    └── RecogniserError
-        ├── UnknownRecogniserError
-        └── RecogniserNotInstalledError
+ServerError
+├── StoreUnavailableError
+├── UnknownCameraError
+├── UnknownFrameError
+├── EnhancementError
+│   ├── EnhancementExpiredError
+│   ├── EnhancementNotStoredError
+│   └── SlicesNotStoredError
+├── UndecodableLayerError
+├── ViewsBusyError
+├── NotAcceptableError
+├── InvalidCursorError
+└── RecogniserError
+    ├── UnknownRecogniserError
+    └── RecogniserNotInstalledError
 """
 
 from __future__ import annotations
@@ -24,18 +24,26 @@ class ServerError(Exception):
     """Root of all errors of the server."""
 
 
+class ServerConfigError(ServerError, ValueError):
+    """A setting that the server cannot work with."""
+
+
 class StoreUnavailableError(ServerError):
     """The store did not do what it was asked, also not when asked again."""
 
     def __init__(self, cause: Exception) -> None:
-        super().__init__(f"the store does not answer ({type(cause).__name__}: {cause}); try again when it is back")
+        super().__init__(
+            f"the store does not answer ({type(cause).__name__}: {cause}); try again when it is back"
+        )
 
 
 class UnknownCameraError(ServerError):
     """No frame of this camera was ever stored."""
 
     def __init__(self, camera_id: str) -> None:
-        super().__init__(f"no frame of a camera {camera_id!r} was ever stored; GET /v1/cameras lists the cameras")
+        super().__init__(
+            f"no frame of a camera {camera_id!r} was ever stored; GET /v1/cameras lists the cameras"
+        )
 
 
 class UnknownFrameError(ServerError):
@@ -56,7 +64,8 @@ class EnhancementExpiredError(EnhancementError):
 
     def __init__(self, camera_id: str, frame: str) -> None:
         super().__init__(
-            f"the enhancement layer of frame {frame} of camera {camera_id} has expired; its machine view can still be had"
+            f"the enhancement layer of frame {frame} of camera {camera_id} has expired; "
+            "its machine view can still be had"
         )
 
 
@@ -72,8 +81,10 @@ class EnhancementNotStoredError(EnhancementError):
 class SlicesNotStoredError(EnhancementError):
     """More slices were asked for than the enhancement layer has."""
 
-    def __init__(self, asked: int, stored: int) -> None:
-        super().__init__(f"{asked} slices were asked for, this enhancement layer has {stored}; ask for at most {stored}")
+    def __init__(self, asked: int, cause: Exception) -> None:
+        super().__init__(
+            f"{asked} slices were asked for: {cause}; ask for fewer, or leave `slices` out for all"
+        )
 
 
 class UndecodableLayerError(ServerError):
@@ -95,7 +106,9 @@ class NotAcceptableError(ServerError):
     """None of the image formats that the client accepts can be made."""
 
     def __init__(self, accept: str, offered: tuple[str, ...]) -> None:
-        super().__init__(f"none of {accept!r} can be made; accept one of {', '.join(offered)} or give format=")
+        super().__init__(
+            f"none of {accept!r} can be made; accept one of {', '.join(offered)} or give format="
+        )
 
 
 class InvalidCursorError(ServerError):

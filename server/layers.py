@@ -1,7 +1,7 @@
 """From layers to pictures, off the event loop.
 
-The codec takes calls from one thread at a time, so recognition and REST share one lane to it. A machine view that was
-just decoded for one of them is kept a while for the other.
+Recognition and REST share one lane to the codec: on few cores two decodings at once would only slow each other down,
+and memory stays bounded. A machine view that was just decoded for one of them is kept a while for the other.
 """
 
 from __future__ import annotations
@@ -21,23 +21,12 @@ from server import metrics
 Picture = NDArray[np.uint8]
 
 
-class LayerHeader(Protocol):
-    """What a layer says of itself before it is decoded."""
-
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def model_id(self) -> bytes: ...
-
-
 class Codec(Protocol):
     """What the server needs of `shared_models.load_codec`'s codec."""
 
     @property
     def model_id(self) -> bytes: ...
-    def inspect(self, layer: bytes, /) -> LayerHeader: ...
+    def inspect(self, machine: bytes, /) -> object: ...
     def decode_machine(self, machine: bytes, /) -> Picture: ...
     def decode_human(self, machine: bytes, enhancement: bytes, /, slices: int | None = None) -> Picture: ...
 
@@ -64,7 +53,9 @@ class Layers:
         if kept is not None:
             self._pictures.move_to_end(machine)
             return kept
-        picture = await self._timed(metrics.DECODE_SECONDS.observe, lambda: self._codec.decode_machine(machine))
+        picture = await self._timed(
+            metrics.DECODE_SECONDS.observe, lambda: self._codec.decode_machine(machine)
+        )
         self._pictures[machine] = picture
         while len(self._pictures) > self._pictures_kept:
             self._pictures.popitem(last=False)

@@ -1,0 +1,128 @@
+"""Hands results to analytics backends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+
+from secondsight import store_keys
+from secondsight.v1 import analytics_pb2, analytics_pb2_grpc
+from server import metrics
+from server.catalogue import Catalogue
+from server.errors import StoreUnavailableError
+from server.frame_bus import FrameBus
+
+_READ_AT_ONCE = 32
+
+_ListContext = grpc.aio.ServicerContext[analytics_pb2.ListCamerasRequest, analytics_pb2.ListCamerasResponse]
+_SubscribeContext = grpc.aio.ServicerContext[analytics_pb2.SubscribeRequest, analytics_pb2.SubscribeResponse]
+
+
+class InvalidSubscriptionError(ValueError):
+    """A SubscribeRequest with a field out of range."""
+
+
+class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
+    """AnalyticsService. Every subscriber reads the store at its own pace; none is waited for."""
+
+    def __init__(self, bus: FrameBus, catalogue: Catalogue) -> None:
+        self._bus = bus
+        self._catalogue = catalogue
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """End all subscriptions."""
+        self._leaving.set()
+
+    async def ListCameras(
+        self, request: analytics_pb2.ListCamerasRequest, context: _ListContext
+    ) -> analytics_pb2.ListCamerasResponse:
+        """See analytics.proto."""
+        try:
+            return analytics_pb2.ListCamerasResponse(cameras=await self._catalogue.cameras())
+        except StoreUnavailableError as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+
+    async def Subscribe(
+        self, request: analytics_pb2.SubscribeRequest, context: _SubscribeContext
+    ) -> AsyncIterator[analytics_pb2.SubscribeResponse]:
+        """See analytics.proto. Initial metadata is sent once the starting positions are taken."""
+        metrics.SUBSCRIPTIONS.inc()
+        try:
+            wanted = _Filter(request)
+            positions = await self._start(request, wanted)
+            await context.send_initial_metadata(())
+            while not self._leaving.is_set():
+                if not wanted.cameras:
+                    # A camera that was not there at the start: all that it sent came after the call.
+                    for camera_id in await self._bus.cameras():
+                        positions.setdefault(camera_id, "0-0")
+                for published in await self._bus.results_after(positions, _READ_AT_ONCE):
+                    positions[published.camera_id] = published.entry_id
+                    result = wanted.apply(analytics_pb2.RecognitionResult.FromString(published.result))
+                    if result is not None:
+                        yield analytics_pb2.SubscribeResponse(result=result, offset=published.entry_id)
+        except InvalidSubscriptionError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        except StoreUnavailableError as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        finally:
+            metrics.SUBSCRIPTIONS.dec()
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is about to leave; subscribe again")
+
+    async def _start(self, request: analytics_pb2.SubscribeRequest, wanted: _Filter) -> dict[str, str]:
+        cameras = wanted.cameras or await self._bus.cameras()
+        last = await self._bus.last_results(cameras)
+        if request.start_from == analytics_pb2.START_FROM_EARLIEST:
+            positions = dict.fromkeys(cameras, "0-0")
+        else:
+            positions = dict(last)
+        for camera_id, offset in request.resume_after.items():
+            try:
+                asked = store_keys.parse_entry_id(offset)
+            except store_keys.InvalidEntryIdError as error:
+                raise InvalidSubscriptionError(f"resume_after of camera {camera_id!r}: {error}") from error
+            if camera_id in last:
+                # An offset beyond the last result is of an older store; nothing would ever come after it.
+                positions[camera_id] = store_keys.entry_id(
+                    *min(asked, store_keys.parse_entry_id(last[camera_id]))
+                )
+        return positions
+
+
+class _Filter:
+    """What a subscriber wants to see.
+
+    Raises:
+        InvalidSubscriptionError: that is nothing that can be seen.
+    """
+
+    def __init__(self, request: analytics_pb2.SubscribeRequest) -> None:
+        try:
+            self.cameras = [
+                store_keys.checked_camera_id(camera_id) for camera_id in dict.fromkeys(request.camera_ids)
+            ]
+        except store_keys.InvalidCameraIdError as error:
+            raise InvalidSubscriptionError(str(error)) from error
+        if not 0 <= request.minimum_score <= 1:
+            raise InvalidSubscriptionError(f"minimum_score is {request.minimum_score}; use 0 to 1")
+        self._labels = frozenset(request.labels)
+        self._minimum_score = request.minimum_score
+
+    def apply(self, result: analytics_pb2.RecognitionResult) -> analytics_pb2.RecognitionResult | None:
+        """The result with the wanted detections; None when it is not wanted."""
+        if not self._labels and self._minimum_score == 0:
+            return result
+        matches = [
+            detection
+            for detection in result.detections
+            if detection.score >= self._minimum_score
+            and (not self._labels or detection.label in self._labels)
+        ]
+        if not matches:
+            return None
+        del result.detections[:]
+        result.detections.extend(matches)
+        return result

@@ -1,0 +1,165 @@
+"""What the store knows of cameras and frames, for those who ask."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from secondsight import store_keys
+from secondsight.v1 import analytics_pb2, frame_pb2
+from server import metrics
+from server.errors import (
+    EnhancementExpiredError,
+    EnhancementNotStoredError,
+    StoreUnavailableError,
+    UnknownCameraError,
+    UnknownFrameError,
+)
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class StoredFrame:
+    """A frame with its name, its result once there is one, and whether its enhancement layer is there now."""
+
+    name: str
+    frame: frame_pb2.Frame
+    result: analytics_pb2.RecognitionResult | None
+    enhancement_kept: bool
+
+
+@dataclass(frozen=True)
+class FramePage:
+    """Frames, newest first, and the name after which the next page begins."""
+
+    frames: list[StoredFrame]
+    next_before: str | None
+
+
+def _asks_store(ask: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
+    @wraps(ask)
+    async def asking(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return await ask(*args, **kwargs)
+        except RedisError as error:
+            raise StoreUnavailableError(error) from error
+
+    return asking
+
+
+class Catalogue:
+    """Reads what ingest and workers have stored. Every method may raise StoreUnavailableError."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    @_asks_store
+    async def ping(self) -> None:
+        """Return when the store answers."""
+        await self._redis.ping()
+
+    @_asks_store
+    async def cameras(self) -> list[analytics_pb2.Camera]:
+        """Cameras that have ever stored a frame, sorted by name."""
+        registered: Any = await self._redis.hgetall(store_keys.CAMERAS)
+        cameras = []
+        for name, stored_at in sorted(registered.items()):
+            camera_id = name.decode()
+            last_frame_at = Timestamp()
+            last_frame_at.FromNanoseconds(int(stored_at))
+            session = int(await self._redis.get(store_keys.session(camera_id)) or 0)
+            cameras.append(
+                analytics_pb2.Camera(camera_id=camera_id, last_frame_at=last_frame_at, session=session)
+            )
+        return cameras
+
+    @_asks_store
+    async def frames(self, camera_id: str, *, before: str | None, limit: int) -> FramePage:
+        """The newest `limit` frames of a camera, or the newest before frame `before`.
+
+        Raises:
+            UnknownCameraError
+        """
+        await self._check_camera(camera_id)
+        newest = "+" if before is None else f"({before}"
+        entries: Any = await self._redis.xrevrange(store_keys.frames(camera_id), newest, "-", count=limit + 1)
+        page = entries[:limit]
+        if not page:
+            return FramePage([], None)
+        recognised: Any = await self._redis.xrange(store_keys.results(camera_id), page[-1][0], page[0][0])
+        results = {entry_id: fields[store_keys.RESULT_FIELD] for entry_id, fields in recognised}
+        frames = await self._stored(
+            [(entry_id, fields[store_keys.FRAME_FIELD], results.get(entry_id)) for entry_id, fields in page]
+        )
+        return FramePage(frames, frames[-1].name if len(entries) > limit else None)
+
+    @_asks_store
+    async def frame(self, camera_id: str, name: str) -> StoredFrame:
+        """One frame.
+
+        Raises:
+            UnknownCameraError
+            UnknownFrameError
+        """
+        await self._check_camera(camera_id)
+        try:
+            name = store_keys.entry_id(*store_keys.parse_entry_id(name))
+        except store_keys.InvalidEntryIdError as error:
+            raise UnknownFrameError(camera_id, name) from error
+        entries: Any = await self._redis.xrange(store_keys.frames(camera_id), name, name)
+        if not entries:
+            raise UnknownFrameError(camera_id, name)
+        results: Any = await self._redis.xrange(store_keys.results(camera_id), name, name)
+        result = results[0][1][store_keys.RESULT_FIELD] if results else None
+        (stored,) = await self._stored([(entries[0][0], entries[0][1][store_keys.FRAME_FIELD], result)])
+        return stored
+
+    @_asks_store
+    async def enhancement(self, stored: StoredFrame) -> bytes:
+        """The enhancement layer of a frame.
+
+        Raises:
+            EnhancementNotStoredError: the edge stored none.
+            EnhancementExpiredError: it did, and its time to live is over.
+        """
+        frame = stored.frame
+        if frame.enhancement.bytes == 0:
+            raise EnhancementNotStoredError(frame.id.camera_id, stored.name)
+        layer: Any = await self._redis.get(_enhancement_key(frame))
+        if layer is None:
+            raise EnhancementExpiredError(frame.id.camera_id, stored.name)
+        metrics.LAYER_BYTES.labels(frame.id.camera_id, "enhancement").inc(len(layer))
+        return bytes(layer)
+
+    async def _check_camera(self, camera_id: str) -> None:
+        if not await self._redis.hexists(store_keys.CAMERAS, camera_id):
+            raise UnknownCameraError(camera_id)
+
+    async def _stored(self, rows: list[tuple[bytes, bytes, bytes | None]]) -> list[StoredFrame]:
+        """Parse rows of (entry id, frame, result)."""
+        frames = [frame_pb2.Frame.FromString(frame) for _, frame, _ in rows]
+        pipeline = self._redis.pipeline(transaction=False)
+        for frame in frames:
+            pipeline.exists(_enhancement_key(frame))
+        kept = await pipeline.execute()
+        return [
+            StoredFrame(
+                name=entry_id.decode(),
+                frame=frame,
+                result=None if result is None else analytics_pb2.RecognitionResult.FromString(result),
+                enhancement_kept=bool(exists),
+            )
+            for (entry_id, _, result), frame, exists in zip(rows, frames, kept, strict=True)
+        ]
+
+
+def _enhancement_key(frame: frame_pb2.Frame) -> str:
+    return store_keys.enhancement(frame.id.camera_id, frame.id.session, frame.id.sequence)

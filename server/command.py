@@ -1,0 +1,149 @@
+"""Run the server: take in frames, recognise, answer analytics and operators."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.config import EMBEDDED_STORE, ServerConfig
+
+if TYPE_CHECKING:
+    from server.process import Server
+    from server.store.embedded import EmbeddedStore
+
+app = typer.Typer(add_completion=False)
+
+_DEFAULTS = ServerConfig()
+
+
+@app.command()
+def server(
+    store: Annotated[
+        str,
+        typer.Option(
+            envvar="SECONDSIGHT_STORE",
+            help="URL of a Redis or Valkey (redis://...), or `embedded` for one of our own.",
+        ),
+    ] = _DEFAULTS.store,
+    data: Annotated[
+        Path, typer.Option(envvar="SECONDSIGHT_DATA_FOLDER", help="Folder of the embedded store.")
+    ] = _DEFAULTS.data,
+    store_port: Annotated[
+        int,
+        typer.Option(envvar="SECONDSIGHT_STORE_PORT", help="Port of the embedded store; 0 takes a free one."),
+    ] = _DEFAULTS.store_port,
+    grpc: Annotated[
+        str,
+        typer.Option(
+            envvar="SECONDSIGHT_GRPC", help="HOST:PORT for edges and analytics; port 0 takes a free one."
+        ),
+    ] = _DEFAULTS.grpc,
+    http: Annotated[
+        str,
+        typer.Option(
+            envvar="SECONDSIGHT_HTTP", help="HOST:PORT for REST and the page; port 0 takes a free one."
+        ),
+    ] = _DEFAULTS.http,
+    codec: Annotated[str, typer.Option(envvar="SECONDSIGHT_CODEC", help="Codec profile.")] = _DEFAULTS.codec,
+    device: Annotated[
+        str, typer.Option(envvar="SECONDSIGHT_DEVICE", help="Where to decode: auto, cpu or cuda.")
+    ] = _DEFAULTS.device,
+    codec_threads: Annotated[
+        int, typer.Option(envvar="SECONDSIGHT_CODEC_THREADS", help="Threads that decode.")
+    ] = _DEFAULTS.codec_threads,
+    recogniser: Annotated[
+        str,
+        typer.Option(
+            envvar="SECONDSIGHT_RECOGNISER", help="What looks at the frames: ssd-mobilenet or none."
+        ),
+    ] = _DEFAULTS.recogniser,
+    recogniser_threads: Annotated[
+        int, typer.Option(envvar="SECONDSIGHT_RECOGNISER_THREADS", help="Threads that recognise.")
+    ] = _DEFAULTS.recogniser_threads,
+    minimum_score: Annotated[
+        float,
+        typer.Option(
+            envvar="SECONDSIGHT_MINIMUM_SCORE", help="Detections below it are not published, 0 to 1."
+        ),
+    ] = _DEFAULTS.minimum_score,
+    worker_name: Annotated[
+        str, typer.Option(envvar="SECONDSIGHT_WORKER_NAME", help="Name of the worker in its consumer group.")
+    ] = _DEFAULTS.worker_name,
+    backlog_frames: Annotated[
+        int,
+        typer.Option(
+            envvar="SECONDSIGHT_BACKLOG_FRAMES", help="Frames of a camera that may await recognition."
+        ),
+    ] = _DEFAULTS.backlog_frames,
+    frames_kept: Annotated[
+        int, typer.Option(envvar="SECONDSIGHT_FRAMES_KEPT", help="Frames of a camera that stay in the store.")
+    ] = _DEFAULTS.frames_kept,
+    results_kept: Annotated[
+        int,
+        typer.Option(envvar="SECONDSIGHT_RESULTS_KEPT", help="Results of a camera that stay in the store."),
+    ] = _DEFAULTS.results_kept,
+    log_level: Annotated[
+        str, typer.Option(envvar="SECONDSIGHT_LOG_LEVEL", help="debug, info, warning or error.")
+    ] = "info",
+) -> None:
+    """Take in frames, recognise what they show, and answer analytics (gRPC) and operators (REST, page).
+
+    Prints one line when it serves: `ready grpc=HOST:PORT http=HOST:PORT store=URL`. Ends on SIGTERM or Ctrl-C.
+    """
+    config = ServerConfig(
+        store=store,
+        data=data,
+        store_port=store_port,
+        grpc=grpc,
+        http=http,
+        codec=codec,
+        device=device,
+        codec_threads=codec_threads,
+        recogniser=recogniser,
+        recogniser_threads=recogniser_threads,
+        minimum_score=minimum_score,
+        worker_name=worker_name,
+        backlog_frames=backlog_frames,
+        frames_kept=frames_kept,
+        results_kept=results_kept,
+    )
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
+    with _store(config) as embedded:
+        _serve(config, config.store if embedded is None else embedded.url)
+
+
+def _store(config: ServerConfig) -> AbstractContextManager[EmbeddedStore | None]:
+    if config.store != EMBEDDED_STORE:
+        return nullcontext()
+    from server.store.config import StoreConfig
+    from server.store.embedded import EmbeddedStore
+
+    return EmbeddedStore(StoreConfig(data=config.data / "store", port=config.store_port))
+
+
+def _serve(config: ServerConfig, store_url: str) -> None:
+    import asyncio
+
+    import torch
+
+    from server.process import Server, serve_until_told
+    from server.recognition import load_recogniser
+    from shared_models import load_codec
+
+    torch.set_num_threads(config.codec_threads)
+    recogniser = load_recogniser(
+        config.recogniser, minimum_score=config.minimum_score, threads=config.recogniser_threads
+    )
+    codec = load_codec(config.codec, device=config.device)
+
+    def announce(server: Server) -> None:
+        typer.echo(f"ready grpc={server.grpc_address} http={server.http_address} store={store_url}")
+
+    async def run() -> None:
+        await serve_until_told(Server(config, store_url, codec, recogniser), announce)
+
+    asyncio.run(run())

@@ -1,0 +1,338 @@
+"""Frames on their way through the store: appended by ingest, claimed by workers, published as results.
+
+One stream of frames and one of results per camera, both under ids ``session-sequence``, which the store itself keeps
+rising. That makes every step safe to repeat: a second attempt finds the id taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final, TypeVar
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from secondsight import store_keys
+from server import metrics
+from server.config import ServerConfig
+from server.errors import StoreUnavailableError
+
+GROUP: Final = "recognise"
+
+_NOT_RISING: Final = "equal or smaller"
+_GROUP_EXISTS: Final = "BUSYGROUP"
+_NO_SUCH_KEY: Final = "no such key"
+_FIRST_ID: Final = "0-0"
+
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+class Appending(Enum):
+    """What became of a frame that was to be appended."""
+
+    STORED = auto()
+    REPEATED = auto()
+    """It was stored before."""
+    NOT_RISING = auto()
+    """A later frame of its session is stored, it itself is not."""
+    STALE_SESSION = auto()
+    """A later session of the camera has stored frames."""
+
+
+@dataclass(frozen=True)
+class Appended:
+    """Outcome of an append, and the frames of the camera that now await recognition."""
+
+    outcome: Appending
+    backlog: int
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """A session that may write, and its last stored sequence; 0 when nothing is stored."""
+
+    number: int
+    last_stored_sequence: int
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A stored frame that this worker has to recognise. `frame` is None when the store no longer has it."""
+
+    camera_id: str
+    entry_id: str
+    frame: bytes | None
+
+
+@dataclass(frozen=True)
+class Published:
+    """A result as it lies in the store."""
+
+    camera_id: str
+    entry_id: str
+    result: bytes
+
+
+class FrameBus:
+    """Frames and results of all cameras, over Redis Streams.
+
+    `blocking` is used for reads that wait, and must have a socket timeout above `config.block`.
+    """
+
+    def __init__(self, redis: Redis, blocking: Redis, config: ServerConfig) -> None:
+        self._redis = redis
+        self._blocking = blocking
+        self._config = config
+
+    async def cameras(self) -> list[str]:
+        """Cameras that have ever stored a frame, sorted.
+
+        Raises:
+            StoreUnavailableError
+        """
+        return await self._patiently(self._cameras)
+
+    async def open_session(self, camera_id: str, asked: int) -> OpenSession:
+        """Session `asked` if it is the camera's current one, else a new one that fences all earlier ones.
+
+        Raises:
+            StoreUnavailableError
+        """
+
+        async def attempt() -> OpenSession:
+            await self._ensure_group(camera_id)
+            last_session, last_sequence = await self._last_id(store_keys.frames(camera_id))
+            current = int(await self._redis.get(store_keys.session(camera_id)) or 0)
+            if asked and asked == current:
+                return OpenSession(asked, last_sequence if last_session == asked else 0)
+            issued = int(await self._redis.incr(store_keys.SESSIONS))
+            if issued <= last_session:
+                # The counter was lost with an older state of the store; the camera's ids have to go on rising.
+                issued = int(await self._redis.incrby(store_keys.SESSIONS, last_session - issued + 1))
+            await self._redis.set(store_keys.session(camera_id), issued)
+            return OpenSession(issued, 0)
+
+        return await self._patiently(attempt)
+
+    async def append(self, camera_id: str, session: int, sequence: int, frame: bytes) -> Appended:
+        """Store a frame under its name, once.
+
+        The caller keeps the backlog below `config.backlog_frames`, so that the oldest entries, which are trimmed here,
+        are recognised ones.
+
+        Raises:
+            StoreUnavailableError: it is not known to be stored.
+        """
+        key = store_keys.frames(camera_id)
+        entry_id = store_keys.entry_id(session, sequence)
+
+        async def attempt() -> Appended:
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.xadd(key, {store_keys.FRAME_FIELD: frame}, id=entry_id, maxlen=self._config.frames_kept)
+            pipeline.hset(store_keys.CAMERAS, camera_id, time.time_ns())
+            pipeline.xinfo_groups(key)
+            added, registered, groups = await pipeline.execute(raise_on_error=False)
+            outcome = Appending.STORED
+            if isinstance(added, ResponseError) and _NOT_RISING in str(added):
+                outcome = await self._why_not_rising(key, session, entry_id)
+            for reply in (added, registered, groups):
+                if isinstance(reply, Exception) and not (reply is added and _NOT_RISING in str(added)):
+                    raise reply
+            backlog = _backlog(groups)
+            if backlog is None:
+                backlog = await self._backlog(camera_id)
+            return Appended(outcome, backlog)
+
+        return await self._patiently(attempt)
+
+    async def backlog(self, camera_id: str) -> int:
+        """Frames of the camera that are stored and not yet recognised.
+
+        Raises:
+            StoreUnavailableError
+        """
+        return await self._patiently(lambda: self._backlog(camera_id))
+
+    async def claim(self, worker: str) -> list[Claimed]:
+        """At most one frame of each camera, the oldest one not recognised; waits up to `config.block` for one.
+
+        What the worker has claimed and not finished comes first, so that the results of a camera stay in order across
+        a crash, a lost reply and a restart.
+
+        Raises:
+            RedisError: the store does not answer.
+        """
+        cameras = await self._cameras()
+        if not cameras:
+            await asyncio.sleep(self._config.block)
+            return []
+        keys = {store_keys.frames(camera_id): camera_id for camera_id in cameras}
+        try:
+            unfinished = await self._redis.xreadgroup(GROUP, worker, dict.fromkeys(keys, "0"), count=1)
+            claimed = _claimed(keys, unfinished)
+            if claimed:
+                return claimed
+            fresh = await self._blocking.xreadgroup(
+                GROUP, worker, dict.fromkeys(keys, ">"), count=1, block=int(self._config.block * 1000)
+            )
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            for camera_id in cameras:
+                await self._ensure_group(camera_id)
+            return []
+        return _claimed(keys, fresh)
+
+    async def publish(self, camera_id: str, entry_id: str, result: bytes) -> bool:
+        """Publish the result of a claimed frame and take the frame off the backlog, both or neither.
+
+        Returns:
+            False when the frame had a result already, which stands.
+
+        Raises:
+            StoreUnavailableError
+        """
+
+        async def attempt() -> bool:
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.xadd(
+                store_keys.results(camera_id),
+                {store_keys.RESULT_FIELD: result},
+                id=entry_id,
+                maxlen=self._config.results_kept,
+            )
+            pipeline.xack(store_keys.frames(camera_id), GROUP, entry_id)
+            added, _ = await pipeline.execute(raise_on_error=False)
+            if not isinstance(added, Exception):
+                return True
+            if _NOT_RISING in str(added):
+                return False
+            raise added
+
+        return await self._patiently(attempt)
+
+    async def forget(self, claimed: Claimed) -> None:
+        """Take a claimed frame off the backlog without a result, because the store no longer has it.
+
+        Raises:
+            StoreUnavailableError
+        """
+        key = store_keys.frames(claimed.camera_id)
+        await self._patiently(lambda: self._redis.xack(key, GROUP, claimed.entry_id))
+
+    async def last_results(self, cameras: Iterable[str]) -> dict[str, str]:
+        """Id of the last result of each camera; ``0-0`` where there is none.
+
+        Raises:
+            StoreUnavailableError
+        """
+
+        async def attempt() -> dict[str, str]:
+            return {
+                camera_id: store_keys.entry_id(*await self._last_id(store_keys.results(camera_id)))
+                for camera_id in cameras
+            }
+
+        return await self._patiently(attempt)
+
+    async def results_after(self, positions: dict[str, str], count: int) -> list[Published]:
+        """Results after these ids, by camera, at most `count` of each; waits up to `config.block` for one.
+
+        Raises:
+            StoreUnavailableError
+        """
+        if not positions:
+            await asyncio.sleep(self._config.block)
+            return []
+        keys = {store_keys.results(camera_id): camera_id for camera_id in positions}
+        asked: dict[Any, Any] = {
+            store_keys.results(camera_id): after for camera_id, after in positions.items()
+        }
+        reply = await self._patiently(
+            lambda: self._blocking.xread(asked, count=count, block=int(self._config.block * 1000))
+        )
+        return [
+            Published(keys[key.decode()], entry_id.decode(), fields[store_keys.RESULT_FIELD])
+            for key, entries in _streams(reply)
+            for entry_id, fields in entries
+        ]
+
+    async def _cameras(self) -> list[str]:
+        names: Any = await self._redis.hkeys(store_keys.CAMERAS)
+        return sorted(name.decode() for name in names)
+
+    async def _why_not_rising(self, key: str, session: int, entry_id: str) -> Appending:
+        if await self._redis.xrange(key, entry_id, entry_id):
+            return Appending.REPEATED
+        last_session, _ = await self._last_id(key)
+        return Appending.STALE_SESSION if last_session > session else Appending.NOT_RISING
+
+    async def _backlog(self, camera_id: str) -> int:
+        backlog = _backlog(await self._redis.xinfo_groups(store_keys.frames(camera_id)))
+        if backlog is None:
+            await self._ensure_group(camera_id)
+            # The store cannot count it. It can again once a worker has come to the end of the stream; until then
+            # nothing more is taken in.
+            return self._config.backlog_frames
+        return backlog
+
+    async def _ensure_group(self, camera_id: str) -> None:
+        # A group that was lost goes on after the last result: what came before it was recognised.
+        last_result = store_keys.entry_id(*await self._last_id(store_keys.results(camera_id)))
+        try:
+            await self._redis.xgroup_create(
+                store_keys.frames(camera_id), GROUP, id=last_result, mkstream=True
+            )
+        except ResponseError as error:
+            if _GROUP_EXISTS not in str(error):
+                raise
+
+    async def _last_id(self, key: str) -> tuple[int, int]:
+        # Not the last entry but the last id: it outlives a trim.
+        try:
+            stream = await self._redis.xinfo_stream(key)
+        except ResponseError as error:
+            if _NO_SUCH_KEY not in str(error):
+                raise
+            return store_keys.parse_entry_id(_FIRST_ID)
+        return store_keys.parse_entry_id(stream["last-generated-id"].decode())
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
+        give_up = time.monotonic() + self._config.store_patience
+        while True:
+            try:
+                return await attempt()
+            except RedisError as error:
+                metrics.STORE_RETRIES.inc()
+                if time.monotonic() >= give_up:
+                    raise StoreUnavailableError(error) from error
+                _log.warning("the store does not answer, trying again: %s", error)
+            await asyncio.sleep(self._config.store_pause)
+
+
+def _backlog(groups: list[dict[str, Any]]) -> int | None:
+    for group in groups:
+        if group["name"] == GROUP.encode():
+            return None if group["lag"] is None else int(group["lag"]) + int(group["pending"])
+    return None
+
+
+def _claimed(keys: dict[str, str], reply: Any) -> list[Claimed]:
+    return [
+        Claimed(keys[key.decode()], entry_id.decode(), (fields or {}).get(store_keys.FRAME_FIELD))
+        for key, entries in _streams(reply)
+        for entry_id, fields in entries
+    ]
+
+
+def _streams(reply: Any) -> Iterable[tuple[bytes, Any]]:
+    """Stream by stream, from a reply to XREAD or XREADGROUP in RESP2 (pairs) or RESP3 (a map of lists of lists)."""
+    if isinstance(reply, dict):
+        return ((key, [entry for batch in batches for entry in batch]) for key, batches in reply.items())
+    return reply or ()

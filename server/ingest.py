@@ -1,0 +1,268 @@
+"""Takes in frames: each is checked, stored under its name, and only then acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Final, NoReturn
+
+import grpc
+
+from secondsight import store_keys
+from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
+from server import metrics
+from server.config import ServerConfig
+from server.errors import StoreUnavailableError
+from server.frame_bus import Appending, FrameBus
+from server.layers import Codec
+from server.session import PushContext, Uplink
+from shared_models import errors as codec_errors
+
+_log = logging.getLogger(__name__)
+
+SUPERSEDED: Final = "superseded"
+"""Details of the status of a stream whose camera has opened another."""
+
+
+class _RefusedError(Exception):
+    """A frame that is answered with a Nack."""
+
+    def __init__(self, reason: ingest_pb2.NackReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class _StaleSessionError(Exception):
+    """The camera has gone on in a later session, through another server."""
+
+
+class _ProtocolError(Exception):
+    """The edge sent what it may not send here."""
+
+
+class Ingest(ingest_pb2_grpc.IngestServiceServicer):
+    """IngestService. One stream per camera; a newer one takes over from an older one."""
+
+    def __init__(self, bus: FrameBus, codec: Codec, config: ServerConfig) -> None:
+        self._bus = bus
+        self._codec = codec
+        self._config = config
+        self._uplinks: dict[str, Uplink] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
+        self._draining = False
+
+    async def drain(self) -> None:
+        """Ask every edge to close, wait for them up to `config.drain_grace`, and take no stream from now on."""
+        self._draining = True
+        uplinks = list(self._uplinks.values())
+        farewells = [uplink.drain(self._config.reconnect_after) for uplink in uplinks]
+        await asyncio.gather(*farewells, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._config.drain_grace):
+                for uplink in uplinks:
+                    await uplink.ended.wait()
+
+    # The stubs know handlers that yield; grpc.aio also takes one that writes, as several tasks do here.
+    async def Push(  # type: ignore[override]
+        self, request_iterator: AsyncIterator[ingest_pb2.PushRequest], context: PushContext
+    ) -> None:
+        """See ingest.proto."""
+        if self._draining:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is about to leave; connect again")
+        requests = aiter(request_iterator)
+        hello = await self._hello(requests, context)
+        try:
+            uplink = await self._open(hello, context)
+        except StoreUnavailableError as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        metrics.UPLINKS.inc()
+        try:
+            await self._serve(uplink, requests)
+        finally:
+            metrics.UPLINKS.dec()
+            uplink.ended.set()
+            if self._uplinks.get(uplink.camera_id) is uplink:
+                del self._uplinks[uplink.camera_id]
+
+    async def _hello(
+        self, requests: AsyncIterator[ingest_pb2.PushRequest], context: PushContext
+    ) -> ingest_pb2.Hello:
+        try:
+            async with asyncio.timeout(self._config.hello_within):
+                first = await anext(requests, None)
+        except TimeoutError:
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED, "no Hello came; send it when the stream opens"
+            )
+        if first is None or first.WhichOneof("kind") != "hello":
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "the first message of a stream has to be a Hello"
+            )
+        hello = first.hello
+        try:
+            store_keys.checked_camera_id(hello.camera_id)
+        except store_keys.InvalidCameraIdError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        if hello.model_id != self._codec.model_id:
+            await context.abort(
+                grpc.StatusCode.FAILED_PRECONDITION, _other_model(hello.model_id, self._codec.model_id)
+            )
+        return hello
+
+    async def _open(self, hello: ingest_pb2.Hello, context: PushContext) -> Uplink:
+        camera_id = hello.camera_id
+        async with self._opening.setdefault(camera_id, asyncio.Lock()):
+            older = self._uplinks.get(camera_id)
+            if older is not None:
+                older.superseded.set()
+                await older.ended.wait()
+            session = await self._bus.open_session(camera_id, hello.session)
+            uplink = Uplink(
+                camera_id=camera_id,
+                session=session.number,
+                backlog_limit=self._config.backlog_frames,
+                context=context,
+                acked_sequence=session.last_stored_sequence,
+                backlog=await self._bus.backlog(camera_id),
+            )
+            self._uplinks[camera_id] = uplink
+        _log.info(
+            "camera %s connected: session %d after frame %d, edge %s",
+            camera_id,
+            session.number,
+            session.last_stored_sequence,
+            hello.edge_version or "unknown",
+        )
+        return uplink
+
+    async def _serve(self, uplink: Uplink, requests: AsyncIterator[ingest_pb2.PushRequest]) -> None:
+        await uplink.welcome()
+        taking = asyncio.create_task(self._take(uplink, requests))
+        granting = asyncio.create_task(self._grant(uplink))
+        superseded = asyncio.create_task(uplink.superseded.wait())
+        tasks = (taking, granting, superseded)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            # Cancelled tasks have to be over before the call is, or grpc keeps what they hold.
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        if uplink.superseded.is_set():
+            await uplink.context.abort(grpc.StatusCode.ABORTED, SUPERSEDED)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                await self._end(uplink, outcome)
+
+    async def _end(self, uplink: Uplink, error: Exception) -> NoReturn:
+        if isinstance(error, _StaleSessionError):
+            await uplink.context.abort(grpc.StatusCode.ABORTED, SUPERSEDED)
+        if isinstance(error, StoreUnavailableError):
+            _log.error("camera %s: %s", uplink.camera_id, error)
+            await uplink.context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        if isinstance(error, _ProtocolError):
+            await uplink.context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        raise error
+
+    async def _take(self, uplink: Uplink, requests: AsyncIterator[ingest_pb2.PushRequest]) -> None:
+        async for request in requests:
+            if uplink.draining.is_set():
+                continue
+            if request.WhichOneof("kind") != "frame":
+                raise _ProtocolError("after its Hello a stream carries frames and nothing else")
+            await self._take_frame(uplink, request.frame)
+
+    async def _take_frame(self, uplink: Uplink, frame: frame_pb2.Frame) -> None:
+        sequence = frame.id.sequence
+        try:
+            self._check(uplink, frame)
+            await self._store(uplink, frame)
+        except _RefusedError as refused:
+            metrics.FRAMES_REFUSED.labels(ingest_pb2.NackReason.Name(refused.reason)).inc()
+            await uplink.refuse(sequence, refused.reason, refused.detail)
+            if refused.reason in (ingest_pb2.NACK_REASON_IDENTITY, ingest_pb2.NACK_REASON_ORDER):
+                # Its number is not one of this stream's, so it does not move the acknowledgement on.
+                return
+        uplink.acked_sequence = max(uplink.acked_sequence, sequence)
+        await uplink.acknowledge()
+
+    def _check(self, uplink: Uplink, frame: frame_pb2.Frame) -> None:
+        """Raise _RefusedError unless the frame may be stored on this uplink."""
+        if (frame.id.camera_id, frame.id.session) != (uplink.camera_id, uplink.session):
+            raise _RefusedError(
+                ingest_pb2.NACK_REASON_IDENTITY,
+                f"the frame is of camera {frame.id.camera_id!r}, session {frame.id.session}; this stream is of "
+                f"camera {uplink.camera_id!r}, session {uplink.session}",
+            )
+        if frame.id.sequence == 0:
+            raise _RefusedError(ingest_pb2.NACK_REASON_ORDER, "sequence numbers count from 1")
+        if len(frame.machine_layer) > self._config.machine_layer_bytes:
+            raise _RefusedError(
+                ingest_pb2.NACK_REASON_LIMIT,
+                f"a machine layer of {len(frame.machine_layer)} bytes is above the limit of "
+                f"{self._config.machine_layer_bytes}; lower the machine quality or the size of the picture",
+            )
+        try:
+            self._codec.inspect(frame.machine_layer)
+        except codec_errors.ModelError as error:
+            raise _RefusedError(ingest_pb2.NACK_REASON_MODEL, str(error)) from error
+        except codec_errors.CodecError as error:
+            raise _RefusedError(
+                ingest_pb2.NACK_REASON_BITSTREAM, f"{type(error).__name__}: {error}"
+            ) from error
+
+    async def _store(self, uplink: Uplink, frame: frame_pb2.Frame) -> None:
+        while uplink.backlog >= uplink.backlog_limit:
+            # The edge has sent more than it was granted. Its frame waits here rather than push one out of the store
+            # that is not recognised yet.
+            await asyncio.sleep(self._config.backlog_poll)
+            await self._look_at_backlog(uplink)
+        sequence = frame.id.sequence
+        appended = await self._bus.append(
+            uplink.camera_id, uplink.session, sequence, frame.SerializeToString(deterministic=True)
+        )
+        uplink.backlog = appended.backlog
+        metrics.BACKLOG.labels(uplink.camera_id).set(appended.backlog)
+        match appended.outcome:
+            case Appending.STORED:
+                metrics.FRAMES_STORED.labels(uplink.camera_id).inc()
+                metrics.LAYER_BYTES.labels(uplink.camera_id, "machine").inc(len(frame.machine_layer))
+            case Appending.REPEATED:
+                metrics.FRAMES_REPEATED.labels(uplink.camera_id).inc()
+            case Appending.NOT_RISING:
+                raise _RefusedError(
+                    ingest_pb2.NACK_REASON_ORDER,
+                    f"frame {sequence} came after frame {uplink.acked_sequence}; send frames in order",
+                )
+            case Appending.STALE_SESSION:
+                raise _StaleSessionError(
+                    f"camera {uplink.camera_id} has gone on in a session after {uplink.session}"
+                )
+
+    async def _grant(self, uplink: Uplink) -> None:
+        """Give credits back as recognition catches up, and let the edge hear from us when nothing else happens."""
+        quiet_until = asyncio.get_running_loop().time() + self._config.ack_interval
+        while True:
+            await asyncio.sleep(self._config.backlog_poll)
+            if uplink.draining.is_set():
+                continue
+            if uplink.holds_back:
+                await self._look_at_backlog(uplink)
+            time = asyncio.get_running_loop().time()
+            if uplink.has_more_to_grant or time >= quiet_until:
+                await uplink.acknowledge()
+                quiet_until = time + self._config.ack_interval
+
+    async def _look_at_backlog(self, uplink: Uplink) -> None:
+        uplink.backlog = await self._bus.backlog(uplink.camera_id)
+        metrics.BACKLOG.labels(uplink.camera_id).set(uplink.backlog)
+
+
+def _other_model(theirs: bytes, ours: bytes) -> str:
+    return (
+        f"coded with model {theirs.hex() or 'unnamed'}, the server holds {ours.hex()}; "
+        "run the same release with the same codec profile on both sides"
+    )

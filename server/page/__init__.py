@@ -1,0 +1,1 @@
+"""The page's files: an ES module, a style sheet, an icon."""

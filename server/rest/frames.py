@@ -1,0 +1,226 @@
+"""``/v1/cameras/{camera}/frames``: frames with what was recognised in them, and their raw layers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from secondsight import store_keys
+from secondsight.v1 import analytics_pb2, frame_pb2
+from server.catalogue import StoredFrame
+from server.errors import InvalidCursorError
+from server.rest.conditional import conditional
+from server.rest.moments import utc
+from server.rest.problems import PROBLEM_RESPONSES
+from server.rest.services import Serving
+
+router = APIRouter(prefix="/v1/cameras/{camera}/frames", tags=["frames"], responses=PROBLEM_RESPONSES)
+
+CameraName = Annotated[str, Path(description="A camera, as listed by /v1/cameras.")]
+FrameName = Annotated[str, Path(description="SESSION-SEQUENCE, as listed by the camera's frames.")]
+
+
+class EnhancementState(StrEnum):
+    """Whether a human view can be had."""
+
+    KEPT = "kept"
+    EXPIRED = "expired"
+    NOT_STORED = "not_stored"
+
+
+class Enhancement(BaseModel):
+    """The enhancement layer."""
+
+    state: EnhancementState
+    bytes: int
+    slices: int
+    expires_at: datetime | None
+
+
+class Box(BaseModel):
+    """Corners in pixels; the origin is the upper left corner of the frame."""
+
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+
+
+class Detection(BaseModel):
+    """One thing that was seen."""
+
+    label: str
+    score: float
+    box: Box
+
+
+class Result(BaseModel):
+    """What was recognised."""
+
+    recogniser: str
+    recognised_at: datetime
+    width: int
+    height: int
+    detections: list[Detection]
+    failure: str | None = Field(description="Why nothing could be recognised, when that is so.")
+    decode_us: int
+    recognise_us: int
+
+
+class Frame(BaseModel):
+    """One frame. `result` is null until it is recognised."""
+
+    frame: str
+    camera: str
+    session: int
+    sequence: int
+    captured_at: datetime
+    pts_us: int
+    machine_bytes: int
+    enhancement: Enhancement
+    result: Result | None
+    links: dict[str, str]
+
+
+class Frames(BaseModel):
+    """Frames, newest first. `next` is the address of the page after this one."""
+
+    frames: list[Frame]
+    next: str | None
+
+
+class Layer(StrEnum):
+    """One of the two bitstreams of a frame."""
+
+    MACHINE = "machine"
+    ENHANCEMENT = "enhancement"
+
+
+@router.get("", operation_id="list_frames", summary="List frames, newest first")
+async def list_frames(
+    request: Request,
+    services: Serving,
+    camera: CameraName,
+    cursor: Annotated[str | None, Query(description="Taken from a `next` link.")] = None,
+    limit: Annotated[int | None, Query(ge=1, description="Frames on a page.")] = None,
+) -> Frames:
+    """Frames of a camera with their results."""
+    config = services.config
+    page = await services.catalogue.frames(
+        camera,
+        before=None if cursor is None else _from_cursor(cursor),
+        limit=min(limit or config.page_frames, config.page_frames_limit),
+    )
+    following = None
+    if page.next_before is not None:
+        url = request.url.include_query_params(cursor=_to_cursor(page.next_before))
+        following = f"{url.path}?{url.query}"
+    return Frames(frames=[_frame(stored) for stored in page.frames], next=following)
+
+
+@router.get("/{frame}", operation_id="get_frame", summary="One frame")
+async def get_frame(services: Serving, camera: CameraName, frame: FrameName) -> Frame:
+    """One frame with its result."""
+    return _frame(await services.catalogue.frame(camera, frame))
+
+
+@router.get(
+    "/{frame}/layers/{layer}",
+    operation_id="get_layer",
+    summary="A raw layer",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
+async def get_layer(
+    request: Request, services: Serving, camera: CameraName, frame: FrameName, layer: Layer
+) -> Response:
+    """The bitstream of one layer, as the edge made it."""
+    stored = await services.catalogue.frame(camera, frame)
+    content = stored.frame.machine_layer
+    if layer is Layer.ENHANCEMENT:
+        content = await services.catalogue.enhancement(stored)
+    return conditional(
+        request,
+        content,
+        media_type="application/octet-stream",
+        headers={"Content-Disposition": f'attachment; filename="{camera}-{stored.name}.{layer}"'},
+    )
+
+
+def _frame(stored: StoredFrame) -> Frame:
+    frame = stored.frame
+    address = f"/v1/cameras/{frame.id.camera_id}/frames/{stored.name}"
+    return Frame(
+        frame=stored.name,
+        camera=frame.id.camera_id,
+        session=frame.id.session,
+        sequence=frame.id.sequence,
+        captured_at=utc(frame.captured_at),
+        pts_us=frame.pts_us,
+        machine_bytes=len(frame.machine_layer),
+        enhancement=_enhancement(frame.enhancement, stored.enhancement_kept),
+        result=None if stored.result is None else _result(stored.result),
+        links={
+            "self": address,
+            "machine_view": f"{address}/image?view=machine",
+            "human_view": f"{address}/image?view=human",
+            "machine_layer": f"{address}/layers/machine",
+            "enhancement_layer": f"{address}/layers/enhancement",
+        },
+    )
+
+
+def _enhancement(receipt: frame_pb2.EnhancementReceipt, kept: bool) -> Enhancement:
+    if receipt.bytes == 0:
+        state = EnhancementState.NOT_STORED
+    else:
+        state = EnhancementState.KEPT if kept else EnhancementState.EXPIRED
+    return Enhancement(
+        state=state,
+        bytes=receipt.bytes,
+        slices=receipt.slices,
+        expires_at=utc(receipt.expires_at) if receipt.HasField("expires_at") else None,
+    )
+
+
+def _result(result: analytics_pb2.RecognitionResult) -> Result:
+    return Result(
+        recogniser=result.recogniser,
+        recognised_at=utc(result.recognised_at),
+        width=result.width,
+        height=result.height,
+        detections=[
+            Detection(
+                label=detection.label,
+                score=round(detection.score, 4),
+                box=Box(
+                    x_min=round(detection.box.x_min, 1),
+                    y_min=round(detection.box.y_min, 1),
+                    x_max=round(detection.box.x_max, 1),
+                    y_max=round(detection.box.y_max, 1),
+                ),
+            )
+            for detection in result.detections
+        ],
+        failure=result.failure or None,
+        decode_us=result.timing.decode_us,
+        recognise_us=result.timing.recognise_us,
+    )
+
+
+def _to_cursor(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+
+
+def _from_cursor(cursor: str) -> str:
+    try:
+        name = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        return store_keys.entry_id(*store_keys.parse_entry_id(name))
+    except (binascii.Error, ValueError) as error:
+        raise InvalidCursorError(cursor) from error

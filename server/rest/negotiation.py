@@ -1,0 +1,44 @@
+"""Choice of an image format by the Accept header (RFC 9110, section 12.5.1)."""
+
+from __future__ import annotations
+
+from server.errors import NotAcceptableError
+from server.views import ImageFormat
+
+_SPECIFICITY = {"exact": 2, "image/*": 1, "*/*": 0}
+
+
+def negotiate_format(accept: str | None) -> ImageFormat:
+    """The format that `accept` likes best; among equals the one that is fastest to make.
+
+    Raises:
+        NotAcceptableError: it likes none.
+    """
+    if not accept:
+        return ImageFormat.JPEG
+    best = max(ImageFormat, key=lambda image_format: _quality(image_format.media_type, accept))
+    if _quality(best.media_type, accept) <= 0:
+        raise NotAcceptableError(accept, tuple(image_format.media_type for image_format in ImageFormat))
+    return best
+
+
+def _quality(media_type: str, accept: str) -> float:
+    """Quality value of the most specific range that matches."""
+    quality, specificity = 0.0, -1
+    for item in accept.split(","):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        matches = "exact" if name == media_type else name
+        if _SPECIFICITY.get(matches, -1) > specificity:
+            quality, specificity = _q_value(parameters), _SPECIFICITY[matches]
+    return quality
+
+
+def _q_value(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0

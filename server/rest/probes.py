@@ -1,0 +1,61 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from server.errors import StoreUnavailableError
+from server.rest.services import Serving
+
+router = APIRouter(tags=["probes"])
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Readiness(BaseModel):
+    """Whether requests can be served now, part by part."""
+
+    ready: bool
+    model: bool
+    store: bool
+    leaving: bool
+
+
+@router.get("/healthz", operation_id="get_health", summary="Whether the process lives")
+async def get_health() -> Health:
+    """Always 200 while the event loop turns."""
+    return Health(status="ok")
+
+
+@router.get(
+    "/readyz",
+    operation_id="get_readiness",
+    summary="Whether the server can serve",
+    responses={503: {"model": Readiness}},
+)
+async def get_readiness(services: Serving, response: Response) -> Readiness:
+    """200 when the store answers and the server is not about to leave, else 503."""
+    try:
+        await services.catalogue.ping()
+        store = True
+    except StoreUnavailableError:
+        store = False
+    ready = store and not services.leaving
+    if not ready:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    # Routes exist only once the model is loaded.
+    return Readiness(ready=ready, model=True, store=store, leaving=services.leaving)
+
+
+@router.get("/metrics", operation_id="get_metrics", summary="Metrics for Prometheus", response_class=Response)
+async def get_metrics() -> Response:
+    """Text in Prometheus's exposition format."""
+    return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,133 @@
+"""Errors as problem documents (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from server import errors
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+_log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """A problem document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class _Kind:
+    status: HTTPStatus
+    slug: str
+    title: str
+
+    @property
+    def uri(self) -> str:
+        return f"/problems/{self.slug}"
+
+
+_KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
+    errors.UnknownCameraError: _Kind(HTTPStatus.NOT_FOUND, "unknown-camera", "Unknown camera"),
+    errors.UnknownFrameError: _Kind(HTTPStatus.NOT_FOUND, "unknown-frame", "Unknown frame"),
+    errors.EnhancementNotStoredError: _Kind(
+        HTTPStatus.NOT_FOUND, "enhancement-not-stored", "No enhancement layer was stored"
+    ),
+    errors.EnhancementExpiredError: _Kind(
+        HTTPStatus.GONE, "enhancement-expired", "The enhancement layer has expired"
+    ),
+    errors.SlicesNotStoredError: _Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "slices-not-stored", "The enhancement layer has fewer slices"
+    ),
+    errors.InvalidCursorError: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-cursor", "Invalid cursor"),
+    errors.NotAcceptableError: _Kind(
+        HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "No acceptable image format"
+    ),
+    errors.UndecodableLayerError: _Kind(
+        HTTPStatus.BAD_GATEWAY, "undecodable-layer", "The layers cannot be decoded"
+    ),
+    errors.ViewsBusyError: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "views-busy", "Too many views at once"),
+    errors.StoreUnavailableError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer"
+    ),
+}
+_INVALID_REQUEST: Final = _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "Invalid request")
+
+_STORE_RETRY_AFTER: Final = 2
+
+PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": Problem, "content": {MEDIA_TYPE: {}}}
+    for status in sorted({int(kind.status) for kind in (*_KINDS.values(), _INVALID_REQUEST)})
+}
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem document."""
+    app.add_exception_handler(errors.ServerError, _server_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Exception, _defect)
+
+
+def _answer(
+    request: Request, kind: _Kind, detail: str, headers: dict[str, str] | None = None, **extra: Any
+) -> JSONResponse:
+    body = {
+        "type": kind.uri if kind.slug else "about:blank",
+        "title": kind.title,
+        "status": int(kind.status),
+        "detail": detail,
+        "instance": request.url.path,
+        **extra,
+    }
+    return JSONResponse(body, status_code=int(kind.status), headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _server_error(request: Request, error: Exception) -> JSONResponse:
+    kind = next((_KINDS[base] for base in type(error).__mro__ if base in _KINDS), None)
+    if kind is None:
+        return await _defect(request, error)
+    headers = {}
+    if isinstance(error, errors.ViewsBusyError):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.StoreUnavailableError):
+        headers["Retry-After"] = str(_STORE_RETRY_AFTER)
+    return _answer(request, kind, str(error), headers)
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = [{"where": fault["loc"], "what": fault["msg"]} for fault in error.errors()]
+    detail = "; ".join(
+        f"{'.'.join(str(part) for part in fault['where'])}: {fault['what']}" for fault in found
+    )
+    return _answer(request, _INVALID_REQUEST, detail, errors=jsonable_encoder(found))
+
+
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    headers = dict(error.headers) if error.headers else None
+    return _answer(request, _Kind(status, "", status.phrase), status.description or status.phrase, headers)
+
+
+async def _defect(request: Request, error: Exception) -> JSONResponse:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return _answer(request, _Kind(status, "", status.phrase), "a defect of the server; its log tells more")

@@ -1,0 +1,29 @@
+"""What the routes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from server.catalogue import Catalogue
+from server.config import ServerConfig
+from server.views import Views
+
+
+@dataclass
+class Services:
+    """Parts of the server that routes call. `leaving` turns the readiness probe."""
+
+    catalogue: Catalogue
+    views: Views
+    config: ServerConfig
+    leaving: bool = False
+
+
+def _services(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
+
+
+Serving = Annotated[Services, Depends(_services)]

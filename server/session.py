@@ -1,0 +1,89 @@
+"""One open uplink of one camera: what it may still send, what was stored, who speaks on it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from secondsight.v1 import ingest_pb2 as pb
+
+PushContext = grpc.aio.ServicerContext[pb.PushRequest, pb.PushResponse]
+
+
+@dataclass
+class Uplink:
+    """The server's side of a Push stream after its Hello.
+
+    Several tasks answer on it, so all writing goes through here.
+    """
+
+    camera_id: str
+    session: int
+    backlog_limit: int
+    context: PushContext
+    acked_sequence: int
+    backlog: int
+    superseded: asyncio.Event = field(default_factory=asyncio.Event)
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _granted: int = 0
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def credits(self) -> int:
+        """Frames that may be under way: what is left of the camera's backlog."""
+        return max(0, self.backlog_limit - self.backlog)
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether the edge was granted less than it could have on an idle server."""
+        return self._granted < self.backlog_limit
+
+    @property
+    def has_more_to_grant(self) -> bool:
+        """Whether the backlog has fallen since credits were last granted."""
+        return self.credits > self._granted
+
+    async def welcome(self) -> None:
+        """Tell the session, where it stands, and the first credits."""
+        async with self._writing:
+            self._granted = self.credits
+            await self.context.write(
+                pb.PushResponse(
+                    welcome=pb.Welcome(
+                        session=self.session, last_stored_sequence=self.acked_sequence, credits=self._granted
+                    )
+                )
+            )
+
+    async def acknowledge(self) -> None:
+        """Tell what is stored or refused by now, with fresh credits."""
+        async with self._writing:
+            self._granted = self.credits
+            ack = pb.Ack(acked_sequence=self.acked_sequence, credits=self._granted, server_time=now())
+            await self.context.write(pb.PushResponse(ack=ack))
+
+    async def refuse(self, sequence: int, reason: pb.NackReason, detail: str) -> None:
+        """Tell that a frame will never be stored."""
+        async with self._writing:
+            nack = pb.Nack(sequence=sequence, reason=reason, detail=detail)
+            await self.context.write(pb.PushResponse(nack=nack))
+
+    async def drain(self, reconnect_after: float) -> None:
+        """Ask the edge to finish, and acknowledge nothing that comes later."""
+        self.draining.set()
+        async with self._writing:
+            after = Duration()
+            after.FromMilliseconds(int(reconnect_after * 1000))
+            await self.context.write(pb.PushResponse(drain=pb.Drain(reconnect_after=after)))
+
+
+def now() -> Timestamp:
+    """The server's wall clock."""
+    timestamp = Timestamp()
+    timestamp.GetCurrentTime()
+    return timestamp

@@ -1,0 +1,33 @@
+"""Analysis transform g_a: pixels to latents, on the edge."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from shared_models.blocks import DepthwiseBlock, FullPrecisionConv2d
+from shared_models.config import CodecConfig, TransformConfig
+
+
+class Analysis(nn.Module):
+    """Pixels in [0, 1] to latents at 1/16.
+
+    ::
+
+        x (3, H, W) -- unshuffle 8 -- 1x1 -- blocks at 1/8 -- unshuffle 2 -- 1x1 -- y (M, H/16, W/16)
+
+    The first and the last 1x1 stay in float32; the blocks may run in bfloat16, since nothing on the other side has to
+    repeat them.
+    """
+
+    def __init__(self, config: CodecConfig, size: TransformConfig) -> None:
+        super().__init__()
+        self.patch = config.patch
+        self.stem = FullPrecisionConv2d(3 * config.patch**2, size.width)
+        self.blocks = nn.Sequential(*(DepthwiseBlock(size.width) for _ in range(size.blocks)))
+        self.head = FullPrecisionConv2d(4 * size.width, config.latents)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) float32 with H and W multiples of 16 -> (B, M, H/16, W/16) float32."""
+        x = self.blocks(self.stem(F.pixel_unshuffle(pixels, self.patch)))
+        return self.head(F.pixel_unshuffle(x, 2))

@@ -1,0 +1,59 @@
+"""What both transforms are made of."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_SLOPE = 0.1
+
+
+class DepthwiseBlock(nn.Module):
+    """Depthwise-separable convolution and feed-forward net, each around a residual connection.
+
+    ::
+
+        x --+-- 1x1 -- LeakyReLU -- 3x3 depthwise -- 1x1 --+--+-- 1x1 (x2) -- LeakyReLU -- 1x1 --+-- y
+            +---------------------------------------------+  +----------------------------------+
+
+    After DCVC-RT's DepthConvBlock (arXiv 2502.20762), without gates: 6 w^2 + 9 w multiply-accumulates a position at
+    width w. Both branches end in zeros, so that a new block is the identity and a trained transform can be grown
+    without harm. The residual stream keeps the dtype of `x`; the branches compute in the dtype of the weights.
+
+    Shapes: (B, width, H, W) -> (B, width, H, W).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spatial = nn.Sequential(
+            nn.Conv2d(width, width, 1),
+            nn.LeakyReLU(_SLOPE, inplace=True),
+            nn.Conv2d(width, width, 3, padding=1, groups=width),
+            nn.Conv2d(width, width, 1),
+        )
+        self.channel = nn.Sequential(
+            nn.Conv2d(width, 2 * width, 1),
+            nn.LeakyReLU(_SLOPE, inplace=True),
+            nn.Conv2d(2 * width, width, 1),
+        )
+        for branch in (self.spatial, self.channel):
+            last = branch[-1]
+            assert isinstance(last, nn.Conv2d) and last.bias is not None
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        compute = next(self.spatial.parameters()).dtype
+        x = x + self.spatial(x.to(compute))
+        return x + self.channel(x.to(compute))
+
+
+class FullPrecisionConv2d(nn.Conv2d):
+    """1x1 convolution that stays in float32 under autocast: the ways in and out of a transform carry large values."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())

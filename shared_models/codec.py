@@ -1,0 +1,389 @@
+"""The codec's public face: frames to layers and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from shared_models.bitstream import Bitstream, Header, Layer, Segment, integers_crc
+from shared_models.coder import Indices, Integers, SymbolDecoder, SymbolEncoder, SymbolModels
+from shared_models.config import LIMITS, PROFILES, CodecConfig
+from shared_models.device import compute_dtype, resolved_device
+from shared_models.errors import (
+    CodecError,
+    CorruptError,
+    DesynchronisedError,
+    ImageError,
+    MismatchError,
+    ModelError,
+    QualityError,
+    SlicesError,
+    WeightsError,
+)
+from shared_models.fixed_point import freeze
+from shared_models.hyperprior import HYPER_STRIDE
+from shared_models.layer import Context, LayerEntropyModel, Level
+from shared_models.weights import SHIPPED, Weights
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """Both layers of one frame, self-describing."""
+
+    machine: bytes
+    enhancement: bytes
+
+
+@dataclass(frozen=True)
+class _Latents:
+    """Decoded integers and latents of one layer, (1, slices * w, H, W) each, with checksums of its segments."""
+
+    symbols: Tensor
+    latents: Tensor
+    segments: tuple[Segment, ...]
+
+
+class Codec:
+    """Encodes frames into a machine and an enhancement layer and decodes either view. Safe to share between threads.
+
+    Args:
+        weights: the model.
+        device: ``"auto"`` (CUDA when there is one), ``"cpu"`` or ``"cuda"``.
+        dtype: of the transforms' blocks; by default bfloat16 where the device computes it natively, else float32.
+            Streams made with one decode with the other.
+
+    Raises:
+        DeviceError: there is no such device.
+    """
+
+    def __init__(self, weights: Weights, device: str = "auto", dtype: torch.dtype | None = None) -> None:
+        self.config: CodecConfig = weights.config
+        self.model_id = weights.model_id
+        self.device = resolved_device(device)
+        self.dtype = compute_dtype(self.device) if dtype is None else dtype
+        self._machine = weights.machine.eval().requires_grad_(False)
+        self._enhancement = weights.enhancement.eval().requires_grad_(False)
+        self._models = SymbolModels(weights.tables)
+        for layer in (self._machine, self._enhancement):
+            freeze(layer)
+            layer.to(device=self.device)
+            for convolution in (part for part in layer.modules() if isinstance(part, nn.Conv2d)):
+                convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            layer.analysis.blocks.to(self.dtype)
+            layer.synthesis.blocks.to(self.dtype)
+
+    @torch.inference_mode()
+    def encode(
+        self,
+        image: Picture,
+        quality: int | None = None,
+        machine_quality: int | None = None,
+        slices: int | None = None,
+    ) -> EncodedFrame:
+        """Encode one frame.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, 16 to 8192 pixels a side; not changed.
+            quality: level of the human view, 0 = smallest; the profile's default when None.
+            machine_quality: level of the machine layer, likewise.
+            slices: enhancement slices (the paper's m), 1 to 5; all when None.
+
+        Raises:
+            ImageError, QualityError, SlicesError: an argument is outside its limits.
+        """
+        config = self.config
+        quality = _level(quality, config.default_quality, config.enhancement.levels, "quality")
+        machine_quality = _level(
+            machine_quality, config.default_machine_quality, config.machine.levels, "machine_quality"
+        )
+        count = config.slices if slices is None else slices
+        if not 1 <= count <= config.slices:
+            raise SlicesError(f"slices={slices}: this profile has 1 to {config.slices}")
+        pixels = self._pixels(image)
+        level = self._level(machine_quality, 0)
+        machine = self._encode_layer(
+            self._machine.entropy, self._machine.latents(pixels), level, None, config.slices, one_segment=True
+        )
+        frame_crc = machine.segments[0].integers_crc
+        y = self._enhancement.latents(pixels, machine.latents)
+        y[:, count * config.slice_width :] = 0.0
+        enhancement = self._encode_layer(
+            self._enhancement.entropy,
+            y,
+            self._level(quality, machine_quality),
+            self._enhancement.context(machine.symbols, machine.latents),
+            count,
+            one_segment=False,
+        )
+        height, width = image.shape[:2]
+
+        def packed(layer: Layer, own: int, held: int, segments: tuple[Segment, ...]) -> bytes:
+            header = Header(layer, self.model_id, width, height, own, machine_quality, held, frame_crc)
+            return Bitstream(header, segments).packed()
+
+        return EncodedFrame(
+            machine=packed(Layer.MACHINE, machine_quality, config.slices, machine.segments),
+            enhancement=packed(Layer.ENHANCEMENT, quality, count, enhancement.segments),
+        )
+
+    @torch.inference_mode()
+    def decode_machine(self, machine: bytes) -> Picture:
+        """The machine view, (H, W, 3) uint8 RGB; eq. (4).
+
+        Raises:
+            BitstreamError: the subclass names what is wrong with the bytes.
+        """
+        stream = self._parsed(machine, Layer.MACHINE)
+        decoded = self._decode_machine_latents(stream)
+        return _picture(self._machine.synthesis(decoded.latents), stream.header)
+
+    @torch.inference_mode()
+    def decode_human(self, machine: bytes, enhancement: bytes, slices: int | None = None) -> Picture:
+        """The human view, (H, W, 3) uint8 RGB; eq. (6) to (8).
+
+        Args:
+            machine: the machine layer.
+            enhancement: the enhancement layer of the same frame, whole or cut after any of its segments.
+            slices: how many slices to use; all that the stream holds when None.
+
+        Raises:
+            SlicesError: the stream holds fewer slices.
+            BitstreamError: the subclass names what is wrong with the bytes.
+        """
+        stream = self._parsed(machine, Layer.MACHINE)
+        added = self._parsed(enhancement, Layer.ENHANCEMENT)
+        ours, theirs = stream.header, added.header
+        if (ours.frame_crc, ours.width, ours.height, ours.quality) != (
+            theirs.frame_crc,
+            theirs.width,
+            theirs.height,
+            theirs.machine_quality,
+        ):
+            raise MismatchError("the enhancement layer belongs to another frame than the machine layer")
+        held = len(added.segments)
+        count = held if slices is None else slices
+        if not 1 <= count <= held:
+            raise SlicesError(f"slices={slices}: this enhancement layer holds {held}")
+        decoded = self._decode_machine_latents(stream)
+        fine = self._decode_layer(
+            self._enhancement.entropy,
+            Bitstream(theirs, added.segments[:count]),
+            self._level(theirs.quality, theirs.machine_quality),
+            self._enhancement.context(decoded.symbols, decoded.latents),
+            one_segment=False,
+        )
+        return _picture(self._enhancement.picture(decoded.latents, fine.latents), ours)
+
+    def inspect(self, data: bytes, layer: Layer = Layer.MACHINE) -> Header:
+        """Check a bitstream as far as that is possible without decoding it, and return its header.
+
+        Raises:
+            BitstreamError: the subclass names what is wrong with the bytes.
+        """
+        return self._parsed(data, layer).header
+
+    def _parsed(self, data: bytes, layer: Layer) -> Bitstream:
+        stream = Bitstream.parsed(data, layer)
+        header = stream.header
+        if header.model_id != self.model_id:
+            raise ModelError(
+                f"the stream was coded with model {header.model_id.hex()}, this is {self.model_id.hex()}: "
+                "use the same weights on both sides"
+            )
+        levels = self.config.machine.levels if layer is Layer.MACHINE else self.config.enhancement.levels
+        if (
+            header.quality >= levels
+            or header.machine_quality >= self.config.machine.levels
+            or header.slices > self.config.slices
+        ):
+            raise CorruptError("the header names levels or slices that its model does not have")
+        return stream
+
+    def _encode_layer(
+        self,
+        entropy: LayerEntropyModel,
+        y: Tensor,
+        level: Level,
+        context: Context | None,
+        slices: int,
+        *,
+        one_segment: bool,
+    ) -> _Latents:
+        writer = _SegmentWriter(self._models, one_segment)
+        z = _quantised(entropy.hyper_latents(y, level), entropy.hyper_index(level))
+        writer.add(z, entropy.hyper_index(level).expand_as(z))
+        scaled = entropy.split(y * entropy.gain(level))
+
+        def visit(k: int, index: Tensor, mean: Tensor) -> Tensor:
+            q = _quantised(scaled[k] - mean, index)
+            writer.add(q, index)
+            writer.end_slice()
+            return q
+
+        size = (y.shape[-2], y.shape[-1])
+        symbols, latents = entropy.walk(z, size, level, context, slices, visit)
+        return _Latents(symbols, latents, writer.finish())
+
+    def _decode_layer(
+        self,
+        entropy: LayerEntropyModel,
+        stream: Bitstream,
+        level: Level,
+        context: Context | None,
+        *,
+        one_segment: bool,
+    ) -> _Latents:
+        stride = self.config.stride
+        size = (-(-stream.header.height // stride), -(-stream.header.width // stride))
+        coarse = (-(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE))
+        reader = _SegmentReader(self._models, stream.segments, self.device)
+        index = entropy.hyper_index(level)
+        z = reader.take(index.expand(1, index.shape[1], *coarse))
+
+        def visit(k: int, index: Tensor, mean: Tensor) -> Tensor:
+            q = reader.take(index)
+            if not one_segment or k == self.config.slices - 1:
+                reader.end_segment()
+            return q
+
+        slices = self.config.slices if one_segment else len(stream.segments)
+        symbols, latents = entropy.walk(z, size, level, context, slices, visit)
+        return _Latents(symbols, latents, stream.segments)
+
+    def _decode_machine_latents(self, stream: Bitstream) -> _Latents:
+        level = self._level(stream.header.quality, 0)
+        return self._decode_layer(self._machine.entropy, stream, level, None, one_segment=True)
+
+    def _level(self, own: int, context: int) -> Level:
+        return Level(torch.tensor([own], device=self.device), torch.tensor([context], device=self.device))
+
+    def _pixels(self, image: Picture) -> Tensor:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ImageError(f"an image is uint8 (H, W, 3) RGB, not {image.dtype} {image.shape}")
+        height, width = image.shape[:2]
+        if not all(LIMITS.smallest_side <= side <= LIMITS.largest_side for side in (width, height)):
+            raise ImageError(
+                f"{width}x{height} is outside {LIMITS.smallest_side} to {LIMITS.largest_side} pixels a side: "
+                "scale the image first"
+            )
+        stride = self.config.stride
+        pixels = torch.tensor(np.ascontiguousarray(image), device=self.device).permute(2, 0, 1)[None]
+        padding = (0, -width % stride, 0, -height % stride)
+        return F.pad(pixels.float() / 255.0, padding, mode="replicate")
+
+
+class _SegmentWriter:
+    """Codes slices into one segment, or into one each."""
+
+    def __init__(self, models: SymbolModels, one_segment: bool) -> None:
+        self._models = models
+        self._one_segment = one_segment
+        self._segments: list[Segment] = []
+        self._begin()
+
+    def add(self, symbols: Tensor, index: Tensor) -> None:
+        flat: Integers = symbols.flatten().to("cpu", torch.int32).numpy()
+        self._encoder.encode(flat, _indices(index))
+        self._integers.append(flat)
+
+    def end_slice(self) -> None:
+        if not self._one_segment:
+            self._end()
+            self._begin()
+
+    def finish(self) -> tuple[Segment, ...]:
+        if self._one_segment:
+            self._end()
+        return tuple(self._segments)
+
+    def _begin(self) -> None:
+        self._encoder = SymbolEncoder(self._models)
+        self._integers: list[Integers] = []
+
+    def _end(self) -> None:
+        self._segments.append(Segment(self._encoder.finish(), integers_crc(*self._integers)))
+
+
+class _SegmentReader:
+    """Reads slices from segments and holds each segment's integers against their checksum."""
+
+    def __init__(self, models: SymbolModels, segments: Sequence[Segment], device: torch.device) -> None:
+        self._models = models
+        self._device = device
+        self._waiting = list(segments)
+        self._decoder: SymbolDecoder | None = None
+        self._integers: list[Integers] = []
+
+    def take(self, index: Tensor) -> Tensor:
+        if self._decoder is None:
+            self._decoder = SymbolDecoder(self._models, self._waiting[0].payload)
+        flat = self._decoder.decode(_indices(index))
+        self._integers.append(flat)
+        return torch.from_numpy(flat).reshape(index.shape).to(self._device, torch.float32)
+
+    def end_segment(self) -> None:
+        if integers_crc(*self._integers) != self._waiting.pop(0).integers_crc:
+            raise DesynchronisedError(
+                "the decoded integers differ from the encoder's although the bytes arrived whole: "
+                "this device does not compute the exact path as the encoder did"
+            )
+        self._decoder = None
+        self._integers = []
+
+
+def load_codec(
+    profile: str = "lite",
+    *,
+    weights: Path | None = None,
+    device: str = "auto",
+    dtype: torch.dtype | None = None,
+) -> Codec:
+    """Load a codec with its shipped weights, or with those of a file.
+
+    Raises:
+        WeightsError: there is no such profile, or the file cannot be used.
+        DeviceError: there is no such device.
+    """
+    if profile not in PROFILES:
+        raise WeightsError(f"there is no profile {profile!r}; known: {', '.join(sorted(PROFILES))}")
+    path = SHIPPED / f"{profile}.safetensors" if weights is None else weights
+    loaded = Weights.load(path)
+    if loaded.config.name != profile:
+        raise WeightsError(f"{path} is for profile {loaded.config.name!r}, not {profile!r}")
+    return Codec(loaded, device, dtype)
+
+
+def _quantised(values: Tensor, index: Tensor) -> Tensor:
+    """Integers in float32; 0 where the index says that nothing is coded."""
+    limit = LIMITS.largest_symbol
+    return torch.round(values).clamp(-limit, limit) * (index > 0)
+
+
+def _indices(index: Tensor) -> Indices:
+    return index.flatten().to("cpu", torch.uint8).numpy()
+
+
+def _picture(pixels: Tensor, header: Header) -> Picture:
+    """(1, 3, H', W') in [0, 1] -> (height, width, 3) uint8."""
+    cut = pixels[0, :, : header.height, : header.width].clamp(0.0, 1.0)
+    levels = (cut * 255.0).round().to(torch.uint8).permute(1, 2, 0).contiguous()
+    return levels.cpu().numpy()
+
+
+def _level(given: int | None, default: int, levels: int, name: str) -> int:
+    level = default if given is None else given
+    if not 0 <= level < levels:
+        raise QualityError(f"{name}={given}: this profile has 0 to {levels - 1}")
+    return level
+
+
+__all__ = ["Codec", "CodecError", "EncodedFrame", "load_codec"]

@@ -1,0 +1,116 @@
+"""Train the codec's layers: first `machine`, then `enhancement`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from PIL import Image
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torch import Tensor
+
+from shared_models.config import LITE
+from shared_models.training.enhancement import EnhancementTask
+from shared_models.training.export import trained_machine
+from shared_models.training.loop import Report, TrainingRun
+from shared_models.training.machine import MachineTask
+from shared_models.training.photos import Photos
+from shared_models.training.recipe import Recipe
+from shared_models.training.task import Task
+
+app = typer.Typer(help="Train the codec's layers: first `machine`, then `enhancement`.", no_args_is_help=True)
+
+_DEFAULTS = Recipe()
+
+
+@app.command()
+def machine(
+    photos: Annotated[Path, typer.Option(help="Folder of training photos.")],
+    masks: Annotated[Path, typer.Option(help="Folder of their edge masks: PNG, same stems.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; an earlier run there goes on.")],
+    validation: Annotated[Path | None, typer.Option(help="Folder of photos for validation.csv.")] = None,
+    steps: Annotated[int, typer.Option(min=1)] = 5000,
+    batch: Annotated[int, typer.Option(min=1)] = _DEFAULTS.batch,
+    crop: Annotated[int, typer.Option(min=64, help="Side of the crops, a multiple of 64.")] = _DEFAULTS.crop,
+    learning_rate: Annotated[float, typer.Option()] = _DEFAULTS.learning_rate,
+    outside: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Weight of the error outside the masks; the paper: 0.")
+    ] = _DEFAULTS.outside,
+    seed: Annotated[int, typer.Option()] = _DEFAULTS.seed,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+) -> None:
+    """Train the machine layer, eq. (2)."""
+    recipe = Recipe(
+        steps=steps, batch=batch, crop=crop, learning_rate=learning_rate, outside=outside, seed=seed
+    )
+    torch.set_num_threads(threads)
+    _train(MachineTask(LITE, recipe), recipe, photos, masks, out, validation)
+
+
+@app.command()
+def enhancement(
+    photos: Annotated[Path, typer.Option(help="Folder of training photos.")],
+    machine: Annotated[Path, typer.Option(help="Folder of the machine layer's run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; an earlier run there goes on.")],
+    validation: Annotated[Path | None, typer.Option(help="Folder of photos for validation.csv.")] = None,
+    steps: Annotated[int, typer.Option(min=1)] = 7000,
+    batch: Annotated[int, typer.Option(min=1)] = _DEFAULTS.batch,
+    crop: Annotated[int, typer.Option(min=64, help="Side of the crops, a multiple of 64.")] = _DEFAULTS.crop,
+    learning_rate: Annotated[float, typer.Option()] = _DEFAULTS.learning_rate,
+    seed: Annotated[int, typer.Option()] = _DEFAULTS.seed,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+) -> None:
+    """Train the enhancement layer beside a frozen machine layer, eq. (3)."""
+    recipe = Recipe(steps=steps, batch=batch, crop=crop, learning_rate=learning_rate, seed=seed)
+    torch.set_num_threads(threads)
+    _train(EnhancementTask(LITE, trained_machine(machine, LITE)), recipe, photos, None, out, validation)
+
+
+def _train(
+    task: Task, recipe: Recipe, folder: Path, masks: Path | None, out: Path, validation: Path | None
+) -> None:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    ) as progress:
+        reading = progress.add_task("photos", figures="", total=None)
+
+        def read(count: int, total: int) -> None:
+            progress.update(reading, completed=count, total=total)
+
+        photos = Photos(folder, masks, recipe.crop, read)
+        run = TrainingRun(task, recipe, out)
+        run.start(photos)
+        bar = progress.add_task("steps", figures="", total=recipe.steps, completed=run.step)
+
+        def show(report: Report) -> None:
+            figures = f"loss {report.loss:.3f}  {report.bits_per_pixel:.3f} bpp  {report.psnr:.2f} dB"
+            progress.update(bar, completed=report.step, figures=figures)
+
+        run.run(photos, _validation(validation, recipe.validation_photos), show)
+
+
+def _validation(folder: Path | None, count: int) -> list[Tensor]:
+    """The first photos of a folder, cut to multiples of 16 pixels."""
+    if folder is None:
+        return []
+    pictures = []
+    for path in sorted(folder.glob("*.png"))[:count]:
+        pixels = np.array(Image.open(path).convert("RGB"))
+        height, width = (side // 16 * 16 for side in pixels.shape[:2])
+        pictures.append(torch.from_numpy(pixels[:height, :width]).permute(2, 0, 1)[None].float() / 255.0)
+    return pictures

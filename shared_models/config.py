@@ -1,0 +1,99 @@
+"""Widths, limits and defaults of the codec profiles: the one place where they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class TransformConfig:
+    """Size of an analysis or synthesis transform: residual blocks at 1/8 of the picture's resolution."""
+
+    width: int
+    blocks: int
+
+
+@dataclass(frozen=True)
+class LayerConfig:
+    """One layer: its transforms and its operating points.
+
+    `lambdas` are the Lagrangians of eq. (1)-(3), one per quality level, rising; the loss is
+    ``lambda * 255**2 * mse + bits per pixel`` with pixels in [0, 1].
+    """
+
+    analysis: TransformConfig
+    synthesis: TransformConfig
+    lambdas: tuple[float, ...]
+
+    @property
+    def levels(self) -> int:
+        """Number of quality levels."""
+        return len(self.lambdas)
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """One profile.
+
+    A frame is cut into `patch` x `patch` blocks (pixel-unshuffle), the transforms work on those, and another 2x2
+    unshuffle gives latents at 1/16: `slices` (the paper's n) slices of `slice_width` channels.
+    """
+
+    name: str
+    machine: LayerConfig
+    enhancement: LayerConfig
+    patch: int = 8
+    slices: int = 5
+    slice_width: int = 32
+    hyper_latents: int = 48
+    hyper_width: int = 128
+    features: int = 96
+    index_width: int = 64
+    mean_width: int = 96
+    reference_lambda: float = 0.01
+    default_quality: int = 2
+    default_machine_quality: int = 1
+    condition_on_machine: bool = True
+    """The enhancement's sigma and mean nets see the machine layer. The paper's do not."""
+    residual: bool = True
+    """The enhancement codes the difference to the machine latents. The paper's codes free latents."""
+
+    @property
+    def latents(self) -> int:
+        """Channels of the latent of either layer (the paper's M)."""
+        return self.slices * self.slice_width
+
+    @property
+    def stride(self) -> int:
+        """Pixels a side that one latent position stands for."""
+        return 2 * self.patch
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a frame and a stream may be."""
+
+    smallest_side: int = 16
+    largest_side: int = 8192
+    largest_symbol: int = 2**15 - 1
+    largest_segment_bytes: int = 2**27
+
+
+LIMITS: Final = Limits()
+
+LITE: Final = CodecConfig(
+    name="lite",
+    machine=LayerConfig(
+        analysis=TransformConfig(width=96, blocks=3),
+        synthesis=TransformConfig(width=128, blocks=3),
+        lambdas=(0.0008, 0.0018, 0.004, 0.009),
+    ),
+    enhancement=LayerConfig(
+        analysis=TransformConfig(width=128, blocks=4),
+        synthesis=TransformConfig(width=160, blocks=4),
+        lambdas=(0.005, 0.01, 0.02, 0.03),
+    ),
+)
+
+PROFILES: Final = {LITE.name: LITE}

@@ -1,0 +1,112 @@
+"""Everything that can go wrong in the codec.
+
+::
+
+    CodecError
+    +-- ImageError                  the picture cannot be encoded
+    +-- QualityError                no such quality level
+    +-- SlicesError                 no such number of slices, or more than the stream holds
+    +-- WeightsError                the weights file is missing, damaged or of another profile
+    +-- DeviceError                 the device that was asked for is not there
+    +-- TrainingError
+    |   +-- TrainingDataError       the training photos cannot be used
+    |   +-- CheckpointError         the checkpoint belongs to another run
+    +-- BitstreamError              the bytes cannot be decoded
+        +-- MagicError              not a Secondsight bitstream
+        +-- VersionError            a format version that this software does not know
+        +-- LayerError              the other layer's bitstream
+        +-- ModelError              coded with another model
+        +-- FrameSizeError          a frame size outside the limits
+        +-- FrameTypeError          a frame type that this software does not know
+        +-- TruncatedError          bytes are missing
+        +-- TrailingDataError       bytes are left over
+        +-- CorruptError            a checksum or a field is wrong
+        +-- MismatchError           machine and enhancement layer belong to different frames
+        +-- DesynchronisedError     decoded integers differ from the encoder's
+"""
+
+from __future__ import annotations
+
+
+class CodecError(Exception):
+    """Root of everything that the codec raises on purpose."""
+
+
+class ImageError(CodecError, ValueError):
+    """The picture cannot be encoded."""
+
+
+class QualityError(CodecError, ValueError):
+    """No such quality level."""
+
+
+class SlicesError(CodecError, ValueError):
+    """No such number of slices, or more than the stream holds."""
+
+
+class WeightsError(CodecError):
+    """The weights file is missing, damaged or of another profile."""
+
+
+class DeviceError(CodecError):
+    """The device that was asked for is not there."""
+
+
+class TrainingError(CodecError):
+    """Training cannot start or go on."""
+
+
+class TrainingDataError(TrainingError):
+    """The training photos cannot be used."""
+
+
+class CheckpointError(TrainingError):
+    """The checkpoint belongs to another run."""
+
+
+class BitstreamError(CodecError, ValueError):
+    """The bytes cannot be decoded."""
+
+
+class MagicError(BitstreamError):
+    """Not a Secondsight bitstream."""
+
+
+class VersionError(BitstreamError):
+    """A format version that this software does not know."""
+
+
+class LayerError(BitstreamError):
+    """The other layer's bitstream."""
+
+
+class ModelError(BitstreamError):
+    """Coded with another model."""
+
+
+class FrameSizeError(BitstreamError):
+    """A frame size outside the limits."""
+
+
+class FrameTypeError(BitstreamError):
+    """A frame type that this software does not know."""
+
+
+class TruncatedError(BitstreamError):
+    """Bytes are missing."""
+
+
+class TrailingDataError(BitstreamError):
+    """Bytes are left over."""
+
+
+class CorruptError(BitstreamError):
+    """A checksum or a field is wrong."""
+
+
+class MismatchError(BitstreamError):
+    """Machine and enhancement layer belong to different frames."""
+
+
+class DesynchronisedError(BitstreamError):
+    """The decoded integers differ from the encoder's: the two sides do not compute alike."""

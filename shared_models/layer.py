@@ -1,0 +1,207 @@
+"""One layer's entropy model: hyperprior, and channel slices each conditioned on those before (Minnen & Singh, 2020).
+
+What is coded of a latent y is ``q = round((y - mean) * gain)``, an integer with a zero-mean distribution whose width is
+chosen by an index alone. Two paths lead to a slice:
+
+::
+
+    z, |q| of earlier slices, |q| of the context -- fixed point --> sigma index --> probability table    (exact)
+    z, y^ of earlier slices, y^ of the context  -- float -------> mean                                  (may differ)
+
+Only the first has to agree on both sides to the bit; a rounding difference in the second moves the picture by as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from shared_models.config import CodecConfig
+from shared_models.fixed_point import FixedPointConv2d, as_activation, on_grid, requantised_relu
+from shared_models.hyperprior import HYPER_STRIDE, HyperAnalysis, HyperMean, HyperScale
+from shared_models.scale import index_of, log_sigma_of
+
+_SLOPE = 0.1
+
+Visit = Callable[[int, Tensor, Tensor], Tensor]
+"""Takes a slice's number, its sigma indices and its means, both (B, w, H, W); returns its integers q."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Operating point of each frame of a batch, (B,) int64 each. `context` is the level of the layer conditioned on."""
+
+    own: Tensor
+    context: Tensor
+
+
+@dataclass(frozen=True)
+class Context:
+    """What another layer (or, later, another frame) has already told about these latents.
+
+    `symbols` are its integers and enter the exact path; `latents` its float latents, for the means. (B, M, H, W) each.
+    """
+
+    symbols: Tensor
+    latents: Tensor
+
+
+class IndexNet(nn.Module):
+    """Sigma indices of one slice, in fixed point."""
+
+    def __init__(self, inputs: int, config: CodecConfig, levels: int, context_levels: int) -> None:
+        super().__init__()
+        width = config.index_width
+        self.gather = FixedPointConv2d(inputs, width)
+        self.spread = FixedPointConv2d(width, width, kernel=3, groups=width)
+        self.index = FixedPointConv2d(width, config.slice_width)
+        self.level_bias = nn.Parameter(torch.zeros(levels, config.slice_width))
+        self.context_bias = nn.Parameter(torch.zeros(context_levels, config.slice_width))
+        nn.init.zeros_(self.index.weight)
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        x = requantised_relu(self.spread(requantised_relu(self.gather(x))))
+        bias = on_grid(self.level_bias)[level.own] + on_grid(self.context_bias)[level.context]
+        return index_of(self.index(x) + bias[:, :, None, None])
+
+
+class MeanNet(nn.Module):
+    """Means of one slice, in units of the typical size of each channel."""
+
+    def __init__(self, inputs: int, config: CodecConfig) -> None:
+        super().__init__()
+        width = config.mean_width
+        last = nn.Conv2d(width, config.slice_width, 1)
+        nn.init.zeros_(last.weight)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
+        self.net = nn.Sequential(
+            nn.Conv2d(inputs, width, 1),
+            nn.LeakyReLU(_SLOPE),
+            nn.Conv2d(width, width, 3, padding=1, groups=width),
+            nn.LeakyReLU(_SLOPE),
+            last,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+class LayerEntropyModel(nn.Module):
+    """Entropy model of one layer. `walk` is the only loop over slices: estimating, encoding and decoding share it.
+
+    Args:
+        config: the profile.
+        levels: number of quality levels of this layer.
+        context_levels: number of levels of the layer conditioned on; 1 without one.
+        conditioned: whether `walk` is given a `Context`.
+    """
+
+    def __init__(self, config: CodecConfig, levels: int, context_levels: int, conditioned: bool) -> None:
+        super().__init__()
+        self.slice_width = config.slice_width
+        self.conditioned = conditioned
+        self.hyper_analysis = HyperAnalysis(config)
+        self.hyper_scale = HyperScale(config)
+        self.hyper_mean = HyperMean(config)
+        seen = config.features + (config.latents if conditioned else 0)
+        inputs = [seen + config.slice_width * k for k in range(config.slices)]
+        self.index_nets = nn.ModuleList(IndexNet(n, config, levels, context_levels) for n in inputs)
+        self.mean_nets = nn.ModuleList(MeanNet(n, config) for n in inputs)
+        self.log_gain = nn.Parameter(torch.zeros(levels, config.latents))
+        self.log_inverse_gain = nn.Parameter(torch.zeros(levels, config.latents))
+        self.hyper_log_sigma = nn.Parameter(torch.full((levels, config.hyper_latents), 2.0))
+        self.typical: Tensor
+        self.register_buffer("typical", torch.ones(config.latents))
+
+    def gain(self, level: Level) -> Tensor:
+        """Factor from latents to symbols, (B, M, 1, 1)."""
+        return torch.exp(self.log_gain[level.own])[:, :, None, None]
+
+    def inverse_gain(self, level: Level) -> Tensor:
+        """Factor from symbols back to latents, (B, M, 1, 1)."""
+        return torch.exp(self.log_inverse_gain[level.own])[:, :, None, None]
+
+    def hyper_latents(self, y: Tensor, level: Level) -> Tensor:
+        """z before rounding, for latents (B, M, H, W) of any size; (B, Z, ceil(H/4), ceil(W/4))."""
+        height, width = y.shape[-2:]
+        scaled = y * self.gain(level) / self._typical_symbol(level)
+        padding = (0, -width % HYPER_STRIDE, 0, -height % HYPER_STRIDE)
+        return self.hyper_analysis(F.pad(scaled, padding, mode="replicate"))
+
+    def hyper_index(self, level: Level) -> Tensor:
+        """Sigma indices of z, (B, Z, 1, 1); exact."""
+        return index_of(on_grid(self.hyper_log_sigma)[level.own])[:, :, None, None]
+
+    def walk(
+        self,
+        z: Tensor,
+        size: tuple[int, int],
+        level: Level,
+        context: Context | None,
+        slices: int,
+        visit: Visit,
+    ) -> tuple[Tensor, Tensor]:
+        """Go through the first `slices` slices, letting `visit` estimate, encode or decode each.
+
+        Args:
+            z: rounded hyper latents.
+            size: height and width of the latents.
+
+        Returns:
+            symbols and decoded latents, (B, slices * w, H, W) each.
+        """
+        if (context is None) == self.conditioned:
+            raise ValueError("a conditioned layer needs a context, and only a conditioned layer takes one")
+        height, width = size
+        known_scales = [self.hyper_scale(z)[..., :height, :width]]
+        known_means = [self.hyper_mean(z)[..., :height, :width]]
+        typical = self.typical[:, None, None]
+        if context is not None:
+            known_scales.append(as_activation(context.symbols.abs()))
+            known_means.append(context.latents / typical)
+        gain, inverse_gain = self.gain(level), self.inverse_gain(level)
+        symbols: list[Tensor] = []
+        latents: list[Tensor] = []
+        for k in range(slices):
+            channels = slice(k * self.slice_width, (k + 1) * self.slice_width)
+            index = self.index_nets[k](torch.cat(known_scales, 1), level)
+            mean = self.mean_nets[k](torch.cat(known_means, 1)) * typical[channels]
+            q = visit(k, index, mean * gain[:, channels])
+            latent = mean + q * inverse_gain[:, channels]
+            symbols.append(q)
+            latents.append(latent)
+            known_scales.append(as_activation(q.detach().abs()))
+            known_means.append(latent / typical[channels])
+        return torch.cat(symbols, 1), torch.cat(latents, 1)
+
+    def split(self, y: Tensor) -> Sequence[Tensor]:
+        """The slices of a latent (B, k * w, H, W)."""
+        return torch.split(y, self.slice_width, dim=1)
+
+    @torch.no_grad()
+    def start_from(self, gains: Tensor, deviations: Tensor, context_deviations: Tensor) -> None:
+        """Begin training from measured statistics instead of nothing.
+
+        Args:
+            gains: gain of every level, (levels,).
+            deviations: standard deviation of every channel of y, (M,), over all levels.
+            context_deviations: the same at every context level, (context_levels, M).
+        """
+        self.log_gain.copy_(torch.log(gains)[:, None].expand_as(self.log_gain))
+        self.log_inverse_gain.copy_(-self.log_gain)
+        self.typical.copy_(deviations.clamp_min(0.05))
+        middle = torch.log(context_deviations.clamp_min(1e-4)).mean(0)
+        for k, net in enumerate(self.index_nets):
+            assert isinstance(net, IndexNet)
+            channels = slice(k * self.slice_width, (k + 1) * self.slice_width)
+            spread = middle[channels].exp()
+            net.level_bias.copy_(log_sigma_of(gains[:, None] * spread))
+            net.context_bias.copy_(torch.log(context_deviations[:, channels].clamp_min(1e-4) / spread))
+
+    def _typical_symbol(self, level: Level) -> Tensor:
+        return (self.typical[:, None, None] * self.gain(level).detach()).clamp_min(0.5)

@@ -1,0 +1,30 @@
+"""Synthesis transform g_s: latents to pixels, on the server. g_machine of eq. (4) and g_human of eq. (8)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from shared_models.blocks import DepthwiseBlock, FullPrecisionConv2d
+from shared_models.config import CodecConfig, TransformConfig
+
+
+class Synthesis(nn.Module):
+    """Latents at 1/16 to pixels.
+
+    ::
+
+        y (M, H/16, W/16) -- 1x1 -- shuffle 2 -- blocks at 1/8 -- 1x1 -- shuffle 8 -- x (3, H, W)
+    """
+
+    def __init__(self, config: CodecConfig, size: TransformConfig) -> None:
+        super().__init__()
+        self.patch = config.patch
+        self.stem = FullPrecisionConv2d(config.latents, 4 * size.width)
+        self.blocks = nn.Sequential(*(DepthwiseBlock(size.width) for _ in range(size.blocks)))
+        self.head = FullPrecisionConv2d(size.width, 3 * config.patch**2)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(B, M, h, w) float32 -> (B, 3, 16 h, 16 w) float32, not clamped."""
+        x = self.blocks(F.pixel_shuffle(self.stem(latents), 2))
+        return F.pixel_shuffle(self.head(x), self.patch)

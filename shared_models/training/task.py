@@ -1,0 +1,51 @@
+"""What the training loop needs to know of a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shared_models.training.photos import Crops, Photos
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """Both kinds of random numbers of one step; made anew from seed and step, so that a resumed run repeats them."""
+
+    numbers: np.random.Generator
+    noise: torch.Generator
+
+    @classmethod
+    def of_step(cls, seed: int, step: int) -> Randomness:
+        """Randomness of step `step` of a run with `seed`."""
+        return cls(np.random.default_rng([seed, step]), torch.Generator().manual_seed((seed << 32) + step))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Loss of a batch, with what a learning curve shows beside it."""
+
+    loss: Tensor
+    bits_per_pixel: float
+    mean_squared_error: float
+
+
+class Task(Protocol):
+    """One layer in training."""
+
+    @property
+    def module(self) -> nn.Module:
+        """What is trained and saved."""
+
+    def start(self, photos: Photos, rng: np.random.Generator) -> None:
+        """Set the weights to begin from."""
+
+    def outcome(self, crops: Crops, randomness: Randomness) -> Outcome:
+        """Loss of one batch."""
+
+    def validate(self, pixels: Tensor) -> dict[str, float]:
+        """Figures for one photo, (1, 3, H, W) with H and W multiples of 16."""

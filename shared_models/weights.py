@@ -1,0 +1,90 @@
+"""Weights files: everything that encoder and decoder must share, in one safetensors file with an identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from shared_models.bitstream import MODEL_ID_BYTES
+from shared_models.config import PROFILES, CodecConfig
+from shared_models.enhancement import EnhancementLayer
+from shared_models.errors import WeightsError
+from shared_models.machine import MachineLayer
+from shared_models.tables import Tables
+
+SHIPPED: Final = Path(__file__).parent / "shipped"
+_COUNTS: Final = "tables.counts"
+_LENGTHS: Final = "tables.lengths"
+_PROFILE: Final = "profile"
+_TRAINING: Final = "training"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Both layers and the tables of one model. `training` tells how it came about."""
+
+    config: CodecConfig
+    machine: MachineLayer
+    enhancement: EnhancementLayer
+    tables: Tables
+    training: dict[str, object]
+
+    @property
+    def model_id(self) -> bytes:
+        """First 8 bytes of SHA-256 over profile, names, shapes and values: streams of other models are refused."""
+        digest = hashlib.sha256(self.config.name.encode())
+        for name, tensor in sorted(self._tensors().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.numpy().tobytes())
+        return digest.digest()[:MODEL_ID_BYTES]
+
+    def save(self, path: Path) -> None:
+        """Write the file."""
+        metadata = {_PROFILE: self.config.name, _TRAINING: json.dumps(self.training)}
+        save_file(self._tensors(), path, metadata)
+
+    @classmethod
+    def load(cls, path: Path) -> Weights:
+        """Read a file that `save` wrote.
+
+        Raises:
+            WeightsError: it is missing, damaged or of an unknown profile.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except FileNotFoundError as error:
+            raise WeightsError(f"{path} is missing: reinstall, or name a weights file") from error
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"{path} is no weights file: {error}") from error
+        profile = metadata.get(_PROFILE, "")
+        if profile not in PROFILES:
+            raise WeightsError(f"{path} is for profile {profile!r}; known: {', '.join(sorted(PROFILES))}")
+        config = PROFILES[profile]
+        machine, enhancement = MachineLayer(config), EnhancementLayer(config)
+        try:
+            tables = Tables.unflattened(tensors.pop(_COUNTS).numpy(), tensors.pop(_LENGTHS).numpy())
+            for prefix, module in (("machine.", machine), ("enhancement.", enhancement)):
+                module.load_state_dict(
+                    {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+                )
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise WeightsError(f"{path} does not fit profile {profile!r}: {error}") from error
+        return cls(config, machine, enhancement, tables, json.loads(metadata.get(_TRAINING, "{}")))
+
+    def _tensors(self) -> dict[str, Tensor]:
+        counts, lengths = self.tables.flattened()
+        tensors = {_COUNTS: torch.from_numpy(counts), _LENGTHS: torch.from_numpy(lengths)}
+        for prefix, module in (("machine.", self.machine), ("enhancement.", self.enhancement)):
+            for name, tensor in module.state_dict().items():
+                tensors[prefix + name] = tensor.detach().cpu().contiguous()
+        return tensors

@@ -27,7 +27,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin secondsight \
 COPY --from=build /opt/secondsight /opt/secondsight
 ENV PATH=/opt/secondsight/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    SECONDSIGHT_DATA_DIR=/data \
+    SECONDSIGHT_DATA_FOLDER=/data \
     SECONDSIGHT_GRPC=0.0.0.0:50051 \
     SECONDSIGHT_HTTP=0.0.0.0:8080
 USER 10001

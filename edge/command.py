@@ -51,8 +51,13 @@ def edge(
     profile: Annotated[str, typer.Option(envvar=_env("PROFILE"), help="The codec's profile.")] = "lite",
     device: Annotated[str, typer.Option(envvar=_env("DEVICE"), help="auto, cpu or cuda.")] = "auto",
     quality: Annotated[
-        int, typer.Option(envvar=_env("QUALITY"), help="Level of the human view; 0 is the smallest.")
-    ] = EdgeConfig.quality,
+        int | None,
+        typer.Option(
+            envvar=_env("QUALITY"),
+            help="Level of the human view; 0 is the smallest.",
+            show_default="the codec's",
+        ),
+    ] = None,
     machine_quality: Annotated[
         int | None,
         typer.Option(
@@ -162,7 +167,7 @@ async def _run(
 
     tally = Tally()
     codec = await asyncio.to_thread(load_codec, profile, device=device)
-    encoder = Encoder(codec, config.quality, config.machine_quality)
+    encoder = Encoder(codec, config.quality, config.machine_quality, config.slices)
     try:
         process = EdgeProcess(config, encoder, version("secondsight"), tally)
         with serve_metrics(metrics, config.camera_id, tally):

@@ -53,8 +53,8 @@ class EdgeConfig:
     Attributes:
         server: gRPC target, HOST:PORT.
         store: Redis URL of the store for enhancement layers; None sends machine layers alone.
-        quality: level of the human view, 0 is the smallest.
-        machine_quality: level of the machine layer; None is the codec's default.
+        quality, machine_quality: levels of the human view and of the machine layer, 0 is the smallest; None is the
+            codec's default.
         slices: enhancement slices to store, 1 to 5; None stores all.
         keep_all: hold a recorded source back instead of dropping frames.
         enhancement_ttl_s: how long an enhancement layer waits for somebody to ask.
@@ -77,7 +77,7 @@ class EdgeConfig:
     server: str
     store: str | None = None
     capture: CaptureConfig = CaptureConfig()
-    quality: int = 2
+    quality: int | None = None
     machine_quality: int | None = None
     slices: int | None = None
     keep_all: bool = False
@@ -108,7 +108,7 @@ class EdgeConfig:
             raise ConfigError(f"{self.server!r} is no server address: give HOST:PORT, as in 127.0.0.1:50051")
         if self.slices is not None and not 1 <= self.slices <= 5:
             raise ConfigError(f"{self.slices} enhancement slices: give 1 to 5, or none for all")
-        if self.quality < 0 or (self.machine_quality is not None and self.machine_quality < 0):
+        if min(self.quality or 0, self.machine_quality or 0) < 0:
             raise ConfigError("quality levels begin at 0; `secondsight models` lists them")
         for name in ("enhancement_ttl_s", "max_unsent", "max_unacknowledged"):
             if getattr(self, name) < 1:

@@ -5,44 +5,29 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edge.frame import CapturedFrame, EncodedFrame
-
-
-class LayeredFrame(Protocol):
-    """Both layers of one frame, as bitstreams."""
-
-    @property
-    def machine(self) -> bytes: ...
-
-    @property
-    def enhancement(self) -> bytes: ...
-
-
-class Codec(Protocol):
-    """The part of `shared_models`' codec that an edge uses."""
-
-    @property
-    def model_id(self) -> bytes: ...
-
-    def encode(
-        self, image: NDArray[np.uint8], quality: int = ..., machine_quality: int | None = ...
-    ) -> LayeredFrame: ...
-
-    def inspect(self, stream: bytes) -> Any: ...
+from shared_models import Codec, Layer
 
 
 class Encoder:
-    """Encodes one frame at a time in a thread of its own, in which the codec keeps its state."""
+    """Encodes one frame at a time in a thread of its own.
 
-    def __init__(self, codec: Codec, quality: int, machine_quality: int | None) -> None:
+    Args:
+        quality, machine_quality, slices: as in `Codec.encode`; None is the codec's default.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        quality: int | None = None,
+        machine_quality: int | None = None,
+        slices: int | None = None,
+    ) -> None:
         self._codec = codec
         self._quality = quality
         self._machine_quality = machine_quality
+        self._slices = slices
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
 
     @property
@@ -60,12 +45,13 @@ class Encoder:
 
     def _encode(self, frame: CapturedFrame) -> EncodedFrame:
         started = time.perf_counter_ns()
-        layers = self._codec.encode(frame.image, quality=self._quality, machine_quality=self._machine_quality)
+        layers = self._codec.encode(frame.image, self._quality, self._machine_quality, self._slices)
+        encode_us = (time.perf_counter_ns() - started) // 1000
         return EncodedFrame(
             machine=layers.machine,
             enhancement=layers.enhancement,
-            slices=self._codec.inspect(layers.enhancement).slices,
+            slices=self._codec.inspect(layers.enhancement, Layer.ENHANCEMENT).slices,
             captured_at_ns=frame.captured_at_ns,
             pts_us=frame.pts_us,
-            encode_us=(time.perf_counter_ns() - started) // 1000,
+            encode_us=encode_us,
         )

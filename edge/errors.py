@@ -1,12 +1,12 @@
 """What can go wrong at the edge::
 
-    EdgeError
-    ├── ConfigError             an option that cannot be: mend the command line
-    ├── SourceError             the source cannot be opened or read
-    └── UplinkError             this connection is over; another one may do
-        ├── ServerRefusedError  the server could not be reached or ended the call
-        ├── ServerSilentError   no answer in time
-        └── ProtocolError       an answer outside the contract
+EdgeError
+├── ConfigError             an option that cannot be: mend the command line
+├── SourceError             the source cannot be opened or read
+└── UplinkError             this connection is over; another one may do
+    ├── ServerRefusedError  the server could not be reached or ended the call
+    ├── ServerSilentError   no answer in time
+    └── ProtocolError       an answer outside the contract
 """
 
 from __future__ import annotations

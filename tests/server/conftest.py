@@ -1,0 +1,90 @@
+"""A real store, a real codec and a real server on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import redis
+import torch
+from redis.asyncio import Redis
+
+from server.config import ServerConfig
+from server.process import Server
+from server.recognition import NoRecogniser, Recogniser
+from server.store.client import open_client
+from server.store.config import StoreConfig
+from server.store.embedded import EmbeddedStore
+from shared_models import Codec, EncodedFrame, load_codec
+
+CONFIG = ServerConfig(
+    grpc="127.0.0.1:0", http="127.0.0.1:0", block=0.05, backlog_poll=0.02, store_pause=0.05, drain_grace=0.5
+)
+
+@pytest.fixture(scope="session")
+def codec() -> Codec:
+    torch.set_num_threads(1)
+    return load_codec("lite", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[np.ndarray]:
+    """A bright square that wanders over a gradient, 96x64."""
+    made = []
+    for step in range(8):
+        picture = np.zeros((64, 96, 3), np.uint8)
+        picture[..., 0] = np.linspace(0, 255, 96, dtype=np.uint8)
+        picture[..., 1] = np.linspace(0, 255, 64, dtype=np.uint8)[:, None]
+        picture[20:40, 8 * step : 8 * step + 20] = 250
+        made.append(picture)
+    return made
+
+
+@pytest.fixture(scope="session")
+def encoded(codec: Codec, pictures: list[np.ndarray]) -> list[EncodedFrame]:
+    return [codec.encode(picture) for picture in pictures]
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    with EmbeddedStore(StoreConfig(data=tmp_path_factory.mktemp("store"), port=0)) as running:
+        yield running
+
+
+@pytest.fixture
+def store_url(store: EmbeddedStore) -> str:
+    client = redis.Redis.from_url(store.url)
+    client.flushall()
+    client.close()
+    return store.url
+
+
+@pytest.fixture
+async def client(store_url: str) -> AsyncIterator[Redis]:
+    opened = open_client(store_url)
+    yield opened
+    await opened.aclose()
+
+
+StartServer = Callable[..., AbstractAsyncContextManager[Server]]
+
+
+@pytest.fixture
+def start_server(codec: Codec, store_url: str) -> StartServer:
+    """Start a server on the test's store: `async with start_server(recogniser, frames_kept=20) as server`."""
+
+    @asynccontextmanager
+    async def start(
+        recogniser: Recogniser | None = None, *, url: str = store_url, **settings: object
+    ) -> AsyncIterator[Server]:
+        server = Server(replace(CONFIG, **settings), url, codec, recogniser or NoRecogniser())
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.stop()
+
+    return start

@@ -1,0 +1,195 @@
+"""The other ends of the server: an edge's stream and a subscriber, driven step by step, and a test recogniser."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+from redis.asyncio import Redis
+
+from secondsight import store_keys
+from secondsight.v1 import analytics_pb2, analytics_pb2_grpc, frame_pb2, ingest_pb2, ingest_pb2_grpc
+from server.process import Server
+from server.recognition import Detection
+from shared_models import Codec, EncodedFrame
+
+PATIENCE = 30.0
+"""Ends a test that hangs; nothing is asserted about time."""
+
+
+class EdgeStream:
+    """The edge's end of one Push stream."""
+
+    def __init__(self, channel: grpc.aio.Channel, camera_id: str, model_id: bytes) -> None:
+        self.camera_id = camera_id
+        self.session = 0
+        self._model_id = model_id
+        self.call = ingest_pb2_grpc.IngestServiceStub(channel).Push()
+
+    async def hello(self, session: int = 0) -> ingest_pb2.Welcome:
+        await self.write(
+            ingest_pb2.PushRequest(
+                hello=ingest_pb2.Hello(camera_id=self.camera_id, session=session, model_id=self._model_id)
+            )
+        )
+        welcome = (await self.read()).welcome
+        self.session = welcome.session
+        return welcome
+
+    async def write(self, request: ingest_pb2.PushRequest) -> None:
+        await self.call.write(request)
+
+    async def send(self, sequence: int, encoded: EncodedFrame, **changes: Any) -> frame_pb2.Frame:
+        frame = frame_pb2.Frame(
+            id=frame_pb2.FrameId(camera_id=self.camera_id, session=self.session, sequence=sequence),
+            pts_us=40_000 * sequence,
+            machine_layer=encoded.machine,
+            enhancement=frame_pb2.EnhancementReceipt(bytes=len(encoded.enhancement), slices=5),
+        )
+        frame.captured_at.GetCurrentTime()
+        frame.MergeFrom(frame_pb2.Frame(**changes))
+        await self.write(ingest_pb2.PushRequest(frame=frame))
+        return frame
+
+    async def read(self) -> ingest_pb2.PushResponse:
+        async with asyncio.timeout(PATIENCE):
+            response = await self.call.read()
+        if response is grpc.aio.EOF:
+            raise StreamEndedError(await self.call.code(), await self.call.details())
+        return response
+
+    async def ack_of(self, sequence: int) -> ingest_pb2.Ack:
+        """The first Ack that covers `sequence`; a Nack on the way fails the test."""
+        while True:
+            response = await self.read()
+            assert not response.HasField("nack"), response.nack
+            if response.HasField("ack") and response.ack.acked_sequence >= sequence:
+                return response.ack
+
+    async def nack(self) -> ingest_pb2.Nack:
+        """The next Nack."""
+        while True:
+            response = await self.read()
+            if response.HasField("nack"):
+                return response.nack
+
+    async def ended(self) -> tuple[grpc.StatusCode, str]:
+        """Read until the server ends the stream."""
+        try:
+            while True:
+                await self.read()
+        except StreamEndedError as end:
+            return end.code, end.details
+        except grpc.aio.AioRpcError as error:
+            return error.code(), error.details() or ""
+
+
+class StreamEndedError(Exception):
+    """The server ended the stream."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        super().__init__(f"{code}: {details}")
+        self.code = code
+        self.details = details
+
+
+@asynccontextmanager
+async def edge_stream(
+    server: Server, codec: Codec, camera_id: str = "front-door", model_id: bytes | None = None
+) -> AsyncIterator[EdgeStream]:
+    """Open a Push stream; cancelled at the end."""
+    async with grpc.aio.insecure_channel(
+        server.grpc_address, options=[("grpc.max_send_message_length", 32 * 2**20)]
+    ) as channel:
+        stream = EdgeStream(channel, camera_id, codec.model_id if model_id is None else model_id)
+        try:
+            yield stream
+        finally:
+            stream.call.cancel()
+
+
+@asynccontextmanager
+async def subscription(
+    server: Server, **request: Any
+) -> AsyncIterator[Callable[[], Awaitable[analytics_pb2.SubscribeResponse]]]:
+    """Subscribe; gives a function that returns the next response. The starting positions are taken on entry."""
+    async with grpc.aio.insecure_channel(server.grpc_address) as channel:
+        call = analytics_pb2_grpc.AnalyticsServiceStub(channel).Subscribe(
+            analytics_pb2.SubscribeRequest(**request)
+        )
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await call.initial_metadata()
+
+            async def following() -> analytics_pb2.SubscribeResponse:
+                async with asyncio.timeout(PATIENCE):
+                    response = await call.read()
+                assert response is not grpc.aio.EOF, (await call.code(), await call.details())
+                return response
+
+            yield following
+        finally:
+            call.cancel()
+
+
+async def keep_enhancement(client: Redis, frame: frame_pb2.Frame, encoded: EncodedFrame) -> None:
+    """Store a frame's enhancement layer as the edge does."""
+    key = store_keys.enhancement(frame.id.camera_id, frame.id.session, frame.id.sequence)
+    await client.set(key, encoded.enhancement, ex=600)
+
+
+async def results_in(client: Redis, camera_id: str = "front-door") -> dict[str, analytics_pb2.RecognitionResult]:
+    """All results that the store holds, by frame."""
+    entries: Any = await client.xrange(store_keys.results(camera_id))
+    return {
+        entry_id.decode(): analytics_pb2.RecognitionResult.FromString(fields[store_keys.RESULT_FIELD])
+        for entry_id, fields in entries
+    }
+
+
+async def frames_in(client: Redis, camera_id: str = "front-door") -> list[str]:
+    """Names of all frames that the store holds."""
+    entries: Any = await client.xrange(store_keys.frames(camera_id))
+    return [entry_id.decode() for entry_id, _ in entries]
+
+
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    """Wait until `condition` holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def recognised(client: Redis, count: int, camera_id: str = "front-door") -> None:
+    """Wait until the store holds `count` results."""
+
+    async def enough() -> bool:
+        return await client.xlen(store_keys.results(camera_id)) >= count
+
+    await until(enough)
+
+
+class SquareSpotter:
+    """Sees one thing wherever it looks; can be held, and remembers how often it was asked."""
+
+    name = "square-spotter"
+    labels = ("square", "shadow")
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.released = threading.Event()
+        self.released.set()
+
+    def recognise(self, image: np.ndarray) -> list[Detection]:
+        self.released.wait(PATIENCE)
+        self.asked += 1
+        height, width = image.shape[:2]
+        return [
+            Detection("square", 0.9, 0.0, 0.0, width / 2, height / 2),
+            Detection("shadow", 0.4, width / 2, height / 2, float(width), float(height)),
+        ]

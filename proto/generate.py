@@ -51,6 +51,8 @@ def compile_protos(sources: list[Path], *outputs: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=PROTO, help="folder to write below (default: proto/)")
     generate(parser.parse_args().out)

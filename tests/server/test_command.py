@@ -1,0 +1,130 @@
+"""`secondsight server` as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from server.command import app
+from server.config import ServerConfig
+from server.errors import ServerConfigError, UnknownRecogniserError
+from server.recognition import load_recogniser
+from shared_models import Codec, EncodedFrame
+from tests.server.harness import EdgeStream
+
+READY = re.compile(r"ready grpc=(\S+) http=(\S+) store=(\S+)\n")
+
+
+@asynccontextmanager
+async def server_process(
+    data: Path, *options: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str, str, str]]:
+    """A server with an embedded store on free ports; gives the process and its three addresses."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", "from secondsight.command_line import main; main()", "server"),
+        *("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--store-port", "0"),
+        *("--data", str(data), "--device", "cpu", "--codec-threads", "1", "--recogniser", "none"),
+        *options,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    try:
+        ready = READY.fullmatch((await process.stdout.readline()).decode())
+        assert ready is not None
+        yield process, ready[1], ready[2], ready[3]
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_it_serves_and_ends_in_order(tmp_path: Path, codec: Codec, encoded: list[EncodedFrame]) -> None:
+    async with (
+        server_process(tmp_path) as (process, grpc_address, http_address, store_url),
+        grpc.aio.insecure_channel(grpc_address) as channel,
+    ):
+        assert store_url.startswith("redis://127.0.0.1:")
+        health = health_pb2_grpc.HealthStub(channel)
+        for service in ("", "secondsight.v1.IngestService", "secondsight.v1.AnalyticsService"):
+            answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        edge = EdgeStream(channel, "front-door", codec.model_id)
+        await edge.hello()
+        await edge.send(1, encoded[0])
+        await edge.ack_of(1)
+        async with httpx.AsyncClient(base_url=f"http://{http_address}") as http:
+            assert (await http.get("/readyz")).status_code == 200
+            assert (await http.get("/v1/cameras/front-door/frames/1-1/image")).status_code == 200
+        watching = health.Watch(health_pb2.HealthCheckRequest())
+        assert (await watching.read()).status == health_pb2.HealthCheckResponse.SERVING
+        process.send_signal(signal.SIGTERM)
+        assert (await watching.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        while not (response := await edge.read()).HasField("drain"):
+            assert response.HasField("ack")
+        await edge.call.done_writing()
+        assert (await edge.ended())[0] is grpc.StatusCode.OK
+        watching.cancel()
+        assert await process.wait() == 0
+
+
+async def test_frames_outlive_a_killed_server(tmp_path: Path, codec: Codec, encoded: list[EncodedFrame]) -> None:
+    async with server_process(tmp_path) as (process, grpc_address, _, _):
+        async with grpc.aio.insecure_channel(grpc_address) as channel:
+            edge = EdgeStream(channel, "front-door", codec.model_id)
+            session = (await edge.hello()).session
+            await edge.send(1, encoded[0])
+            await edge.ack_of(1)
+            process.kill()
+            await process.wait()
+            edge.call.cancel()
+    async with (
+        server_process(tmp_path) as (_, grpc_address, http_address, _),
+        grpc.aio.insecure_channel(grpc_address) as channel,
+    ):
+        edge = EdgeStream(channel, "front-door", codec.model_id)
+        assert (await edge.hello(session)).last_stored_sequence == 1
+        edge.call.cancel()
+        async with httpx.AsyncClient(base_url=f"http://{http_address}") as http:
+            assert (await http.get("/v1/cameras/front-door/frames/1-1")).status_code == 200
+
+
+def test_every_option_has_a_variable() -> None:
+    (command,) = app.registered_commands
+    assert command.callback is not None
+    for name, annotation in command.callback.__annotations__.items():
+        if name != "return":
+            assert "envvar='SECONDSIGHT_" in str(annotation) or 'envvar="SECONDSIGHT_' in str(annotation), name
+
+
+@pytest.mark.parametrize(
+    ("settings", "tells"),
+    [
+        ({"grpc": "localhost"}, "HOST:PORT"),
+        ({"http": "127.0.0.1:99999"}, "HOST:PORT"),
+        ({"backlog_frames": 0}, "at least 1"),
+        ({"frames_kept": 8}, "raise frames_kept"),
+        ({"minimum_score": 2.0}, "0 to 1"),
+        ({"codec_threads": 0}, "at least 1"),
+    ],
+)
+def test_settings_that_cannot_work_are_told(settings: dict[str, object], tells: str) -> None:
+    with pytest.raises(ServerConfigError, match=tells):
+        ServerConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_an_unknown_recogniser_is_told() -> None:
+    with pytest.raises(UnknownRecogniserError, match="ssd-mobilenet"):
+        load_recogniser("crystal-ball", minimum_score=0.5, threads=1)

@@ -1,0 +1,131 @@
+"""A store that dies and comes back: no acknowledged frame is lost, none has two results."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import grpc
+import pytest
+
+from server.store.client import open_client
+from server.store.embedded import EmbeddedStore
+from shared_models import Codec, EncodedFrame
+from tests.server.conftest import StartServer
+from tests.server.harness import (
+    EdgeStream,
+    SquareSpotter,
+    edge_stream,
+    frames_in,
+    recognised,
+    results_in,
+    subscription,
+    until,
+)
+
+Encoded = list[EncodedFrame]
+
+
+async def _kill(store: EmbeddedStore) -> None:
+    """kill -9, and wait until the supervisor has begun to start it again."""
+    restarts = store.restarts
+    os.kill(store.pid, signal.SIGKILL)
+
+    async def restarted() -> bool:
+        return store.restarts > restarts
+
+    await until(restarted)
+
+
+async def _push_within_credits(edge: EdgeStream, encoded: Encoded, first: int, last: int, acked: list[int]) -> None:
+    """Send frames `first` to `last` as an edge does; `acked` follows what the server has acknowledged."""
+    credits = (await edge.hello(edge.session)).credits
+    sequence, acknowledged = first, first - 1
+    while acknowledged < last:
+        while sequence <= last and sequence - acknowledged <= credits:
+            await edge.send(sequence, encoded[sequence % len(encoded)])
+            sequence += 1
+        response = await edge.read()
+        assert not response.HasField("nack"), response.nack
+        acknowledged, credits = response.ack.acked_sequence, response.ack.credits
+        acked.append(acknowledged)
+
+
+async def test_a_store_killed_under_load_loses_nothing_and_doubles_nothing(
+    start_server: StartServer, codec: Codec, encoded: Encoded, valkey: EmbeddedStore
+) -> None:
+    count = 120
+    client = open_client(valkey.url)
+    acked: list[int] = [0]
+    async with (
+        start_server(SquareSpotter(), url=valkey.url) as server,
+        edge_stream(server, codec) as edge,
+        subscription(server) as following,
+    ):
+        pushing = asyncio.create_task(_push_within_credits(edge, encoded, 1, count, acked))
+        for reached in (20, 60, 90):
+
+            async def there(reached: int = reached) -> bool:
+                return acked[-1] >= reached or pushing.done()
+
+            await until(there)
+            await _kill(valkey)
+        await pushing
+        await recognised(client, count)
+        results = await results_in(client)
+        assert list(results) == [f"1-{sequence}" for sequence in range(1, count + 1)]
+        assert not any(result.failure for result in results.values())
+        assert [(await following()).offset for _ in range(count)] == list(results)
+    assert valkey.restarts == 3
+    await client.aclose()
+
+
+async def test_a_frame_is_not_acknowledged_while_the_store_is_away(
+    start_server: StartServer, codec: Codec, encoded: Encoded, valkey: EmbeddedStore
+) -> None:
+    async with start_server(url=valkey.url, store_patience=0.5) as server:
+        async with edge_stream(server, codec) as edge:
+            session = (await edge.hello()).session
+            await edge.send(1, encoded[0])
+            await edge.ack_of(1)
+            await asyncio.to_thread(valkey.stop)
+            await edge.send(2, encoded[1])
+            acked = 1
+            with pytest.raises(grpc.aio.AioRpcError) as end:
+                while True:
+                    acked = max(acked, (await edge.read()).ack.acked_sequence)
+            assert end.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert "store" in (end.value.details() or "")
+            assert acked == 1
+        async with edge_stream(server, codec) as edge:
+            with pytest.raises(grpc.aio.AioRpcError) as end:
+                await edge.hello(session)
+            assert end.value.code() is grpc.StatusCode.UNAVAILABLE
+        await asyncio.to_thread(valkey.start)
+        async with edge_stream(server, codec) as edge:
+            welcome = await edge.hello(session)
+            assert (welcome.session, welcome.last_stored_sequence) == (session, 1)
+            await edge.send(2, encoded[1])
+            await edge.ack_of(2)
+            client = open_client(valkey.url)
+            await recognised(client, 2)
+            await client.aclose()
+
+
+async def test_a_full_store_acknowledges_nothing_and_goes_on_when_there_is_room(
+    start_server: StartServer, codec: Codec, encoded: Encoded, valkey: EmbeddedStore
+) -> None:
+    client = open_client(valkey.url)
+    async with start_server(url=valkey.url) as server, edge_stream(server, codec) as edge:
+        await edge.hello()
+        await edge.send(1, encoded[0])
+        await edge.ack_of(1)
+        await client.config_set("maxmemory", 1)
+        await edge.send(2, encoded[1])
+        await asyncio.sleep(0.3)
+        assert await frames_in(client) == ["1-1"]
+        await client.config_set("maxmemory", 0)
+        await edge.ack_of(2)
+        await recognised(client, 2)
+    await client.aclose()

@@ -70,14 +70,17 @@ class Codec:
         self.model_id = weights.model_id
         self.device = resolved_device(device)
         self.dtype = compute_dtype(self.device) if dtype is None else dtype
-        self._machine = weights.machine.eval().requires_grad_(False)
-        self._enhancement = weights.enhancement.eval().requires_grad_(False)
+        self._machine = weights.machine
+        self._enhancement = weights.enhancement
+        self.layers = nn.ModuleDict({"machine": self._machine, "enhancement": self._enhancement})
+        self.layers.eval().requires_grad_(False)
+        self.tables = weights.tables
         self._models = SymbolModels(weights.tables)
+        freeze(self.layers)
+        self.layers.to(device=self.device)
+        for convolution in (part for part in self.layers.modules() if isinstance(part, nn.Conv2d)):
+            convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for layer in (self._machine, self._enhancement):
-            freeze(layer)
-            layer.to(device=self.device)
-            for convolution in (part for part in layer.modules() if isinstance(part, nn.Conv2d)):
-                convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             layer.analysis.blocks.to(self.dtype)
             layer.synthesis.blocks.to(self.dtype)
 
@@ -169,10 +172,7 @@ class Codec:
             theirs.machine_quality,
         ):
             raise MismatchError("the enhancement layer belongs to another frame than the machine layer")
-        held = len(added.segments)
-        count = held if slices is None else slices
-        if not 1 <= count <= held:
-            raise SlicesError(f"slices={slices}: this enhancement layer holds {held}")
+        count = _held(added, slices)
         decoded = self._decode_machine_latents(stream)
         fine = self._decode_layer(
             self._enhancement.entropy,
@@ -190,6 +190,16 @@ class Codec:
             BitstreamError: the subclass names what is wrong with the bytes.
         """
         return self._parsed(data, layer).header
+
+    def cut(self, enhancement: bytes, slices: int) -> bytes:
+        """The enhancement layer's first `slices` slices: a valid stream, cut out without decoding.
+
+        Raises:
+            SlicesError: the stream holds fewer.
+            BitstreamError: the subclass names what is wrong with the bytes.
+        """
+        stream = self._parsed(enhancement, Layer.ENHANCEMENT)
+        return Bitstream(stream.header, stream.segments[: _held(stream, slices)]).packed()
 
     def _parsed(self, data: bytes, layer: Layer) -> Bitstream:
         stream = Bitstream.parsed(data, layer)
@@ -377,6 +387,15 @@ def _picture(pixels: Tensor, header: Header) -> Picture:
     cut = pixels[0, :, : header.height, : header.width].clamp(0.0, 1.0)
     levels = (cut * 255.0).round().to(torch.uint8).permute(1, 2, 0).contiguous()
     return levels.cpu().numpy()
+
+
+def _held(stream: Bitstream, slices: int | None) -> int:
+    """`slices`, or all that the stream holds."""
+    held = len(stream.segments)
+    count = held if slices is None else slices
+    if not 1 <= count <= held:
+        raise SlicesError(f"slices={slices}: this enhancement layer holds {held}")
+    return count
 
 
 def _level(given: int | None, default: int, levels: int, name: str) -> int:

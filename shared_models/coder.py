@@ -12,6 +12,7 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_models.errors import DesynchronisedError
 from shared_models.tables import TOTAL, Tables
 
 _RAW: Final = constriction.stream.model.Uniform(2**16)
@@ -59,7 +60,7 @@ class SymbolEncoder:
 
 
 class SymbolDecoder:
-    """Reads symbols from one segment. It never fails: wrong bytes give wrong symbols, which a checksum must catch."""
+    """Reads symbols from one segment. Wrong bytes mostly give wrong symbols, which a checksum must catch."""
 
     def __init__(self, models: SymbolModels, segment: bytes) -> None:
         self._models = models
@@ -67,20 +68,32 @@ class SymbolDecoder:
         self._coder: Any = constriction.stream.queue.RangeDecoder(words)
 
     def decode(self, indices: Indices) -> Integers:
-        """The next symbols, (n,), that are distributed as `indices` (n,) say."""
+        """The next symbols, (n,), that are distributed as `indices` (n,) say.
+
+        Raises:
+            DesynchronisedError: no encoder writes such bytes with these indices.
+        """
         symbols = np.zeros(len(indices), np.int32)
         escaped: list[NDArray[np.intp]] = []
         for index, members in _groups(indices):
             reach = self._models.reaches[index]
-            coded: Integers = self._coder.decode(self._models.models[index], len(members))
+            coded = self._next(self._models.models[index], len(members))
             symbols[members] = coded - reach
             outside = coded == 2 * reach + 1
             if outside.any():
                 escaped.append(members[outside])
         if escaped:
             places = np.concatenate(escaped)
-            symbols[places] = self._coder.decode(_RAW, len(places)) - _RAW_ZERO
+            symbols[places] = self._next(_RAW, len(places)) - _RAW_ZERO
         return symbols
+
+    def _next(self, model: Any, count: int) -> Integers:
+        try:
+            return self._coder.decode(model, count)
+        except AssertionError as error:  # constriction's way to say so
+            raise DesynchronisedError(
+                "the coded symbols do not fit their probabilities: this device does not compute as the encoder did"
+            ) from error
 
 
 def _groups(indices: Indices) -> list[tuple[int, NDArray[np.intp]]]:

@@ -25,6 +25,7 @@ ACTIVATION_UNIT: Final = 2.0**-4
 LARGEST_ACTIVATION: Final = 255 * ACTIVATION_UNIT
 _EXACT_UNITS: Final = 2**24
 _MOST_WEIGHT_BITS: Final = 10
+_FEWEST_WEIGHT_BITS: Final = 6
 _NARROW_FAN_IN: Final = 64
 _LARGEST_BIAS: Final = 16.0
 
@@ -51,7 +52,14 @@ class FixedPointConv2d(nn.Module):
         super().__init__()
         fan_in = inputs // groups * kernel**2
         reach = 2.0 if fan_in <= _NARROW_FAN_IN else 1.0
-        bits = next((bits for bits in range(_MOST_WEIGHT_BITS, 0, -1) if _exact(fan_in, bits, reach)), None)
+        bits = next(
+            (
+                bits
+                for bits in range(_MOST_WEIGHT_BITS, _FEWEST_WEIGHT_BITS - 1, -1)
+                if _exact(fan_in, bits, reach)
+            ),
+            None,
+        )
         if bits is None:
             raise ValueError(f"a fan-in of {fan_in} is too large for exact sums in float32")
         self.largest_weight = 2**bits - 1

@@ -1,0 +1,34 @@
+"""Decode a picture from its layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from PIL import Image
+
+from shared_models.codec import load_codec
+
+app = typer.Typer(help="Decode a picture from its layers.")
+
+
+@app.command()
+def decode(
+    machine: Annotated[Path, typer.Argument(help="The machine layer.")],
+    out: Annotated[Path, typer.Argument(help="The picture to write; its suffix chooses the format.")],
+    enhancement: Annotated[
+        Path | None, typer.Option(help="The enhancement layer; without it the machine view is written.")
+    ] = None,
+    slices: Annotated[int | None, typer.Option(help="How many of its slices to use.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Write the human view, or the machine view when no enhancement layer is given."""
+    codec = load_codec(device=device)
+    base = machine.read_bytes()
+    if enhancement is None:
+        picture = codec.decode_machine(base)
+    else:
+        picture = codec.decode_human(base, enhancement.read_bytes(), slices)
+    Image.fromarray(picture).save(out)
+    typer.echo(f"{out}: {picture.shape[1]}x{picture.shape[0]}")

@@ -1,0 +1,64 @@
+"""Show the codec's models, or export trained ones to a weights file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared_models.codec import Codec
+from shared_models.complexity import kilo_macs_per_pixel
+from shared_models.config import PROFILES
+from shared_models.training.export import exported
+from shared_models.weights import SHIPPED, Weights
+
+app = typer.Typer(help="Show the codec's models, or export trained ones to a weights file.")
+
+
+@app.callback(invoke_without_command=True)
+def show(
+    context: typer.Context,
+    weights: Annotated[
+        Path | None, typer.Option(help="A weights file; the shipped ones when left out.")
+    ] = None,
+) -> None:
+    """Print size, cost and operating points of every profile."""
+    if context.invoked_subcommand is not None:
+        return
+    console = Console()
+    for path in [weights] if weights is not None else sorted(SHIPPED.glob("*.safetensors")):
+        loaded = Weights.load(path)
+        codec = Codec(loaded, device="cpu")
+        config = loaded.config
+        console.print(f"[bold]{config.name}[/]  model {codec.model_id.hex()}  {path.name}")
+        console.print(
+            f"machine lambdas {config.machine.lambdas}, default level {config.default_machine_quality}; "
+            f"enhancement lambdas {config.enhancement.lambdas}, default level {config.default_quality}; "
+            f"1 to {config.slices} slices of {config.slice_width} channels"
+        )
+        table = Table("part", "parameters")
+        costs = kilo_macs_per_pixel(codec)
+        for operation in costs:
+            table.add_column(f"{operation}\nkMAC/pixel", justify="right")
+        for name, part in ((n, p) for n, p in codec.layers.named_modules() if n.count(".") == 1):
+            size = sum(parameter.numel() for parameter in part.parameters())
+            table.add_row(name, f"{size:,}", *(f"{counted[name]:.2f}" for counted in costs.values()))
+        total = sum(parameter.numel() for parameter in codec.layers.parameters())
+        table.add_row("total", f"{total:,}", *(f"{counted.total():.2f}" for counted in costs.values()))
+        console.print(table)
+
+
+@app.command()
+def export(
+    machine: Annotated[Path, typer.Option(help="Folder of the machine layer's run.")],
+    enhancement: Annotated[Path, typer.Option(help="Folder of the enhancement layer's run.")],
+    out: Annotated[Path, typer.Option(help="The weights file to write.")],
+    profile: Annotated[str, typer.Option()] = "lite",
+) -> None:
+    """Join two training runs into a weights file."""
+    weights = exported(machine, enhancement, PROFILES[profile])
+    weights.save(out)
+    typer.echo(f"{out}: model {weights.model_id.hex()}")

@@ -1,0 +1,1 @@
+"""Measurements of the codec: quality against bits, and speed."""

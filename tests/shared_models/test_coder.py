@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from shared_models.coder import SymbolDecoder, SymbolEncoder, SymbolModels
+from shared_models.errors import DesynchronisedError
+from shared_models.scale import LEVELS, sigmas
+from shared_models.tables import TOTAL, gaussian_tables
+
+
+@pytest.fixture(scope="module")
+def models() -> SymbolModels:
+    return SymbolModels(gaussian_tables())
+
+
+def natural(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Symbols that are distributed as their indices say."""
+    rng = np.random.default_rng(seed)
+    indices = rng.integers(0, LEVELS, count).astype(np.uint8)
+    symbols = np.rint(rng.standard_normal(count) * np.array(sigmas())[indices]).astype(np.int32)
+    return symbols * (indices > 0), indices
+
+
+def test_symbols_come_back(models: SymbolModels) -> None:
+    encoder = SymbolEncoder(models)
+    parts = [natural(count, count) for count in (10_000, 1, 0, 777)]
+    for symbols, indices in parts:
+        encoder.encode(symbols, indices)
+    decoder = SymbolDecoder(models, encoder.finish())
+    for symbols, indices in parts:
+        assert np.array_equal(decoder.decode(indices), symbols)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    symbols=npst.arrays(np.int32, st.integers(0, 60), elements=st.integers(-32767, 32767)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_symbol_comes_back_however_unlikely(symbols: np.ndarray, seed: int) -> None:
+    models = SymbolModels(gaussian_tables())
+    indices = np.random.default_rng(seed).integers(1, LEVELS, len(symbols)).astype(np.uint8)
+    encoder = SymbolEncoder(models)
+    encoder.encode(symbols, indices)
+    assert np.array_equal(SymbolDecoder(models, encoder.finish()).decode(indices), symbols)
+
+
+def test_symbols_of_index_zero_cost_nothing(models: SymbolModels) -> None:
+    encoder = SymbolEncoder(models)
+    encoder.encode(np.zeros(100_000, np.int32), np.zeros(100_000, np.uint8))
+    assert encoder.finish() == b""
+
+
+def test_size_is_the_information_in_the_tables(models: SymbolModels) -> None:
+    symbols, indices = natural(100_000, 5)
+    encoder = SymbolEncoder(models)
+    encoder.encode(symbols, indices)
+    tables = gaussian_tables()
+    information = 0.0
+    for index in range(1, LEVELS):
+        values = symbols[indices == index]
+        inside = values[np.abs(values) <= tables.reach(index)]
+        information -= np.log2(tables.counts[index][inside + tables.reach(index)] / TOTAL).sum()
+    assert len(encoder.finish()) * 8 == pytest.approx(information, rel=0.002)
+
+
+def test_size_is_that_of_compressai(models: SymbolModels, compressai_ans: ModuleType) -> None:
+    symbols, indices = natural(50_000, 6)
+    coded = indices > 0
+    symbols, indices = symbols[coded], indices[coded]
+    tables = gaussian_tables()
+    cdfs = [[0, *np.cumsum(counts).tolist()] for counts in tables.counts]
+    theirs = compressai_ans.RansEncoder().encode_with_indexes(
+        symbols.tolist(),
+        indices.tolist(),
+        cdfs,
+        [len(cdf) for cdf in cdfs],
+        [-tables.reach(index) for index in range(LEVELS)],
+    )
+    encoder = SymbolEncoder(models)
+    encoder.encode(symbols, indices)
+    assert len(encoder.finish()) == pytest.approx(len(theirs), rel=0.005)
+
+
+@settings(deadline=None, max_examples=60)
+@given(words=st.integers(0, 200), seed=st.integers(0, 2**32 - 1))
+def test_decoding_bytes_of_nobody_ends(words: int, seed: int) -> None:
+    models = SymbolModels(gaussian_tables())
+    segment = np.random.default_rng(seed).bytes(4 * words)
+    indices = natural(2_000, seed)[1]
+    try:
+        symbols = SymbolDecoder(models, segment).decode(indices)
+    except DesynchronisedError:
+        return
+    assert np.abs(symbols).max() <= 2**15

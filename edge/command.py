@@ -104,6 +104,13 @@ def edge(
             envvar=_env("MAX_UNACKNOWLEDGED"), help="Encoded frames kept until the server has them."
         ),
     ] = EdgeConfig.max_unacknowledged,
+    flush_timeout: Annotated[
+        float,
+        typer.Option(
+            envvar=_env("FLUSH_TIMEOUT"),
+            help="At the end of a source, seconds without an acknowledgement after which the rest is given up.",
+        ),
+    ] = EdgeConfig.flush_timeout_s,
     backoff_cap: Annotated[
         float, typer.Option(envvar=_env("BACKOFF_CAP"), help="Longest wait between two connections, seconds.")
     ] = EdgeConfig.backoff_cap_s,
@@ -136,6 +143,7 @@ def edge(
             keep_all=keep_all,
             enhancement_ttl_s=ttl,
             max_unacknowledged=max_unacknowledged,
+            flush_timeout_s=flush_timeout,
             backoff_cap_s=backoff_cap,
             grace_s=grace,
             status_interval_s=status_interval,
@@ -166,18 +174,16 @@ async def _run(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
     tally = Tally()
+    process = EdgeProcess(config, version("secondsight"), tally)
     codec = await asyncio.to_thread(load_codec, profile, device=device)
     encoder = Encoder(codec, config.quality, config.machine_quality, config.slices)
     try:
-        process = EdgeProcess(config, encoder, version("secondsight"), tally)
         with serve_metrics(metrics, config.camera_id, tally):
-            print(f"ready camera={config.camera_id} server={config.server} store={config.store}", flush=True)
-            try:
-                await process.run(stop)
-            finally:
-                _write_summary(tally.summary(), summary)
+            print(f"ready camera={config.camera_id} server={config.server}", flush=True)
+            await process.run(encoder, stop)
     finally:
         encoder.close()
+        _write_summary(tally.summary(), summary)
     if tally.unacknowledged and not stop.is_set():
         logging.getLogger(__name__).error(
             "%d frames were not acknowledged: is the server at %s running?",

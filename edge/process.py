@@ -30,7 +30,7 @@ _MESSAGE_OVERHEAD_BYTES: Final = 4096
 class EdgeProcess:
     """Runs one source to its end, or until told to stop."""
 
-    def __init__(self, config: EdgeConfig, encoder: Encoder, edge_version: str, tally: Tally) -> None:
+    def __init__(self, config: EdgeConfig, edge_version: str, tally: Tally) -> None:
         """Opens the source's address, without reading it.
 
         Raises:
@@ -38,7 +38,6 @@ class EdgeProcess:
             ConfigError: options that exclude each other.
         """
         self._config = config
-        self._encoder = encoder
         self._edge_version = edge_version
         self._tally = tally
         self._stopped = threading.Event()
@@ -50,7 +49,7 @@ class EdgeProcess:
         )
         self._pending = Pending(tally)
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, encoder: Encoder, stop: asyncio.Event) -> None:
         """Capture until the source ends or `stop` is set, then wait for what is under way.
 
         After the end of the source the wait goes on while the server makes progress; after `stop` it is bounded by
@@ -70,10 +69,10 @@ class EdgeProcess:
                 config.store_pause_s,
                 self._tally,
             )
-        uplink = Uplink(config, self._encoder.model_id, self._edge_version, self._pending, store, self._tally)
+        uplink = Uplink(config, encoder.model_id, self._edge_version, self._pending, store, self._tally)
         capture = Capture(self._source, config.capture, self._tally, self._policy.holds_source, self._stopped)
         capture.start()
-        pump = asyncio.create_task(self._pump(capture))
+        pump = asyncio.create_task(self._pump(capture, encoder))
         background = [asyncio.create_task(uplink.run()), asyncio.create_task(self._report())]
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -98,7 +97,7 @@ class EdgeProcess:
             if store is not None:
                 await store.close()
 
-    async def _pump(self, capture: Capture) -> None:
+    async def _pump(self, capture: Capture, encoder: Encoder) -> None:
         """Captured frames to the pending queue, as the drop policy lets them."""
         while True:
             capture.why_waiting = DropReason.UPLINK_SLOW
@@ -107,11 +106,11 @@ class EdgeProcess:
             captured = await capture.take()
             if captured is None:
                 return
-            await self._encode(captured)
+            await self._encode(captured, encoder)
 
-    async def _encode(self, captured: CapturedFrame) -> None:
+    async def _encode(self, captured: CapturedFrame, encoder: Encoder) -> None:
         try:
-            encoded = await self._encoder.encode(captured)
+            encoded = await encoder.encode(captured)
         except CodecError as error:
             _LOG.warning("a frame could not be encoded: %s", error)
             self._tally.drop(DropReason.ENCODE_FAILED)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from secondsight.demo.clip import default_clip
 from secondsight.demo.config import DemoConfig
 from secondsight.demo.errors import ShortfallError
-from secondsight.demo.processes import Child, Children, free_port, keep_running
+from secondsight.demo.processes import SERVER_READY, STORE_READY, Child, Children, free_ports, keep_running
 from secondsight.demo.subscriber import ReceivedResult, Subscriber
 from secondsight.demo.views import Operator, View
 
@@ -141,18 +141,18 @@ class Demonstration:
 
     async def _start(self) -> tuple[Child, Child]:
         config = self._config
-        store_port, grpc_port, http_port = free_port(), free_port(), free_port(config.http_port)
+        store_port, grpc_port, http_port = free_ports(0, 0, config.http_port)
         self._store_url = f"redis://127.0.0.1:{store_port}/0"
         self._grpc, self._http = f"127.0.0.1:{grpc_port}", f"127.0.0.1:{http_port}"
         store = self._children.start(
             "store", "store", "--data", str(config.out / "store"), "--port", str(store_port)
         )
-        await store.ready(r"\bready\b")
+        await store.ready(STORE_READY)
         self._say(f"store   ready at {self._store_url}")
         server = self._children.start(
             "server", "server", "--store", self._store_url, "--grpc", self._grpc, "--http", self._http
         )
-        await server.ready(r"\bready\b")
+        await server.ready(SERVER_READY)
         self._say(f"server  ready: gRPC {self._grpc}, REST {self.page}")
         return store, server
 

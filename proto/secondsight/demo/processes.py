@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sysconfig
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -24,18 +25,30 @@ _READY_S: Final = 60.0
 _MOST_RESTARTS: Final = 5
 _LAST_LINES: Final = 15
 
+STORE_READY: Final = r"^store ready at "
+SERVER_READY: Final = r"^ready grpc="
 
-def free_port(preferred: int = 0) -> int:
-    """A port of the loopback on which nobody listens: `preferred` if that can be."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+def free_ports(*preferred: int) -> list[int]:
+    """As many different ports of the loopback on which nobody listens: each the preferred one if that can be.
+
+    Args:
+        preferred: 0 for any.
+    """
+    ports = []
+    with ExitStack() as probes:
+        for wanted in preferred:
+            # All are held until the last is found, or the same one could be found twice.
+            probe = probes.enter_context(socket.socket())
+            if wanted:
+                # Also when a demo that has just ended left connections in TIME_WAIT.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind(("127.0.0.1", wanted))
             except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise ProcessError("no port of the loopback is free")
+                probe.bind(("127.0.0.1", 0))
+            ports.append(int(probe.getsockname()[1]))
+    return ports
 
 
 class Child:

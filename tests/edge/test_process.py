@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.config import CaptureConfig, EdgeConfig
+from edge.encoder import Encoder
+from edge.errors import SourceError
+from edge.metrics import DropReason, Tally
+from edge.process import EdgeProcess
+from shared_models import Codec, load_codec
+from tests.edge.conftest import ClipMaker, eventually
+from tests.edge.scripted_server import Conversation, ScriptedServer
+
+Server = tuple[ScriptedServer, str]
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return load_codec("lite", device="cpu")
+
+
+@pytest.fixture
+def encoder(codec: Codec) -> Iterator[Encoder]:
+    encoder = Encoder(codec)
+    yield encoder
+    encoder.close()
+
+
+def config(source: Path, address: str, **options: Any) -> EdgeConfig:
+    capture = CaptureConfig(
+        speed=0, loop=options.pop("loop", False), max_frames=options.pop("max_frames", None)
+    )
+    fast: dict[str, Any] = {"backoff_base_s": 0.02, "backoff_cap_s": 0.05, "capture": capture}
+    return EdgeConfig(camera_id="door", source=str(source), server=address, **(fast | options))
+
+
+def balanced(tally: Tally) -> bool:
+    return tally.captured == tally.acked + tally.dropped.total() + tally.unacknowledged
+
+
+async def acknowledge(talk: Conversation, count: int) -> list[bytes]:
+    layers = []
+    for _ in range(count):
+        frame = await talk.frame()
+        layers.append(frame.machine_layer)
+        await talk.ack(frame.id.sequence)
+    return layers
+
+
+async def test_a_kept_recording_arrives_whole_and_the_edge_ends_by_itself(
+    server: Server, make_clip: ClipMaker, codec: Codec, encoder: Encoder
+) -> None:
+    script, address = server
+    tally = Tally()
+    clip = make_clip(frames=6, size=(64, 48))
+    edge = EdgeProcess(config(clip, address, keep_all=True, max_unacknowledged=2), "1.0", tally)
+    running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+    talk = await script.conversation()
+    assert (await talk.greet(session=1)).model_id == codec.model_id
+    layers = await acknowledge(talk, 6)
+    await running
+    assert [(codec.inspect(layer).width, codec.inspect(layer).height) for layer in layers] == [(64, 48)] * 6
+    greys = [round(float(codec.decode_machine(layer).mean()) / 8) for layer in layers]
+    assert greys == list(range(6))
+    assert (tally.captured, tally.acked, tally.unacknowledged) == (6, 6, 0)
+    assert not tally.dropped
+
+
+async def test_a_slow_server_gets_the_newest_frames_and_the_others_are_counted(
+    server: Server, make_clip: ClipMaker, encoder: Encoder
+) -> None:
+    script, address = server
+    tally = Tally()
+    clip = make_clip(frames=30)
+    edge = EdgeProcess(config(clip, address, max_unsent=1, loop=True), "1.0", tally)
+    stop = asyncio.Event()
+    running = asyncio.create_task(edge.run(encoder, stop))
+    talk = await script.conversation()
+    await talk.greet(session=1, credits=1)
+    first = await talk.frame()
+    await eventually(lambda: tally.captured >= 100)
+    assert tally.sent == 1
+    assert tally.dropped[DropReason.UPLINK_SLOW] > 50
+    seen_before = tally.captured
+    await talk.ack(first.id.sequence, credits=1)
+    waiting = await talk.frame()
+    await talk.ack(waiting.id.sequence, credits=1)
+    newest = await talk.frame()
+    assert newest.pts_us // 100_000 > seen_before - 5
+    assert (first.id.sequence, waiting.id.sequence, newest.id.sequence) == (1, 2, 3)
+    stop.set()
+    talk_on = asyncio.create_task(acknowledge(talk, 2))
+    await talk.ack(newest.id.sequence)
+    await running
+    talk_on.cancel()
+    assert balanced(tally)
+
+
+async def test_stopping_flushes_what_is_pending(
+    server: Server, make_clip: ClipMaker, encoder: Encoder
+) -> None:
+    script, address = server
+    tally = Tally()
+    edge = EdgeProcess(
+        config(make_clip(frames=20), address, keep_all=True, max_unacknowledged=4), "1.0", tally
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(edge.run(encoder, stop))
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    await talk.frames(4)
+    stop.set()
+    await asyncio.sleep(0.1)
+    assert not running.done()
+    await talk.ack(4)
+    await running
+    assert tally.acked == 4
+    assert tally.unacknowledged == 0
+    assert balanced(tally)
+
+
+async def test_stopping_does_not_wait_for_a_dead_server_beyond_the_grace_time(
+    free_port: int, make_clip: ClipMaker, encoder: Encoder
+) -> None:
+    tally = Tally()
+    address = f"127.0.0.1:{free_port}"
+    clip = make_clip(frames=20)
+    edge = EdgeProcess(config(clip, address, keep_all=True, max_unacknowledged=3, grace_s=0.1), "1.0", tally)
+    stop = asyncio.Event()
+    running = asyncio.create_task(edge.run(encoder, stop))
+    await eventually(lambda: tally.encoded == 3)
+    stop.set()
+    await running
+    assert tally.unacknowledged == 3
+    assert balanced(tally)
+
+
+async def test_at_the_end_of_a_recording_a_server_without_progress_is_given_up(
+    free_port: int, make_clip: ClipMaker, encoder: Encoder
+) -> None:
+    tally = Tally()
+    address = f"127.0.0.1:{free_port}"
+    edge = EdgeProcess(config(make_clip(frames=2), address, keep_all=True, flush_timeout_s=0.2), "1.0", tally)
+    await edge.run(encoder, asyncio.Event())
+    assert (tally.captured, tally.acked, tally.unacknowledged) == (2, 0, 2)
+
+
+async def test_a_frame_that_cannot_be_encoded_does_not_end_the_edge(
+    server: Server, tmp_path: Path, encoder: Encoder
+) -> None:
+    from PIL import Image
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "a-too-small.png")
+    Image.new("RGB", (32, 32)).save(folder / "b-good.png")
+    script, address = server
+    tally = Tally()
+    edge = EdgeProcess(config(folder, address, keep_all=True), "1.0", tally)
+    running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    await acknowledge(talk, 1)
+    await running
+    assert tally.dropped == {DropReason.ENCODE_FAILED: 1}
+    assert balanced(tally)
+
+
+async def test_a_source_that_fails_is_reported_after_its_good_frames_were_sent(
+    server: Server, tmp_path: Path, encoder: Encoder
+) -> None:
+    from PIL import Image
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("RGB", (32, 32)).save(folder / "a.png")
+    (folder / "b.png").write_bytes(b"broken")
+    script, address = server
+    tally = Tally()
+    edge = EdgeProcess(config(folder, address, keep_all=True), "1.0", tally)
+    running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    await acknowledge(talk, 1)
+    with pytest.raises(SourceError, match=r"b\.png"):
+        await running
+    assert tally.acked == 1

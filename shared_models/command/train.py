@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -54,7 +55,7 @@ def machine(
         steps=steps, batch=batch, crop=crop, learning_rate=learning_rate, outside=outside, seed=seed
     )
     torch.set_num_threads(threads)
-    _train(MachineTask(LITE, recipe), recipe, photos, masks, out, validation)
+    _train(lambda: MachineTask(LITE, recipe), recipe, photos, masks, out, validation)
 
 
 @app.command()
@@ -73,11 +74,17 @@ def enhancement(
     """Train the enhancement layer beside a frozen machine layer, eq. (3)."""
     recipe = Recipe(steps=steps, batch=batch, crop=crop, learning_rate=learning_rate, seed=seed)
     torch.set_num_threads(threads)
-    _train(EnhancementTask(LITE, trained_machine(machine, LITE)), recipe, photos, None, out, validation)
+    frozen = trained_machine(machine, LITE)
+    _train(lambda: EnhancementTask(LITE, frozen), recipe, photos, None, out, validation)
 
 
 def _train(
-    task: Task, recipe: Recipe, folder: Path, masks: Path | None, out: Path, validation: Path | None
+    make_task: Callable[[], Task],
+    recipe: Recipe,
+    folder: Path,
+    masks: Path | None,
+    out: Path,
+    validation: Path | None,
 ) -> None:
     with Progress(
         TextColumn("{task.description}"),
@@ -93,7 +100,7 @@ def _train(
             progress.update(reading, completed=count, total=total)
 
         photos = Photos(folder, masks, recipe.crop, read)
-        run = TrainingRun(task, recipe, out)
+        run = TrainingRun(make_task, recipe, out)
         run.start(photos)
         bar = progress.add_task("steps", figures="", total=recipe.steps, completed=run.step)
 

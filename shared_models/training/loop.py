@@ -34,10 +34,10 @@ class Report:
 
 
 class TrainingRun:
-    """Trains `task` in `folder`, going on from the checkpoint there if there is one.
+    """Trains a layer in `folder`, going on from the checkpoint there if there is one.
 
     Args:
-        task: the layer.
+        make_task: makes the layer; called once the random numbers are seeded.
         recipe: the numbers of the run.
         folder: receives the checkpoint, ``curve.csv`` and ``validation.csv``.
 
@@ -45,19 +45,19 @@ class TrainingRun:
         CheckpointError: the folder's checkpoint belongs to a run with another seed, batch or crop.
     """
 
-    def __init__(self, task: Task, recipe: Recipe, folder: Path) -> None:
-        self.task = task
+    def __init__(self, make_task: Callable[[], Task], recipe: Recipe, folder: Path) -> None:
+        torch.manual_seed(recipe.seed)
+        self.task = make_task()
         self.recipe = recipe
         self.folder = folder
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
-        self.optimizer = torch.optim.Adam(task.module.parameters(), lr=recipe.learning_rate)
+        self.optimizer = torch.optim.Adam(self.task.module.parameters(), lr=recipe.learning_rate)
 
     def start(self, photos: Photos) -> None:
         """Load the checkpoint, or set the first weights."""
         path = self.folder / CHECKPOINT
         if not path.exists():
-            torch.manual_seed(self.recipe.seed)
             self.task.start(photos, np.random.default_rng(self.recipe.seed))
             return
         state = torch.load(path, weights_only=True)
@@ -83,7 +83,10 @@ class TrainingRun:
             report: called after every step.
         """
         recipe = self.recipe
-        with Curve(self.folder / CURVE) as curve, Curve(self.folder / VALIDATION) as validated:
+        with (
+            Curve(self.folder / CURVE, self.step) as curve,
+            Curve(self.folder / VALIDATION, self.step) as validated,
+        ):
             while self.step < recipe.steps:
                 rate = learning_rate(recipe, self.step)
                 for group in self.optimizer.param_groups:
@@ -125,12 +128,18 @@ class TrainingRun:
 
 
 class Curve:
-    """A CSV file that grows by a row at a time; its columns are those of the first row."""
+    """A CSV file that grows by a row at a time; its columns are those of the first row, the first of them `step`.
 
-    def __init__(self, path: Path) -> None:
+    Rows beyond step `last`, which an interrupted run left behind its checkpoint, are dropped on opening.
+    """
+
+    def __init__(self, path: Path, last: int) -> None:
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        kept = lines[:1] + [line for line in lines[1:] if int(line.partition(",")[0]) <= last]
+        path.write_text("".join(kept))
         self._file = path.open("a", newline="")
         self._writer: csv.DictWriter[str] | None = None
-        self._empty = path.stat().st_size == 0
+        self._empty = not kept
 
     def __enter__(self) -> Curve:
         return self
@@ -141,7 +150,7 @@ class Curve:
     def add(self, row: dict[str, float]) -> None:
         """Append `row`."""
         if self._writer is None:
-            self._writer = csv.DictWriter(self._file, list(row))
+            self._writer = csv.DictWriter(self._file, list(row), lineterminator="\n")
             if self._empty:
                 self._writer.writeheader()
         self._writer.writerow(

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from shared_models import Codec
+from shared_models.config import LITE
+from shared_models.errors import CheckpointError
+from shared_models.evaluation.speed import pink_noise
+from shared_models.training.enhancement import EnhancementTask
+from shared_models.training.export import exported, trained_machine
+from shared_models.training.loop import CURVE, VALIDATION, Report, TrainingRun, learning_rate
+from shared_models.training.machine import MachineTask
+from shared_models.training.photos import Photos
+from shared_models.training.recipe import Recipe
+from tests.shared_models.training.conftest import TINY
+
+
+class Interrupted(Exception):
+    """Stands for the end of the machine."""
+
+
+def machine_run(folder: Path, photos: Photos, recipe: Recipe = TINY) -> TrainingRun:
+    run = TrainingRun(lambda: MachineTask(LITE, recipe), recipe, folder)
+    run.start(photos)
+    return run
+
+
+def until(step: int) -> Callable[[Report], None]:
+    def report(now: Report) -> None:
+        if now.step > step:
+            raise Interrupted
+
+    return report
+
+
+def test_a_run_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path, photos: Photos) -> None:
+    whole = machine_run(tmp_path / "whole", photos)
+    whole.run(photos, [], lambda report: None)
+    with pytest.raises(Interrupted):
+        machine_run(tmp_path / "parts", photos).run(photos, [], until(3))
+    resumed = machine_run(tmp_path / "parts", photos)
+    assert resumed.step == 3
+    resumed.run(photos, [], lambda report: None)
+    expected, found = whole.task.module.state_dict(), resumed.task.module.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert (tmp_path / "parts" / CURVE).read_text() == (tmp_path / "whole" / CURVE).read_text()
+
+
+def test_training_lowers_the_loss(tmp_path: Path, photos: Photos) -> None:
+    recipe = replace(TINY, steps=40, batch=4)
+    run = machine_run(tmp_path, photos, recipe)
+    losses: list[float] = []
+    run.run(photos, [], lambda report: losses.append(report.loss))
+    assert np.mean(losses[-8:]) < np.mean(losses[:8])
+
+
+def test_the_curve_has_a_row_for_every_step(tmp_path: Path, photos: Photos) -> None:
+    picture = torch.from_numpy(pink_noise(64, 96)).permute(2, 0, 1)[None] / 255.0
+    machine_run(tmp_path, photos).run(photos, [picture], lambda report: None)
+    rows = list(csv.DictReader((tmp_path / CURVE).open()))
+    assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    (validated,) = csv.DictReader((tmp_path / VALIDATION).open())
+    assert float(validated["psnr_3"]) > float(validated["psnr_0"])
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, photos: Photos) -> None:
+    machine_run(tmp_path, photos).save()
+    with pytest.raises(CheckpointError, match="another folder"):
+        machine_run(tmp_path, photos, replace(TINY, seed=2))
+
+
+def test_both_layers_train_and_become_a_codec(tmp_path: Path, photos: Photos) -> None:
+    machine_run(tmp_path / "machine", photos).run(photos, [], lambda report: None)
+    machine = trained_machine(tmp_path / "machine", LITE)
+    before = {name: tensor.clone() for name, tensor in machine.state_dict().items()}
+    run = TrainingRun(lambda: EnhancementTask(LITE, machine), TINY, tmp_path / "enhancement")
+    run.start(photos)
+    run.run(photos, [], lambda report: None)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in machine.state_dict().items())
+    codec = Codec(exported(tmp_path / "machine", tmp_path / "enhancement", LITE), device="cpu")
+    image = pink_noise(64, 80)
+    frame = codec.encode(image)
+    assert codec.decode_human(frame.machine, frame.enhancement).shape == image.shape
+
+
+def test_a_missing_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="train first"):
+        trained_machine(tmp_path, LITE)
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    recipe = Recipe(steps=1000, warm_up=10, decay_from=0.5, learning_rate=1.0)
+    assert learning_rate(recipe, 0) == pytest.approx(0.1)
+    assert learning_rate(recipe, 300) == 1.0
+    assert learning_rate(recipe, 750) == pytest.approx(0.5)
+    assert learning_rate(recipe, 999) < 1e-4

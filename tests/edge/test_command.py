@@ -1,0 +1,112 @@
+"""The edge as a process: what its exit code and its summary say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sysconfig
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import Any
+
+from tests.edge.conftest import ClipMaker
+from tests.edge.scripted_server import ScriptedServer
+
+SECONDSIGHT = Path(sysconfig.get_path("scripts"), "secondsight")
+
+Server = tuple[ScriptedServer, str]
+
+
+async def edge(*options: str, **environment: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        SECONDSIGHT, "edge", *options, stdout=PIPE, stderr=PIPE, env=environment or None
+    )
+
+
+async def outcome(process: Process) -> tuple[int | None, list[str], str]:
+    printed, complained = await process.communicate()
+    return process.returncode, printed.decode().splitlines(), complained.decode()
+
+
+async def test_a_recording_is_sent_and_summed_up_on_standard_output(
+    server: Server, make_clip: ClipMaker
+) -> None:
+    script, address = server
+    process = await edge(
+        *("--camera", "door", "--source", str(make_clip(frames=3)), "--server", address), "--keep-all"
+    )
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    for frame in await talk.frames(3):
+        await talk.ack(frame.id.sequence)
+    code, printed, complained = await outcome(process)
+    assert code == 0, complained
+    assert printed[0] == f"ready camera=door server={address}"
+    summary: dict[str, Any] = json.loads(printed[-1])
+    assert (summary["captured"], summary["sent"], summary["acked"], summary["dropped"]) == (3, 3, 3, {})
+    assert summary["encode_ms"]["p95"] >= summary["encode_ms"]["p50"] > 0
+
+
+async def test_options_come_from_the_environment_and_sigterm_flushes(
+    server: Server, make_clip: ClipMaker, tmp_path: Path
+) -> None:
+    script, address = server
+    summary_file = tmp_path / "summary.json"
+    process = await edge(
+        SECONDSIGHT_CAMERA="door",
+        SECONDSIGHT_SOURCE=str(make_clip(frames=5)),
+        SECONDSIGHT_SERVER=address,
+        SECONDSIGHT_LOOP="1",
+        SECONDSIGHT_SUMMARY=str(summary_file),
+        SECONDSIGHT_QUALITY="0",
+    )
+    talk = await script.conversation()
+    await talk.greet(session=1, credits=2)
+    last = (await talk.frames(2))[-1]
+    process.send_signal(signal.SIGTERM)
+    await talk.ack(last.id.sequence, credits=64)
+    acknowledging = asyncio.create_task(_acknowledge_all(talk))
+    code, _, complained = await outcome(process)
+    acknowledging.cancel()
+    assert code == 0, complained
+    summary = json.loads(summary_file.read_text())
+    assert summary["unacknowledged"] == 0
+    assert summary["acked"] >= 2
+    assert summary["captured"] == summary["acked"] + sum(summary["dropped"].values())
+
+
+async def _acknowledge_all(talk: Any) -> None:
+    while True:
+        await talk.ack((await talk.frame()).id.sequence, credits=64)
+
+
+async def test_frames_that_nobody_acknowledged_make_another_exit_code(
+    free_port: int, make_clip: ClipMaker
+) -> None:
+    options = ("--camera", "door", "--source", str(make_clip(frames=2)), "--server", f"127.0.0.1:{free_port}")
+    code, printed, complained = await outcome(await edge(*options, "--keep-all", "--flush-timeout", "0.2"))
+    assert code == 4
+    assert "2 frames were not acknowledged" in complained
+    assert json.loads(printed[-1])["unacknowledged"] == 2
+
+
+async def test_a_source_that_is_not_there_has_its_exit_code_and_names_itself(tmp_path: Path) -> None:
+    code, _, complained = await outcome(
+        await edge("--camera", "door", "--source", str(tmp_path / "none.mp4"))
+    )
+    assert code == 3
+    assert "none.mp4" in complained
+    assert "Traceback" not in complained
+
+
+async def test_an_impossible_option_is_a_usage_error(make_clip: ClipMaker) -> None:
+    options = ("--camera", "Front Door", "--source", str(make_clip(frames=1)))
+    code, _, complained = await outcome(await edge(*options))
+    assert code == 2
+    assert "camera name" in complained
+    code, _, complained = await outcome(
+        await edge("--camera", "door", "--source", "rtsp://127.0.0.1:1/x", "--keep-all")
+    )
+    assert code == 2
+    assert "live camera" in complained

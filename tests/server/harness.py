@@ -28,6 +28,7 @@ class EdgeStream:
     def __init__(self, channel: grpc.aio.Channel, camera_id: str, model_id: bytes) -> None:
         self.camera_id = camera_id
         self.session = 0
+        self.acked_sequence = 0
         self._model_id = model_id
         self.call = ingest_pb2_grpc.IngestServiceStub(channel).Push()
 
@@ -61,6 +62,7 @@ class EdgeStream:
             response = await self.call.read()
         if response is grpc.aio.EOF:
             raise StreamEndedError(await self.call.code(), await self.call.details())
+        self.acked_sequence = max(self.acked_sequence, response.ack.acked_sequence)
         return response
 
     async def ack_of(self, sequence: int) -> ingest_pb2.Ack:
@@ -143,7 +145,9 @@ async def keep_enhancement(client: Redis, frame: frame_pb2.Frame, encoded: Encod
     await client.set(key, encoded.enhancement, ex=600)
 
 
-async def results_in(client: Redis, camera_id: str = "front-door") -> dict[str, analytics_pb2.RecognitionResult]:
+async def results_in(
+    client: Redis, camera_id: str = "front-door"
+) -> dict[str, analytics_pb2.RecognitionResult]:
     """All results that the store holds, by frame."""
     entries: Any = await client.xrange(store_keys.results(camera_id))
     return {
@@ -161,7 +165,7 @@ async def frames_in(client: Redis, camera_id: str = "front-door") -> list[str]:
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
     """Wait until `condition` holds."""
     async with asyncio.timeout(PATIENCE):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110  # the conditions are in the store and in other processes
             await asyncio.sleep(0.02)
 
 

@@ -80,16 +80,20 @@ async def test_it_serves_and_ends_in_order(tmp_path: Path, codec: Codec, encoded
         assert await process.wait() == 0
 
 
-async def test_frames_outlive_a_killed_server(tmp_path: Path, codec: Codec, encoded: list[EncodedFrame]) -> None:
-    async with server_process(tmp_path) as (process, grpc_address, _, _):
-        async with grpc.aio.insecure_channel(grpc_address) as channel:
-            edge = EdgeStream(channel, "front-door", codec.model_id)
-            session = (await edge.hello()).session
-            await edge.send(1, encoded[0])
-            await edge.ack_of(1)
-            process.kill()
-            await process.wait()
-            edge.call.cancel()
+async def test_frames_outlive_a_killed_server(
+    tmp_path: Path, codec: Codec, encoded: list[EncodedFrame]
+) -> None:
+    async with (
+        server_process(tmp_path) as (process, grpc_address, _, _),
+        grpc.aio.insecure_channel(grpc_address) as channel,
+    ):
+        edge = EdgeStream(channel, "front-door", codec.model_id)
+        session = (await edge.hello()).session
+        await edge.send(1, encoded[0])
+        await edge.ack_of(1)
+        process.kill()
+        await process.wait()
+        edge.call.cancel()
     async with (
         server_process(tmp_path) as (_, grpc_address, http_address, _),
         grpc.aio.insecure_channel(grpc_address) as channel,
@@ -106,7 +110,9 @@ def test_every_option_has_a_variable() -> None:
     assert command.callback is not None
     for name, annotation in command.callback.__annotations__.items():
         if name != "return":
-            assert "envvar='SECONDSIGHT_" in str(annotation) or 'envvar="SECONDSIGHT_' in str(annotation), name
+            assert "envvar='SECONDSIGHT_" in str(annotation) or 'envvar="SECONDSIGHT_' in str(annotation), (
+                name
+            )
 
 
 @pytest.mark.parametrize(

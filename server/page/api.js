@@ -1,0 +1,42 @@
+// The server's REST interface, as far as the page needs it.
+
+/** A problem document (RFC 9457), or a server that cannot be reached. */
+export class Problem extends Error {
+  constructor(title, detail, status) {
+    super(detail);
+    this.title = title;
+    this.status = status;
+  }
+}
+
+async function ask(address, accept) {
+  let response;
+  try {
+    response = await fetch(address, { headers: { Accept: accept } });
+  } catch {
+    throw new Problem("The server cannot be reached", "Check that it runs; the page goes on by itself.", 0);
+  }
+  if (!response.ok) {
+    const problem = await response.json().catch(() => ({}));
+    throw new Problem(
+      problem.title ?? `The server answered ${response.status}`,
+      problem.detail ?? response.statusText,
+      response.status,
+    );
+  }
+  return response;
+}
+
+export async function cameras() {
+  return (await (await ask("/v1/cameras", "application/json")).json()).cameras;
+}
+
+/** The newest frames of a camera, newest first. */
+export async function frames(camera, limit) {
+  return (await (await ask(`${camera.frames}?limit=${limit}`, "application/json")).json()).frames;
+}
+
+/** A view as a bitmap. */
+export async function view(address) {
+  return createImageBitmap(await (await ask(address, "image/jpeg")).blob());
+}

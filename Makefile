@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lock proto lint format test demo bench clean
+.PHONY: help install lock proto lint format test demo bench golden clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,6 +41,9 @@ demo: $(STAMP) ## Stream a clip from edge to server and ask for human views (SER
 
 bench: $(STAMP) ## Measure the codec's speed on this machine
 	$(BIN)/secondsight bench codec
+
+golden: $(STAMP) ## Write the codec's golden vectors anew (only when weights or format change on purpose)
+	$(BIN)/python -m tests.shared_models.golden.make
 
 clean: ## Remove the environment and what runs left behind
 	rm -rf $(VENV) demo-out bench-out .pytest_cache .mypy_cache .ruff_cache build *.egg-info

@@ -69,7 +69,8 @@ class IngestServiceServicer:
     """
 
     def Push(self, request_iterator, context):
-        """Missing associated documentation comment in .proto file."""
+        """Send frames until either side ends the stream.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -46,6 +46,7 @@ class IngestServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     Push: _grpc.StreamStreamMultiCallable[_ingest_pb2.PushRequest, _ingest_pb2.PushResponse]
+    """Send frames until either side ends the stream."""
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
@@ -65,6 +66,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Push: _aio.StreamStreamMultiCallable[_ingest_pb2.PushRequest, _ingest_pb2.PushResponse]  # type: ignore[assignment]
+    """Send frames until either side ends the stream."""
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     """The uplink from an edge. One stream per camera.
@@ -86,6 +88,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request_iterator: _MaybeAsyncIterator[_ingest_pb2.PushRequest],
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_ingest_pb2.PushResponse], _abc.AsyncIterator[_ingest_pb2.PushResponse]]: ...
+    ) -> _typing.Union[_abc.Iterator[_ingest_pb2.PushResponse], _abc.AsyncIterator[_ingest_pb2.PushResponse]]:
+        """Send frames until either side ends the stream."""
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,93 @@
+"""Streams of the shipped weights, pinned byte for byte.
+
+`make golden` writes the vectors anew when weights or format change on purpose.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from shared_models import Codec, Layer
+from shared_models.bitstream import Bitstream, Segment, integers_crc
+from shared_models.coder import SymbolDecoder, SymbolEncoder, SymbolModels
+from shared_models.layer import Context, LayerEntropyModel, Level
+from tests.shared_models.golden.make import FOLDER, LEVELS
+
+CLOSE_ENOUGH_DB = 48.0
+"""Of a decoded picture to its golden one: the float paths may round differently on another processor."""
+
+
+def golden(level: int, name: str) -> bytes:
+    return (FOLDER / f"{level}.{name}").read_bytes()
+
+
+def picture(level: int, name: str) -> np.ndarray:
+    return np.asarray(Image.open(FOLDER / f"{level}.{name}.png"))
+
+
+def assert_close(decoded: np.ndarray, expected: np.ndarray) -> None:
+    error = np.mean((decoded.astype(float) - expected) ** 2)
+    assert error < 255.0**2 / 10 ** (CLOSE_ENOUGH_DB / 10)
+
+
+def recoded(
+    entropy: LayerEntropyModel, codec: Codec, stream: Bitstream, level: Level, context: Context | None
+) -> tuple[Bitstream, Context]:
+    """Decode a layer symbol by symbol and encode what comes out again, without `Codec`'s own reader and writer."""
+    models = SymbolModels(codec.tables)
+    size = (-(-stream.header.height // 16), -(-stream.header.width // 16))
+    single = stream.header.layer is Layer.MACHINE
+    written: list[Segment] = []
+    decoders = [SymbolDecoder(models, segment.payload) for segment in stream.segments]
+    encoder = SymbolEncoder(models)
+    integers: list[np.ndarray] = []
+
+    def through(index: torch.Tensor, segment: int) -> torch.Tensor:
+        flat = index.flatten().to(torch.uint8).numpy()
+        symbols = decoders[segment].decode(flat)
+        encoder.encode(symbols, flat)
+        integers.append(symbols)
+        return torch.from_numpy(symbols).float().reshape(index.shape)
+
+    def end_segment() -> None:
+        nonlocal encoder
+        written.append(Segment(encoder.finish(), integers_crc(*integers)))
+        encoder = SymbolEncoder(models)
+        integers.clear()
+
+    def visit(k: int, index: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        q = through(index, 0 if single else k)
+        if not single or k == 4:
+            end_segment()
+        return q
+
+    hyper_index = entropy.hyper_index(level)
+    z = through(hyper_index.expand(1, -1, -(-size[0] // 4), -(-size[1] // 4)), 0)
+    slices = 5 if single else len(stream.segments)
+    with torch.inference_mode():
+        symbols, latents = entropy.walk(z, size, level, context, slices, visit)
+    return Bitstream(stream.header, tuple(written)), Context(symbols, latents)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_golden_streams_decode_to_their_pictures(codec: Codec, level: int) -> None:
+    machine, enhancement = golden(level, "machine"), golden(level, "enhancement")
+    assert codec.inspect(machine).model_id == codec.model_id
+    assert_close(codec.decode_machine(machine), picture(level, "machine"))
+    assert_close(codec.decode_human(machine, enhancement), picture(level, "human"))
+    assert_close(codec.decode_human(machine, enhancement, slices=2), picture(level, "human_2_slices"))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_golden_integers_encode_to_the_same_bytes(codec: Codec, level: int) -> None:
+    machine = Bitstream.parsed(golden(level, "machine"), Layer.MACHINE)
+    number = torch.tensor([level])
+    layers = codec.layers
+    again, context = recoded(layers["machine"].entropy, codec, machine, Level(number, number * 0), None)
+    assert again.packed() == golden(level, "machine")
+    enhancement = Bitstream.parsed(golden(level, "enhancement"), Layer.ENHANCEMENT)
+    again, _ = recoded(layers["enhancement"].entropy, codec, enhancement, Level(number, number), context)
+    assert again.packed() == golden(level, "enhancement")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -77,9 +78,8 @@ async def _run(config: DemoConfig) -> int:
         console=console,
     )
     bar = progress.add_task("recognised", total=config.frames)
-    show = Demonstration(
-        config, lambda line: console.print(line, highlight=False), lambda: progress.advance(bar)
-    )
+    say = partial(console.print, highlight=False, soft_wrap=True)
+    show = Demonstration(config, say, partial(progress.advance, bar))
     serving = False
     try:
         async with show.running():
@@ -87,11 +87,11 @@ async def _run(config: DemoConfig) -> int:
                 witnessed = await show.witness()
             summary = await asyncio.to_thread(write_report, witnessed, show.recording, config.out)
             console.print(table(summary, witnessed))
-            console.print(f"summary {config.out / 'summary.json'}, picture {config.out / 'side-by-side.png'}")
+            say(f"summary {config.out / 'summary.json'}, picture {config.out / 'side-by-side.png'}")
             check(witnessed, must_detect=config.source is None)
             if config.serve:
                 serving = True
-                console.print(f"[bold]open {show.page} in a browser; Ctrl-C ends[/]")
+                say(f"[bold]open {show.page} in a browser; Ctrl-C ends[/]")
                 await show.serve()
     except asyncio.CancelledError:
         # Once it serves, an interrupt is how one ends it.

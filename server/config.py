@@ -39,6 +39,9 @@ class ServerConfig:
 
     message_bytes: int = 16 * 2**20
     machine_layer_bytes: int = 8 * 2**20
+    frame_overhead_bytes: int = 4096
+    """Of a frame's message, beside its machine layer."""
+    most_slices: int = 5
     grpc_streams: int = 256
     keepalive_time: float = 20.0
     keepalive_timeout: float = 10.0

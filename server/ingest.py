@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Final, NoReturn
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from secondsight import store_keys
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
@@ -59,9 +60,9 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         self._draining = True
         uplinks = list(self._uplinks.values())
         farewells = [uplink.drain(self._config.reconnect_after) for uplink in uplinks]
-        await asyncio.gather(*farewells, return_exceptions=True)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.drain_grace):
+                await asyncio.gather(*farewells, return_exceptions=True)
                 for uplink in uplinks:
                     await uplink.ended.wait()
 
@@ -134,7 +135,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             camera_id,
             session.number,
             session.last_stored_sequence,
-            hello.edge_version or "unknown",
+            repr(hello.edge_version[:40]),
         )
         return uplink
 
@@ -199,12 +200,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             )
         if frame.id.sequence == 0:
             raise _RefusedError(ingest_pb2.NACK_REASON_ORDER, "sequence numbers count from 1")
-        if len(frame.machine_layer) > self._config.machine_layer_bytes:
-            raise _RefusedError(
-                ingest_pb2.NACK_REASON_LIMIT,
-                f"a machine layer of {len(frame.machine_layer)} bytes is above the limit of "
-                f"{self._config.machine_layer_bytes}; lower the machine quality or the size of the picture",
-            )
+        self._check_limits(frame)
         try:
             self._codec.inspect(frame.machine_layer)
         except codec_errors.ModelError as error:
@@ -213,6 +209,31 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             raise _RefusedError(
                 ingest_pb2.NACK_REASON_BITSTREAM, f"{type(error).__name__}: {error}"
             ) from error
+
+    def _check_limits(self, frame: frame_pb2.Frame) -> None:
+        limits, layer = self._config, len(frame.machine_layer)
+        faults = (
+            (
+                layer > limits.machine_layer_bytes,
+                f"a machine layer of {layer} bytes is above the limit of {limits.machine_layer_bytes}; "
+                "lower the machine quality or the size of the picture",
+            ),
+            (
+                frame.ByteSize() - layer > limits.frame_overhead_bytes,
+                f"the fields beside the machine layer take more than {limits.frame_overhead_bytes} bytes",
+            ),
+            (
+                frame.enhancement.slices > limits.most_slices,
+                f"an enhancement layer has at most {limits.most_slices} slices, not {frame.enhancement.slices}",
+            ),
+            (
+                not (_is_moment(frame.captured_at) and _is_moment(frame.enhancement.expires_at)),
+                "a time is outside the years 1 to 9999; set the clock of the camera's host",
+            ),
+        )
+        for broken, detail in faults:
+            if broken:
+                raise _RefusedError(ingest_pb2.NACK_REASON_LIMIT, detail)
 
     async def _store(self, uplink: Uplink, frame: frame_pb2.Frame) -> None:
         while uplink.backlog >= uplink.backlog_limit:
@@ -259,6 +280,14 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
     async def _look_at_backlog(self, uplink: Uplink) -> None:
         uplink.backlog = await self._bus.backlog(uplink.camera_id)
         metrics.BACKLOG.labels(uplink.camera_id).set(uplink.backlog)
+
+
+def _is_moment(timestamp: Timestamp) -> bool:
+    try:
+        timestamp.ToDatetime()
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _other_model(theirs: bytes, ours: bytes) -> str:

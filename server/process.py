@@ -98,6 +98,7 @@ class Server:
                 self.app,
                 lifespan="off",
                 log_config=None,
+                log_level=logging.WARNING,
                 access_log=False,
                 timeout_graceful_shutdown=max(1, round(config.drain_grace)),
             )

@@ -68,8 +68,9 @@ class Worker:
         if result.failure:
             metrics.FRAMES_FAILED.labels(claimed.camera_id).inc()
             _log.error("frame %s of camera %s: %s", claimed.entry_id, claimed.camera_id, result.failure)
-        latency = (result.recognised_at.ToNanoseconds() - result.captured_at.ToNanoseconds()) / 1e9
-        metrics.CAPTURE_TO_RESULT_SECONDS.observe(max(0.0, latency))
+        if result.HasField("captured_at"):
+            latency = (result.recognised_at.ToNanoseconds() - result.captured_at.ToNanoseconds()) / 1e9
+            metrics.CAPTURE_TO_RESULT_SECONDS.observe(max(0.0, latency))
 
     async def _result(self, claimed: Claimed, stored: bytes) -> analytics_pb2.RecognitionResult:
         session, sequence = store_keys.parse_entry_id(claimed.entry_id)

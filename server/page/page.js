@@ -1,6 +1,6 @@
 // The wall: every camera's latest frame with its boxes, and the frames before it.
 
-import { cameras, frames, view } from "./api.js";
+import { Problem, cameras, frames, view } from "./api.js";
 import { ago, chips, draw } from "./draw.js";
 import { open } from "./viewer.js";
 
@@ -38,8 +38,11 @@ class Tile {
     const known = new Set(this.shown.map(({ frame }) => frame.frame));
     const listed = await frames(camera, this.shown.length === 0 ? IN_STRIP : 2 * IN_STRIP);
     const recognised = listed.filter(({ result }) => result !== null);
+    this.failure.textContent = recognised[0]?.result.failure ?? "";
+    this.failure.hidden = this.failure.textContent === "";
     // Once the strip is full only the newest is fetched: each view costs the server a decoding.
-    const wanted = this.shown.length === 0 ? recognised : recognised.slice(0, 1);
+    const visible = recognised.filter(({ result }) => result.width > 0);
+    const wanted = this.shown.length === 0 ? visible : visible.slice(0, 1);
     for (const frame of wanted.reverse()) {
       if (known.has(frame.frame)) continue;
       const bitmap = await view(frame.links.machine_view);
@@ -56,8 +59,6 @@ class Tile {
     draw(this.latest.querySelector("canvas"), bitmap, frame.result.detections);
     this.latest.dataset.frame = frame.frame;
     chips(this.chips, frame.result.detections);
-    this.failure.hidden = frame.result.failure === null;
-    this.failure.textContent = frame.result.failure ?? "";
     this.strip.replaceChildren(
       ...this.shown.map((entry) => {
         const button = document.createElement("button");
@@ -83,13 +84,16 @@ async function refresh() {
   try {
     const listed = await cameras();
     empty.hidden = listed.length > 0;
+    let trouble = null;
     for (const camera of listed) {
       if (!tiles.has(camera.camera)) tiles.set(camera.camera, new Tile(camera));
-      await tiles.get(camera.camera).update(camera);
+      // What one camera's frames cannot be shown for does not keep the others from being shown.
+      await tiles.get(camera.camera).update(camera).catch((problem) => (trouble = problem));
     }
+    if (trouble) throw trouble;
     say("live", listed.length === 1 ? "1 camera" : `${listed.length} cameras`);
   } catch (problem) {
-    if (problem.status === undefined) throw problem;
+    if (!(problem instanceof Problem)) throw problem;
     say("away", `${problem.title}. ${problem.message}`);
   }
 }

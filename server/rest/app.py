@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from server.rest import cameras, frames, images, probes
+from server.rest import cameras, frames, images, probes, problems
 from server.rest.problems import install_problem_handlers
 from server.rest.safe_headers import SafeHeaders
 from server.rest.services import Services
@@ -20,7 +20,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     install_problem_handlers(app)
     app.add_middleware(SafeHeaders)
-    for module in (cameras, frames, images, probes):
+    for module in (cameras, frames, images, probes, problems):
         app.include_router(module.router)
     page = Path(str(resources.files("server"))) / "page"
     app.mount("/", StaticFiles(directory=page, html=True), name="page")

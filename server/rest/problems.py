@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -75,6 +75,23 @@ PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem, "content": {MEDIA_TYPE: {}}}
     for status in sorted({int(kind.status) for kind in (*_KINDS.values(), _INVALID_REQUEST)})
 }
+
+
+router = APIRouter(prefix="/problems", tags=["problems"])
+
+
+@router.get("/{slug}", operation_id="get_problem", summary="What a problem's `type` means")
+async def get_problem(slug: str) -> PlainTextResponse:
+    """The document behind the `type` of a problem."""
+    for error, kind in _KINDS.items():
+        if kind.slug == slug:
+            return PlainTextResponse(f"{kind.status.value} {kind.title}\n\n{error.__doc__}\n")
+    if slug == _INVALID_REQUEST.slug:
+        return PlainTextResponse(
+            f"{_INVALID_REQUEST.status.value} {_INVALID_REQUEST.title}\n\n"
+            "A part of the address or the query cannot be read; `errors` tells where and what.\n"
+        )
+    raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no problem {slug!r}")
 
 
 def install_problem_handlers(app: FastAPI) -> None:

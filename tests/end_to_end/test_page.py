@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -90,6 +91,9 @@ def serving(
         assert ready is not None
         with redis.Redis.from_url(ready[3]) as store, grpc.insecure_channel(ready[1]) as channel:
             frames = _push(ingest_pb2_grpc.IngestServiceStub(channel), store, codec, clip)
+            # Of what is recognised between two of its looks the page shows the newest alone.
+            while store.xlen(store_keys.results("street")) < len(frames):
+                time.sleep(0.1)
             yield Serving(f"http://{ready[2]}", store, process, frames)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0

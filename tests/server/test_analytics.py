@@ -43,7 +43,9 @@ async def test_cameras_are_listed(start_server: StartServer, codec: Codec, encod
         assert all(camera.last_frame_at.seconds > 0 for camera in listed.cameras)
 
 
-@pytest.mark.parametrize("start_from", [analytics_pb2.START_FROM_UNSPECIFIED, analytics_pb2.START_FROM_LATEST])
+@pytest.mark.parametrize(
+    "start_from", [analytics_pb2.START_FROM_UNSPECIFIED, analytics_pb2.START_FROM_LATEST]
+)
 async def test_a_subscription_begins_with_results_made_after_it(
     start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis, start_from: int
 ) -> None:
@@ -89,7 +91,9 @@ async def test_an_offset_of_a_store_that_was_lost_does_not_silence_a_subscriptio
 ) -> None:
     async with start_server(SquareSpotter()) as server, edge_stream(server, codec) as edge:
         await edge.hello()
-        async with subscription(server, camera_ids=["front-door"], resume_after={"front-door": "900-1"}) as following:
+        async with subscription(
+            server, camera_ids=["front-door"], resume_after={"front-door": "900-1"}
+        ) as following:
             await _push(edge, encoded, 1)
             assert (await following()).offset == "1-1"
 

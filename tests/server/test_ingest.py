@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from redis.asyncio import Redis
 
 from secondsight import store_keys
@@ -149,6 +150,9 @@ def _damaged(machine: bytes) -> bytes:
         (lambda e: {"machine_layer": e.machine[:50]}, "BITSTREAM", "TruncatedError"),
         (lambda e: {"machine_layer": e.enhancement}, "BITSTREAM", "LayerError"),
         (lambda e: {"machine_layer": bytes(9 * 2**20)}, "LIMIT", "limit of 8388608"),
+        (lambda e: {"traceparent": "x" * 5000}, "LIMIT", "4096 bytes"),
+        (lambda e: {"enhancement": frame_pb2.EnhancementReceipt(slices=6)}, "LIMIT", "at most 5 slices"),
+        (lambda e: {"captured_at": Timestamp(seconds=10**15)}, "LIMIT", "clock"),
         (lambda e: {"id": frame_pb2.FrameId(camera_id="garden")}, "IDENTITY", "garden"),
         (lambda e: {"id": frame_pb2.FrameId(session=99)}, "IDENTITY", "99"),
     ],

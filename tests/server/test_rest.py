@@ -35,7 +35,12 @@ async def rest(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 @asynccontextmanager
 async def serving(
-    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis, count: int = 1, **settings: object
+    start_server: StartServer,
+    codec: Codec,
+    encoded: Encoded,
+    client: Redis,
+    count: int = 1,
+    **settings: object,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A server with `count` recognised frames 1-1, 1-2, ... whose enhancement layers are stored."""
     async with start_server(SquareSpotter(), **settings) as server, edge_stream(server, codec) as edge:
@@ -108,7 +113,9 @@ async def test_frames_are_listed_newest_first_page_by_page(
 async def test_a_page_has_its_limit(
     start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
 ) -> None:
-    async with serving(start_server, codec, encoded, client, count=4, page_frames=2, page_frames_limit=3) as http:
+    async with serving(
+        start_server, codec, encoded, client, count=4, page_frames=2, page_frames_limit=3
+    ) as http:
         assert len((await http.get(FRAMES)).json()["frames"]) == 2
         assert len((await http.get(f"{FRAMES}?limit=50")).json()["frames"]) == 3
 
@@ -288,7 +295,9 @@ async def test_layers_that_do_not_belong_together_are_502(
         problem(await http.get(f"{FRAMES}/1-1/image?view=human"), 502, "undecodable-layer")
 
 
-async def test_a_machine_layer_that_cannot_be_decoded_is_502(start_server: StartServer, client: Redis) -> None:
+async def test_a_machine_layer_that_cannot_be_decoded_is_502(
+    start_server: StartServer, client: Redis
+) -> None:
     frame = frame_pb2.Frame(id=frame_pb2.FrameId(camera_id="front-door", session=1, sequence=1))
     await client.xadd(
         store_keys.frames("front-door"), {store_keys.FRAME_FIELD: frame.SerializeToString()}, id="1-1"
@@ -379,3 +388,19 @@ async def test_over_a_real_socket(
             assert "default-src 'self'" in page.headers["content-security-policy"]
             openapi = (await http.get("/openapi.json")).json()
             assert "/v1/cameras/{camera}/frames/{frame}/image" in json.dumps(openapi)
+
+
+async def test_an_entry_that_is_no_frame_is_502(start_server: StartServer, client: Redis) -> None:
+    await client.xadd(store_keys.frames("front-door"), {store_keys.FRAME_FIELD: b"\xff\xff"}, id="1-1")
+    await client.hset(store_keys.CAMERAS, "front-door", 1)
+    async with start_server() as server, rest(server) as http:
+        problem(await http.get(f"{FRAMES}/1-1"), 502, "undecodable-layer")
+
+
+@pytest.mark.parametrize("slug", ["unknown-camera", "enhancement-expired", "views-busy", "invalid-request"])
+async def test_the_type_of_a_problem_can_be_looked_up(start_server: StartServer, slug: str) -> None:
+    async with start_server() as server, rest(server) as http:
+        explained = await http.get(f"/problems/{slug}")
+        assert explained.status_code == 200
+        assert len(explained.text.splitlines()) >= 3
+        assert (await http.get("/problems/no-such")).status_code == 404

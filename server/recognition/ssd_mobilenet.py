@@ -57,7 +57,9 @@ class SsdMobileNet:
         # OpenCV's limit is one for the whole process, and another user of it may have moved it.
         cv2.setNumThreads(self._threads)
         height, width = image.shape[:2]
-        self._net.setInput(cv2.dnn.blobFromImage(image, size=(_INPUT_SIDE, _INPUT_SIDE), swapRB=False, crop=False))
+        self._net.setInput(
+            cv2.dnn.blobFromImage(image, size=(_INPUT_SIDE, _INPUT_SIDE), swapRB=False, crop=False)
+        )
         rows = self._net.forward()[0, 0]
         detections = [
             Detection(
@@ -83,7 +85,9 @@ def _packaged(name: str) -> Path:
     try:
         files = metadata.distribution(PACKAGE).files or []
     except metadata.PackageNotFoundError as error:
-        raise RecogniserNotInstalledError(f"the detector's weights come in {PACKAGE}, which is missing; {remedy}") from error
+        raise RecogniserNotInstalledError(
+            f"the detector's weights come in {PACKAGE}, which is missing; {remedy}"
+        ) from error
     for file in files:
         path = Path(str(file.locate()))
         if file.name == name and path.is_file():

@@ -24,6 +24,7 @@ CONFIG = ServerConfig(
     grpc="127.0.0.1:0", http="127.0.0.1:0", block=0.05, backlog_poll=0.02, store_pause=0.05, drain_grace=0.5
 )
 
+
 @pytest.fixture(scope="session")
 def codec() -> Codec:
     torch.set_num_threads(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 _DEFAULTS = ServerConfig()
+
+
+class LogLevel(StrEnum):
+    """How much is told."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 @app.command()
@@ -87,8 +97,9 @@ def server(
         typer.Option(envvar="SECONDSIGHT_RESULTS_KEPT", help="Results of a camera that stay in the store."),
     ] = _DEFAULTS.results_kept,
     log_level: Annotated[
-        str, typer.Option(envvar="SECONDSIGHT_LOG_LEVEL", help="debug, info, warning or error.")
-    ] = "info",
+        LogLevel,
+        typer.Option(envvar="SECONDSIGHT_LOG_LEVEL", help="Least of what is told on standard error."),
+    ] = LogLevel.INFO,
 ) -> None:
     """Take in frames, recognise what they show, and answer analytics (gRPC) and operators (REST, page).
 

@@ -66,7 +66,7 @@ class ServerConfig:
     recogniser_threads: int = 1
     minimum_score: float = 0.3
     """Detections below it are not published."""
-    pictures_kept: int = 8
+    pictures_bytes: int = 64 * 2**20
     """Decoded machine views kept in memory, shared by recognition and REST."""
 
     views_at_once: int = 4

@@ -26,6 +26,7 @@ GROUP: Final = "recognise"
 
 _NOT_RISING: Final = "equal or smaller"
 _GROUP_EXISTS: Final = "BUSYGROUP"
+_NO_GROUP: Final = "NOGROUP"
 _NO_SUCH_KEY: Final = "no such key"
 _FIRST_ID: Final = "0-0"
 
@@ -89,6 +90,7 @@ class FrameBus:
         self._redis = redis
         self._blocking = blocking
         self._config = config
+        self._store_away = False
 
     async def cameras(self) -> list[str]:
         """Cameras that have ever stored a frame, sorted.
@@ -166,28 +168,9 @@ class FrameBus:
         a crash, a lost reply and a restart.
 
         Raises:
-            RedisError: the store does not answer.
+            StoreUnavailableError
         """
-        cameras = await self._cameras()
-        if not cameras:
-            await asyncio.sleep(self._config.block)
-            return []
-        keys = {store_keys.frames(camera_id): camera_id for camera_id in cameras}
-        try:
-            unfinished = await self._redis.xreadgroup(GROUP, worker, dict.fromkeys(keys, "0"), count=1)
-            claimed = _claimed(keys, unfinished)
-            if claimed:
-                return claimed
-            fresh = await self._blocking.xreadgroup(
-                GROUP, worker, dict.fromkeys(keys, ">"), count=1, block=int(self._config.block * 1000)
-            )
-        except ResponseError as error:
-            if "NOGROUP" not in str(error):
-                raise
-            for camera_id in cameras:
-                await self._ensure_group(camera_id)
-            return []
-        return _claimed(keys, fresh)
+        return await self._patiently(lambda: self._claim(worker))
 
     async def publish(self, camera_id: str, entry_id: str, result: bytes) -> bool:
         """Publish the result of a claimed frame and take the frame off the backlog, both or neither.
@@ -211,9 +194,14 @@ class FrameBus:
             added, _ = await pipeline.execute(raise_on_error=False)
             if not isinstance(added, Exception):
                 return True
-            if _NOT_RISING in str(added):
-                return False
-            raise added
+            if _NOT_RISING not in str(added):
+                raise added
+            if not await self._redis.xrange(store_keys.results(camera_id), entry_id, entry_id):
+                # Only a worker of another name on the same camera brings this about.
+                _log.error(
+                    "the result of frame %s of %s came after a later one and is lost", entry_id, camera_id
+                )
+            return False
 
         return await self._patiently(attempt)
 
@@ -267,6 +255,28 @@ class FrameBus:
         names: Any = await self._redis.hkeys(store_keys.CAMERAS)
         return sorted(name.decode() for name in names)
 
+    async def _claim(self, worker: str) -> list[Claimed]:
+        cameras = await self._cameras()
+        if not cameras:
+            await asyncio.sleep(self._config.block)
+            return []
+        keys = {store_keys.frames(camera_id): camera_id for camera_id in cameras}
+        try:
+            unfinished = await self._redis.xreadgroup(GROUP, worker, dict.fromkeys(keys, "0"), count=1)
+            claimed = _claimed(keys, unfinished)
+            if claimed:
+                return claimed
+            fresh = await self._blocking.xreadgroup(
+                GROUP, worker, dict.fromkeys(keys, ">"), count=1, block=int(self._config.block * 1000)
+            )
+        except ResponseError as error:
+            if _NO_GROUP not in str(error):
+                raise
+            for camera_id in cameras:
+                await self._ensure_group(camera_id)
+            return []
+        return _claimed(keys, fresh)
+
     async def _why_not_rising(self, key: str, session: int, entry_id: str) -> Appending:
         if await self._redis.xrange(key, entry_id, entry_id):
             return Appending.REPEATED
@@ -307,12 +317,19 @@ class FrameBus:
         give_up = time.monotonic() + self._config.store_patience
         while True:
             try:
-                return await attempt()
+                done = await attempt()
             except RedisError as error:
                 metrics.STORE_RETRIES.inc()
+                if not self._store_away:
+                    _log.warning("the store does not answer, asking again: %s", error)
+                    self._store_away = True
                 if time.monotonic() >= give_up:
                     raise StoreUnavailableError(error) from error
-                _log.warning("the store does not answer, trying again: %s", error)
+            else:
+                if self._store_away:
+                    _log.warning("the store answers again")
+                    self._store_away = False
+                return done
             await asyncio.sleep(self._config.store_pause)
 
 

@@ -37,9 +37,10 @@ class Layers:
     Pictures are uint8 HxWx3 RGB. They may be shared: do not write to them.
     """
 
-    def __init__(self, codec: Codec, *, pictures_kept: int) -> None:
+    def __init__(self, codec: Codec, *, pictures_bytes: int) -> None:
         self._codec = codec
-        self._pictures_kept = pictures_kept
+        self._pictures_bytes = pictures_bytes
+        self._kept_bytes = 0
         self._pictures: OrderedDict[bytes, Picture] = OrderedDict()
         self._lane = ThreadPoolExecutor(1, thread_name_prefix="codec")
 
@@ -56,9 +57,7 @@ class Layers:
         picture = await self._timed(
             metrics.DECODE_SECONDS.observe, lambda: self._codec.decode_machine(machine)
         )
-        self._pictures[machine] = picture
-        while len(self._pictures) > self._pictures_kept:
-            self._pictures.popitem(last=False)
+        self._keep(machine, picture)
         return picture
 
     async def human_view(self, machine: bytes, enhancement: bytes, slices: int | None) -> Picture:
@@ -75,6 +74,14 @@ class Layers:
     def close(self) -> None:
         """Let the call under way end and take no more."""
         self._lane.shutdown(wait=True, cancel_futures=True)
+
+    def _keep(self, machine: bytes, picture: Picture) -> None:
+        if machine not in self._pictures:
+            self._pictures[machine] = picture
+            self._kept_bytes += picture.nbytes
+        while self._kept_bytes > self._pictures_bytes:
+            _, oldest = self._pictures.popitem(last=False)
+            self._kept_bytes -= oldest.nbytes
 
     async def _timed(self, observe: Callable[[float], None], decode: Callable[[], Picture]) -> Picture:
         def call() -> Picture:

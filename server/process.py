@@ -45,7 +45,7 @@ class Server:
         self._config = config
         self._redis = open_client(store_url, Role.COMMANDS, max_connections=config.store_connections)
         self._blocking = open_client(store_url, Role.BLOCKING, max_connections=config.store_connections)
-        self._layers = Layers(codec, pictures_kept=config.pictures_kept)
+        self._layers = Layers(codec, pictures_bytes=config.pictures_bytes)
         bus = FrameBus(self._redis, self._blocking, config)
         catalogue = Catalogue(self._redis)
         self._ingest = Ingest(bus, codec, config)

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from google.protobuf.message import DecodeError
-from redis.exceptions import RedisError
 
 from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, frame_pb2
@@ -25,7 +24,10 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """One member of the consumer group. Takes the cameras in turn, each camera's frames in order."""
+    """Takes the cameras in turn, each camera's frames in order.
+
+    Results of a camera have to be published in order, so one camera's frames go to workers of one name.
+    """
 
     def __init__(self, bus: FrameBus, layers: Layers, recogniser: Recogniser, config: ServerConfig) -> None:
         self._bus = bus
@@ -43,9 +45,9 @@ class Worker:
                     if self._leaving.is_set():
                         return
                     await self._work_on(claimed)
-            except (RedisError, StoreUnavailableError) as error:
-                _log.warning("recognition waits for the store: %s", error)
-                await asyncio.sleep(self._config.store_pause)
+            except StoreUnavailableError as error:
+                # What was claimed and not published stays claimed, and comes first when the store is back.
+                _log.error("recognition waits: %s", error)
 
     def leave(self) -> None:
         """Finish the frame in hand and return from `run`. Claimed frames wait for the next worker of this name."""

@@ -120,6 +120,21 @@ async def test_a_newer_stream_takes_over(
         assert await frames_in(client) == ["1-1", "2-1"]
 
 
+async def test_an_edge_that_comes_back_takes_over_its_own_stream(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    async with start_server() as server, edge_stream(server, codec) as old, edge_stream(server, codec) as new:
+        session = (await old.hello()).session
+        await old.send(1, encoded[0])
+        await old.ack_of(1)
+        welcome = await new.hello(session)
+        assert (welcome.session, welcome.last_stored_sequence) == (session, 1)
+        assert await old.ended() == (grpc.StatusCode.ABORTED, "superseded")
+        await new.send(2, encoded[1])
+        await new.ack_of(2)
+        assert await frames_in(client) == ["1-1", "1-2"]
+
+
 async def test_a_stream_is_fenced_off_by_a_later_session_on_another_server(
     start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
 ) -> None:
@@ -258,6 +273,24 @@ async def test_credits_shrink_with_the_backlog_and_come_back_without_a_frame(
         while (await edge.ack_of(4)).credits < 4:
             pass
         await recognised(client, 4)
+
+
+async def test_a_stream_that_opens_on_a_full_backlog_gets_its_credits_later(
+    start_server: StartServer, codec: Codec, encoded: Encoded
+) -> None:
+    spotter = SquareSpotter()
+    spotter.released.clear()
+    async with start_server(spotter, backlog_frames=2) as server:
+        async with edge_stream(server, codec) as edge:
+            session = (await edge.hello()).session
+            for sequence in (1, 2):
+                await edge.send(sequence, encoded[0])
+            await edge.ack_of(2)
+        async with edge_stream(server, codec) as edge:
+            assert (await edge.hello(session)).credits == 0
+            spotter.released.set()
+            while (await edge.ack_of(2)).credits < 2:
+                pass
 
 
 async def test_frames_beyond_the_credits_wait_and_none_is_trimmed_unrecognised(

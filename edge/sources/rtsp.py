@@ -43,9 +43,13 @@ class RtspCamera:
         self._reconnected = reconnected
 
     def frames(self) -> Iterator[CapturedFrame]:
-        """Frames until `close`; presentation times go on rising over lost connections."""
+        """Frames until `close`.
+
+        Presentation times go on rising over lost connections, and where a camera's own time stamps do not.
+        """
         backoff = Backoff(_BACKOFF_BASE_S, _BACKOFF_CAP_S, _BACKOFF_HEALTHY_S)
         first_ns: int | None = None
+        last_us = -1
         while not self._stopped.is_set():
             connection_began_us: int | None = None
             frame: CapturedFrame | None = None
@@ -61,9 +65,11 @@ class RtspCamera:
                             first_ns = frame.captured_at_ns
                         if connection_began_us is None:
                             connection_began_us = (frame.captured_at_ns - first_ns) // 1000
-                        yield replace(frame, pts_us=connection_began_us + frame.pts_us)
+                        last_us = max(last_us + 1, connection_began_us + frame.pts_us)
+                        yield replace(frame, pts_us=last_us)
             except (av.FFmpegError, OSError) as error:
-                end = str(error)
+                # Not the whole text: FFmpeg's holds the address with its password.
+                end = error.strerror or type(error).__name__
             if frame is not None:
                 backoff.lived(frame.pts_us / 1e6)
             wait = backoff.next_wait()

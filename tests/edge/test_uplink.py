@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -383,3 +385,41 @@ async def test_answers_outside_the_contract_end_the_connection(server: Server) -
         await talk.greet(session=1)
         assert (await talk.frame()).id.sequence == 1
         assert edge.tally.acked == 0
+
+
+async def test_lost_connections_leave_neither_sockets_nor_calls_behind(server: Server) -> None:
+    script, address = server
+
+    def sockets() -> int:
+        found = 0
+        for descriptor in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found += str(descriptor.readlink()).startswith("socket:")
+        return found
+
+    def calls() -> int:
+        gc.collect()
+        return sum(isinstance(thing, grpc.aio.StreamStreamCall) for thing in gc.get_objects())
+
+    async def reconnect(times: int) -> None:
+        for _ in range(times):
+            talk = await script.conversation()
+            await talk.greet(session=1)
+            await talk.frame()
+            talk.end()
+
+    async with uplink(address, backoff_base_s=0.001, backoff_cap_s=0.001) as edge:
+        edge.add("a")
+        await reconnect(1)
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        # gRPC closes sockets a while after it is told to.
+        await eventually(lambda: calls() == 1)
+        await asyncio.sleep(1)
+        before = sockets()
+        talk.end()
+        await reconnect(40)
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        async with asyncio.timeout(60):
+            await eventually(lambda: sockets() <= before and calls() == 1)

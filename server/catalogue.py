@@ -52,7 +52,7 @@ def _asks_store(ask: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]
         try:
             return await ask(*args, **kwargs)
         except RedisError as error:
-            raise StoreUnavailableError(error) from error
+            raise StoreUnavailableError from error
         except DecodeError as error:
             raise UndecodableLayerError(error) from error
 

@@ -31,10 +31,9 @@ class ServerConfigError(ServerError, ValueError):
 class StoreUnavailableError(ServerError):
     """The store did not do what it was asked, also not when asked again."""
 
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(
-            f"the store does not answer ({type(cause).__name__}: {cause}); try again when it is back"
-        )
+    def __init__(self) -> None:
+        # The cause names the store's address, which is nothing for callers: it is in the log.
+        super().__init__("the store does not answer; try again when it is back")
 
 
 class UnknownCameraError(ServerError):

@@ -324,7 +324,7 @@ class FrameBus:
                     _log.warning("the store does not answer, asking again: %s", error)
                     self._store_away = True
                 if time.monotonic() >= give_up:
-                    raise StoreUnavailableError(error) from error
+                    raise StoreUnavailableError from error
             else:
                 if self._store_away:
                     _log.warning("the store answers again")

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from typing import Final, NoReturn
+from weakref import WeakValueDictionary
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -52,7 +53,8 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         self._codec = codec
         self._config = config
         self._uplinks: dict[str, Uplink] = {}
-        self._opening: dict[str, asyncio.Lock] = {}
+        # A lock lives as long as somebody holds or awaits it: names that come once leave nothing behind.
+        self._opening: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._draining = False
 
     async def drain(self) -> None:
@@ -71,8 +73,6 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         self, request_iterator: AsyncIterator[ingest_pb2.PushRequest], context: PushContext
     ) -> None:
         """See ingest.proto."""
-        if self._draining:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is about to leave; connect again")
         requests = aiter(request_iterator)
         hello = await self._hello(requests, context)
         try:
@@ -81,6 +81,10 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         metrics.UPLINKS.inc()
         try:
+            if self._draining:
+                await context.abort(
+                    grpc.StatusCode.UNAVAILABLE, "the server is about to leave; connect again"
+                )
             await self._serve(uplink, requests)
         finally:
             metrics.UPLINKS.dec()
@@ -115,7 +119,8 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
 
     async def _open(self, hello: ingest_pb2.Hello, context: PushContext) -> Uplink:
         camera_id = hello.camera_id
-        async with self._opening.setdefault(camera_id, asyncio.Lock()):
+        opening = self._opening.setdefault(camera_id, asyncio.Lock())
+        async with opening:
             older = self._uplinks.get(camera_id)
             if older is not None:
                 older.superseded.set()

@@ -124,6 +124,7 @@ async def _server_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, errors.ViewsBusyError):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.StoreUnavailableError):
+        _log.info("%s cannot be answered: %r", request.url.path, error.__cause__)
         headers["Retry-After"] = str(_STORE_RETRY_AFTER)
     return _answer(request, kind, str(error), headers)
 

@@ -257,3 +257,16 @@ def test_an_expired_enhancement_is_told_and_the_machine_view_stays(
     expect(message).to_contain_text("The enhancement layer has expired", timeout=30_000)
     expect(message).to_contain_text("its machine view can still be had")
     assert page.locator("#machine canvas").evaluate(COLOURS) > 100
+
+
+def test_a_server_that_cannot_be_reached_is_told_until_it_is_back(
+    page: Page, serving: Serving, faults: Faults
+) -> None:
+    connection = page.locator("#connection")
+    expect(connection).to_have_text("1 camera", timeout=30_000)
+    page.context.set_offline(True)
+    expect(connection).to_contain_text("The server cannot be reached", timeout=30_000)
+    page.context.set_offline(False)
+    expect(connection).to_have_text("1 camera", timeout=30_000)
+    assert all("ERR_INTERNET_DISCONNECTED" in fault for fault in faults.found)
+    faults.found.clear()

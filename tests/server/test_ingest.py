@@ -343,6 +343,9 @@ async def test_a_leaving_server_asks_edges_to_finish(
         await stopping
         assert await frames_in(client) == ["1-1"]
         async with edge_stream(server, codec) as late:
+            await late.write(
+                ingest_pb2.PushRequest(hello=ingest_pb2.Hello(camera_id="late", model_id=codec.model_id))
+            )
             assert (await late.ended())[0] is grpc.StatusCode.UNAVAILABLE
 
 

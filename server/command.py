@@ -139,13 +139,11 @@ def _store(config: ServerConfig) -> AbstractContextManager[EmbeddedStore | None]
 def _serve(config: ServerConfig, store_url: str) -> None:
     import asyncio
 
-    import torch
-
     from server.process import Server, serve_until_told
     from server.recognition import load_recogniser
-    from shared_models import load_codec
+    from shared_models import load_codec, use_threads
 
-    torch.set_num_threads(config.codec_threads)
+    use_threads(config.codec_threads)
     recogniser = load_recogniser(
         config.recogniser, minimum_score=config.minimum_score, threads=config.recogniser_threads
     )

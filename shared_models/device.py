@@ -22,6 +22,11 @@ def resolved_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def use_threads(count: int) -> None:
+    """Let the whole process compute with `count` CPU threads."""
+    torch.set_num_threads(count)
+
+
 def compute_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the device computes it natively, else float32."""
     if device.type == "cuda":

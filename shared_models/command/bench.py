@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 import typer
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from shared_models.codec import load_codec
+from shared_models.device import use_threads
 from shared_models.evaluation.peers import AVIF, JPEG, WEBP
 from shared_models.evaluation.speed import codec_timings, peer_timing, pink_noise
 
@@ -34,7 +34,7 @@ def codec(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Time encoding and decoding of one frame; WebP's encoder in the same run is the measure."""
-    torch.set_num_threads(threads)
+    use_threads(threads)
     if picture is None:
         image = pink_noise(height, width)
     else:

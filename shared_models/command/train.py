@@ -21,6 +21,7 @@ from rich.progress import (
 from torch import Tensor
 
 from shared_models.config import LITE
+from shared_models.device import use_threads
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.export import trained_machine
 from shared_models.training.loop import Report, TrainingRun
@@ -54,7 +55,7 @@ def machine(
     recipe = Recipe(
         steps=steps, batch=batch, crop=crop, learning_rate=learning_rate, outside=outside, seed=seed
     )
-    torch.set_num_threads(threads)
+    use_threads(threads)
     _train(lambda: MachineTask(LITE, recipe), recipe, photos, masks, out, validation)
 
 
@@ -73,7 +74,7 @@ def enhancement(
 ) -> None:
     """Train the enhancement layer beside a frozen machine layer, eq. (3)."""
     recipe = Recipe(steps=steps, batch=batch, crop=crop, learning_rate=learning_rate, seed=seed)
-    torch.set_num_threads(threads)
+    use_threads(threads)
     frozen = trained_machine(machine, LITE)
     _train(lambda: EnhancementTask(LITE, frozen), recipe, photos, None, out, validation)
 

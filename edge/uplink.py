@@ -59,7 +59,8 @@ class Uplink:
                 self._backoff.reset()
             except UplinkError as error:
                 self._backoff.lived(time.monotonic() - began if self._tally.connected else 0.0)
-                _LOG.warning("uplink to %s: %s", self._config.server, error)
+                # As text: a log handler that keeps the error would keep its frames, and in them the call's socket.
+                _LOG.warning("uplink to %s: %s", self._config.server, str(error))
             finally:
                 self._tally.connected = False
             # Jitter also after a drain, or all edges of a server would come back in one moment.

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import sysconfig
 from asyncio.subprocess import PIPE, STDOUT, Process
@@ -69,7 +70,12 @@ def children_of(pid: int) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 async def test_the_demo_streams_the_packaged_clip_and_counts_every_frame(demo: Demo, tmp_path: Path) -> None:
@@ -106,6 +112,20 @@ async def test_a_killed_server_is_started_again_and_ctrl_c_leaves_nothing_runnin
     await process.communicate()
     assert process.returncode == 130
     assert not [child for child in children if alive(child)]
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs util-linux")
+async def test_not_even_a_killed_demo_leaves_anything_running(demo: Demo) -> None:
+    process = await demo("--frames", "1000", "--speed", "0")
+    await printed_line(process, "streams")
+    children = children_of(process.pid)
+    assert len(children) == 3
+    process.kill()
+    await process.wait()
+    async with asyncio.timeout(60):
+        while children:
+            await asyncio.sleep(0.1)
+            children = [child for child in children if alive(child)]
 
 
 async def test_serving_goes_on_with_the_page_until_it_is_interrupted(demo: Demo) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -60,7 +61,7 @@ class Child:
         self.restarts = 0
         self._arguments = arguments
         self._log = log
-        self._command = Path(sysconfig.get_path("scripts"), "secondsight")
+        self._command = [*_ending_with_parent(), str(Path(sysconfig.get_path("scripts"), "secondsight"))]
         self._start()
 
     @property
@@ -132,7 +133,7 @@ class Child:
         with self._log.open("ab") as output:
             try:
                 self._process = subprocess.Popen(
-                    [str(self._command), *self._arguments],
+                    [*self._command, *self._arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -141,12 +142,20 @@ class Child:
                     start_new_session=True,
                 )
             except OSError as error:
-                raise ProcessError(f"cannot start {self._command}: {error}; run `make install`") from error
+                raise ProcessError(
+                    f"cannot start {self._command[-1]}: {error}; run `make install`"
+                ) from error
 
     def _printed(self) -> str:
         with self._log.open("rb") as output:
             output.seek(self._begin)
             return output.read().decode(errors="replace")
+
+
+def _ending_with_parent() -> list[str]:
+    """A launcher whose program is told to end when this process is killed; nothing where util-linux is not there."""
+    setpriv = shutil.which("setpriv")
+    return [] if setpriv is None else [setpriv, "--pdeathsig", "TERM", "--"]
 
 
 class Children:

@@ -45,6 +45,9 @@ def machine(
     batch: Annotated[int, typer.Option(min=1)] = _DEFAULTS.batch,
     crop: Annotated[int, typer.Option(min=64, help="Side of the crops, a multiple of 64.")] = _DEFAULTS.crop,
     learning_rate: Annotated[float, typer.Option()] = _DEFAULTS.learning_rate,
+    decay_from: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the steps after which the learning rate falls.")
+    ] = _DEFAULTS.decay_from,
     outside: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Weight of the error outside the masks; the paper: 0.")
     ] = _DEFAULTS.outside,
@@ -53,7 +56,13 @@ def machine(
 ) -> None:
     """Train the machine layer, eq. (2)."""
     recipe = Recipe(
-        steps=steps, batch=batch, crop=crop, learning_rate=learning_rate, outside=outside, seed=seed
+        steps=steps,
+        batch=batch,
+        crop=crop,
+        learning_rate=learning_rate,
+        decay_from=decay_from,
+        outside=outside,
+        seed=seed,
     )
     use_threads(threads)
     _train(lambda: MachineTask(LITE, recipe), recipe, photos, masks, out, validation)
@@ -69,11 +78,16 @@ def enhancement(
     batch: Annotated[int, typer.Option(min=1)] = _DEFAULTS.batch,
     crop: Annotated[int, typer.Option(min=64, help="Side of the crops, a multiple of 64.")] = _DEFAULTS.crop,
     learning_rate: Annotated[float, typer.Option()] = _DEFAULTS.learning_rate,
+    decay_from: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the steps after which the learning rate falls.")
+    ] = _DEFAULTS.decay_from,
     seed: Annotated[int, typer.Option()] = _DEFAULTS.seed,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
 ) -> None:
     """Train the enhancement layer beside a frozen machine layer, eq. (3)."""
-    recipe = Recipe(steps=steps, batch=batch, crop=crop, learning_rate=learning_rate, seed=seed)
+    recipe = Recipe(
+        steps=steps, batch=batch, crop=crop, learning_rate=learning_rate, decay_from=decay_from, seed=seed
+    )
     use_threads(threads)
     frozen = trained_machine(machine, LITE)
     _train(lambda: EnhancementTask(LITE, frozen), recipe, photos, None, out, validation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ class Backoff:
     Args:
         base_s: upper end of the first wait.
         cap_s: upper end of any wait.
-        healthy_s: a connection that lived at least so long begins the series again.
+        healthy_s: a connection that lived at least so long begins the series again; by default only `reset` does.
         uniform: source of chance, as `random.uniform`.
     """
 
@@ -23,7 +24,7 @@ class Backoff:
         self,
         base_s: float,
         cap_s: float,
-        healthy_s: float,
+        healthy_s: float = math.inf,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._base_s = base_s

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -117,8 +118,8 @@ class Capture:
         self._wake()
 
     def _wake(self) -> None:
-        # The loop may be gone when a source ends late.
-        if not self._loop.is_closed():
+        # A source that ends late finds the loop closed.
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._changed.set)
 
     def _selected(self) -> Iterator[CapturedFrame]:

@@ -1,8 +1,16 @@
 """Encode a camera's frames, send the machine layer to a server, keep the enhancement layer in a store.
 
-Exit codes: 0 every frame was acknowledged or dropped by the rules (also after SIGTERM or Ctrl-C, whatever was still
-under way), 1 an error that names its remedy, 2 wrong options, 3 the source could not be opened or read, 4 the source
-ended but the server did not acknowledge all frames.
+Exit codes:
+
+0: every frame was acknowledged or dropped by the rules; also after SIGTERM or Ctrl-C.
+
+1: an error that names its remedy.
+
+2: wrong options.
+
+3: the source could not be opened or read.
+
+4: the source ended, but the server did not acknowledge all frames.
 """
 
 from __future__ import annotations
@@ -33,7 +41,7 @@ def _env(name: str) -> str:
 @app.command(help=__doc__)
 def edge(
     camera: Annotated[
-        str, typer.Option(envvar=_env("CAMERA"), help="Name of the camera: [a-z0-9_-], at most 64.")
+        str, typer.Option(envvar=_env("CAMERA"), help="Name of the camera: at most 64 of a-z, 0-9, - and _.")
     ],
     source: Annotated[
         str, typer.Option(envvar=_env("SOURCE"), help="A video file, a folder of images, or an rtsp:// URL.")

@@ -66,7 +66,7 @@ class EdgeConfig:
         drain_timeout_s: how long a draining server may take to acknowledge what is under way.
         backoff_base_s, backoff_cap_s, backoff_healthy_s: see `edge.backoff.Backoff`.
         store_timeout_s: for one command to the store.
-        store_pause_s: enhancement layers are not offered to a failed store for so long.
+        store_backoff_base_s, store_backoff_cap_s: a store that failed is left alone for so long, likewise.
         flush_timeout_s: at the end of a source, time without progress after which waiting frames are given up.
         grace_s: after SIGTERM, time for waiting frames.
         status_interval_s: between status lines.
@@ -93,7 +93,8 @@ class EdgeConfig:
     keepalive_time_s: float = 20.0
     keepalive_timeout_s: float = 10.0
     store_timeout_s: float = 2.0
-    store_pause_s: float = 1.0
+    store_backoff_base_s: float = 0.5
+    store_backoff_cap_s: float = 10.0
     flush_timeout_s: float = 60.0
     grace_s: float = 10.0
     status_interval_s: float = 5.0

@@ -10,6 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from edge.backoff import Backoff
 from edge.errors import ConfigError
 from edge.metrics import Tally
 from edge.pending import PendingFrame
@@ -23,11 +24,11 @@ class EnhancementStore:
     """Writes enhancement layers to Redis with a time to live.
 
     A store that fails costs the frame its human view and never its machine layer: after a failure the store is left
-    alone for `pause_s`, so that a dead one does not slow the uplink down.
+    alone for as long as `backoff` says, so that a dead one does not slow the uplink down.
     """
 
     def __init__(
-        self, url: str, camera_id: str, ttl_s: int, timeout_s: float, pause_s: float, tally: Tally
+        self, url: str, camera_id: str, ttl_s: int, timeout_s: float, backoff: Backoff, tally: Tally
     ) -> None:
         """Raises ConfigError when `url` is no Redis URL. Connects at the first write."""
         try:
@@ -43,7 +44,7 @@ class EnhancementStore:
             raise ConfigError(f"{url!r} is no store address: give redis://HOST:PORT/0 ({error})") from error
         self._camera_id = camera_id
         self._ttl_ms = ttl_s * 1000
-        self._pause_s = pause_s
+        self._backoff = backoff
         self._tally = tally
         self._resume_at = 0.0
 
@@ -82,10 +83,11 @@ class EnhancementStore:
                 await pipeline.execute()
         except (RedisError, OSError) as error:
             if self._resume_at == 0.0:
-                _LOG.warning("the store takes no enhancement layers, frames go without: %s", error)
-            self._resume_at = time.monotonic() + self._pause_s
+                _LOG.warning("the store takes no enhancement layers, frames go without: %s", str(error))
+            self._resume_at = time.monotonic() + self._backoff.next_wait()
             return False
         if self._resume_at != 0.0:
             _LOG.warning("the store takes enhancement layers again")
             self._resume_at = 0.0
+            self._backoff.reset()
         return True

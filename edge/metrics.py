@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ class DropReason:
 class Tally:
     """Counts since the start. Every captured frame ends as acked, dropped or unacknowledged.
 
+    The capture thread counts captured and dropped frames, the event loop the rest; any thread may read.
+
     Attributes:
         sent: frames written on the uplink at least once.
         resent: frames written again after a lost connection.
@@ -59,10 +62,17 @@ class Tally:
     connected: bool = False
     source_reconnects: int = 0
     encode_us: deque[int] = field(default_factory=lambda: deque(maxlen=_RECENT_ENCODES))
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def drop(self, reason: str) -> None:
         """Count one dropped frame."""
-        self.dropped[reason] += 1
+        with self._lock:
+            self.dropped[reason] += 1
+
+    def drops(self) -> dict[str, int]:
+        """Dropped frames by reason, sorted."""
+        with self._lock:
+            return dict(sorted(self.dropped.items()))
 
     def summary(self) -> dict[str, object]:
         """The counts as JSON would have them; encode times in milliseconds over the latest 4096 frames."""
@@ -73,7 +83,7 @@ class Tally:
             "resent": self.resent,
             "acked": self.acked,
             "unacknowledged": self.unacknowledged,
-            "dropped": dict(sorted(self.dropped.items())),
+            "dropped": self.drops(),
             "machine_bytes": self.machine_bytes,
             "enhancement_bytes": self.enhancement_bytes,
             "enhancements_failed": self.enhancements_failed,
@@ -84,7 +94,7 @@ class Tally:
 
     def status_line(self) -> str:
         """The counts in one line for people."""
-        dropped = ", ".join(f"{reason} {count}" for reason, count in sorted(self.dropped.items())) or "none"
+        dropped = ", ".join(f"{reason} {count}" for reason, count in self.drops().items()) or "none"
         encode_ms = self._encode_ms(50)
         return (
             f"{'connected' if self.connected else 'not connected'}; captured {self.captured}, sent {self.sent}, "
@@ -118,7 +128,7 @@ class TallyCollector(Collector):
         dropped = CounterMetricFamily(
             "secondsight_edge_frames_dropped", "Frames dropped, by reason.", labels=["camera", "reason"]
         )
-        for reason, count in tally.dropped.items():
+        for reason, count in tally.drops().items():
             dropped.add_metric([self._camera_id, reason], count)
         yield dropped
         layers = CounterMetricFamily(

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
+from edge.backoff import Backoff
 from edge.capture import Capture
 from edge.config import MESSAGE_LIMIT_BYTES, EdgeConfig
 from edge.drop_policy import DropPolicy, KeepAll, NewestWins
@@ -48,6 +49,7 @@ class EdgeProcess:
             else NewestWins(config.max_unsent, config.max_unacknowledged)
         )
         self._pending = Pending(tally)
+        self._last_encode_problem = ""
 
     async def run(self, encoder: Encoder, stop: asyncio.Event) -> None:
         """Capture until the source ends or `stop` is set, then wait for what is under way.
@@ -66,7 +68,7 @@ class EdgeProcess:
                 config.camera_id,
                 config.enhancement_ttl_s,
                 config.store_timeout_s,
-                config.store_pause_s,
+                Backoff(config.store_backoff_base_s, config.store_backoff_cap_s),
                 self._tally,
             )
         uplink = Uplink(config, encoder.model_id, self._edge_version, self._pending, store, self._tally)
@@ -112,7 +114,9 @@ class EdgeProcess:
         try:
             encoded = await encoder.encode(captured)
         except CodecError as error:
-            _LOG.warning("a frame could not be encoded: %s", error)
+            if (problem := str(error)) != self._last_encode_problem:
+                _LOG.warning("frames cannot be encoded: %s", problem)
+                self._last_encode_problem = problem
             self._tally.drop(DropReason.ENCODE_FAILED)
             return
         except asyncio.CancelledError:

@@ -127,6 +127,7 @@ class _Stream:
         self._credits = 0
         self._draining: ingest_pb2.Drain | None = None
         self._heard_at = time.monotonic()
+        self._refusals: set[str] = set()
 
     async def greet(self, hello: ingest_pb2.Hello) -> int:
         """Send Hello and take Welcome; returns the first credits."""
@@ -194,9 +195,11 @@ class _Stream:
                     self._pending.acknowledge(response.ack.acked_sequence)
                 case "nack":
                     reason = ingest_pb2.NackReason.Name(response.nack.reason)
-                    _LOG.warning(
-                        "frame %d refused, %s: %s", response.nack.sequence, reason, response.nack.detail
-                    )
+                    # Once per reason: whatever is wrong with one frame tends to be wrong with all.
+                    level = logging.DEBUG if reason in self._refusals else logging.WARNING
+                    self._refusals.add(reason)
+                    nack = response.nack
+                    _LOG.log(level, "frame %d refused, %s: %s", nack.sequence, reason, nack.detail)
                     self._pending.refuse(response.nack.sequence, reason)
                 case "drain":
                     self._draining = response.drain

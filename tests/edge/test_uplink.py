@@ -11,6 +11,7 @@ import grpc
 import pytest
 import redis
 
+from edge.backoff import Backoff
 from edge.config import EdgeConfig
 from edge.enhancement_store import EnhancementStore
 from edge.frame import EncodedFrame
@@ -57,7 +58,7 @@ async def uplink(address: str, store_url: str | None = None, **limits: Any) -> A
     config = EdgeConfig(camera_id="door", source="none", server=address, **(FAST | limits))
     tally = Tally()
     pending = Pending(tally)
-    store = store_url and EnhancementStore(store_url, "door", 60, 2.0, 0.05, tally)
+    store = store_url and EnhancementStore(store_url, "door", 60, 2.0, Backoff(0.05, 0.05), tally)
     task = asyncio.create_task(Uplink(config, MODEL, "1.2.3", pending, store or None, tally).run())
     try:
         yield Rig(pending, tally, task)
@@ -399,7 +400,7 @@ async def test_lost_connections_leave_neither_sockets_nor_calls_behind(server: S
 
     def calls() -> int:
         gc.collect()
-        return sum(isinstance(thing, grpc.aio.StreamStreamCall) for thing in gc.get_objects())
+        return sum(type(thing) is grpc.aio.StreamStreamCall for thing in gc.get_objects())
 
     async def reconnect(times: int) -> None:
         for _ in range(times):

@@ -1,6 +1,14 @@
 """Show the whole product on one machine: stream a clip, recognise, ask for human views, count.
 
-Exit codes: 0 all went well, 1 a part failed, a frame was lost or nothing was seen (the message says which), 130 Ctrl-C.
+Exit codes:
+
+0: all went well.
+
+1: a part failed, a frame was lost or nothing was seen; the message says which.
+
+2: wrong options.
+
+130: Ctrl-C.
 """
 
 from __future__ import annotations

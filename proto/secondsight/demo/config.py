@@ -17,6 +17,7 @@ class DemoConfig:
         speed: pace of a recording, 1 being its own. With `frame_rate` it makes three frames per second, which two
             cores carry through encoder, decoder and recogniser with room for human views: what is measured is then
             the time that a frame takes, not the length of a queue.
+        max_side: larger frames are scaled down to this longer side, pixels.
         views: frames that the operator looks at, spread over the run.
         quality: level of the human view; None is the codec's default.
         patience_s: the demo fails when nothing was recognised for so long.
@@ -28,6 +29,7 @@ class DemoConfig:
     frames: int = 120
     frame_rate: float = 12.5
     speed: float = 0.24
+    max_side: int = 1280
     views: int = 10
     quality: int | None = None
     patience_s: float = 90.0

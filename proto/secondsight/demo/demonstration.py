@@ -127,6 +127,9 @@ class Demonstration:
             await self._until_ended(edge, operator)
             counts: dict[str, Any] = json.loads(summary.read_text())
             await self._until_recognised(int(counts["acked"]), operator)
+            if self._results and not self._looks:
+                # A source too short for the interval between two looks.
+                self._to_look_at.put_nowait(next(reversed(self._results)))
             self._to_look_at.put_nowait(None)
             await operator
         finally:
@@ -165,6 +168,7 @@ class Demonstration:
             *("--camera", config.camera_id, "--source", self._source),
             *("--server", self._grpc, "--store", self._store_url),
             *("--frame-rate", str(config.frame_rate), "--speed", str(config.speed)),
+            *("--max-side", str(config.max_side)),
             *("--status-interval", "2", "--backoff-cap", "2"),
             *(() if config.quality is None else ("--quality", str(config.quality))),
             # A short queue: what is recognised is what was captured just now.

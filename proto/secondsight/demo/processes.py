@@ -137,7 +137,7 @@ class Child:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                    env=os.environ | {"PYTHONUNBUFFERED": "1", "no_grpc_proxy": "127.0.0.1"},
                     # A Ctrl-C in the terminal is for the demo, which ends its children in order.
                     start_new_session=True,
                 )

@@ -22,6 +22,8 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # The loopback needs no proxy, whatever the environment says.
+    ("grpc.enable_http_proxy", 0),
 )
 
 

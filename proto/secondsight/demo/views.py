@@ -33,7 +33,10 @@ class Operator:
     """A REST client of one camera. Not before `async with`."""
 
     def __init__(self, http: str, camera_id: str) -> None:
-        self._client = httpx.AsyncClient(base_url=f"http://{http}/v1/cameras/{camera_id}", timeout=_TIMEOUT_S)
+        # The loopback needs no proxy, whatever the environment says.
+        self._client = httpx.AsyncClient(
+            base_url=f"http://{http}/v1/cameras/{camera_id}", timeout=_TIMEOUT_S, trust_env=False
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -36,8 +36,8 @@ class Capture:
         hold_source: bool,
         stopped: threading.Event,
     ) -> None:
-        if source.live and (hold_source or config.loop):
-            raise ConfigError("a live camera neither waits nor begins again: leave out --keep-all and --loop")
+        if source.live and hold_source:
+            raise ConfigError("a live camera does not wait: leave out --keep-all")
         self._source = source
         self._config = config
         self._tally = tally

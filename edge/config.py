@@ -20,7 +20,7 @@ class CaptureConfig:
         speed: pace of a recorded source as a multiple of its own; 0 is as fast as the edge can. A live source
             has its own pace whatever this says.
         frame_rate: upper limit in frames per second of source time; None takes every frame.
-        loop: begin a recorded source again at its end.
+        loop: begin a recorded source again at its end; a live one has none.
         max_frames: end after so many captured frames.
         max_side: longer side of the frame in pixels; larger frames are scaled down.
     """

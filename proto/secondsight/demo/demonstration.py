@@ -138,8 +138,7 @@ class Demonstration:
 
     async def serve(self) -> None:
         """Go on with the source in a loop, dropping what is too much, until cancelled."""
-        options = ["--loop"] if "://" not in self._source else []
-        edge = self._start_edge(*options)
+        edge = self._start_edge("--loop")
         await edge.ended()
         raise edge.failure("ended")
 

@@ -69,6 +69,7 @@ class Demonstration:
         self._repeated = 0
         self._to_look_at: asyncio.Queue[str | None] = asyncio.Queue()
         self._looks: list[Look] = []
+        self._looks_due = 0
         self._children = Children(config.out / "logs")
         self._store_url = ""
         self._grpc = ""
@@ -127,9 +128,11 @@ class Demonstration:
             await self._until_ended(edge, operator)
             counts: dict[str, Any] = json.loads(summary.read_text())
             await self._until_recognised(int(counts["acked"]), operator)
-            if self._results and not self._looks:
+            if not self._looks:
                 # A source too short for the interval between two looks.
-                self._to_look_at.put_nowait(next(reversed(self._results)))
+                seen = [name for name, each in self._results.items() if each.result.enhancement.bytes]
+                for name in seen[-1:]:
+                    self._to_look_at.put_nowait(name)
             self._to_look_at.put_nowait(None)
             await operator
         finally:
@@ -184,8 +187,12 @@ class Demonstration:
             return
         self._results[received.name] = received
         self._on_result()
-        interval = max(1, self._config.frames // self._config.views)
-        if len(self._results) % interval == interval // 2 and len(self._looks) < self._config.views:
+        interval = -(-self._config.frames // self._config.views)
+        if len(self._results) % interval == interval // 2:
+            self._looks_due += 1
+        # A frame that came while the store was away has no human view: the next one that has is looked at.
+        if self._looks_due and received.result.enhancement.bytes:
+            self._looks_due -= 1
             self._to_look_at.put_nowait(received.name)
 
     async def _look(self) -> None:

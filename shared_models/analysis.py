@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared_models.blocks import DepthwiseBlock, FullPrecisionConv2d
@@ -16,18 +15,16 @@ class Analysis(nn.Module):
 
         x (3, H, W) -- unshuffle 8 -- 1x1 -- blocks at 1/8 -- unshuffle 2 -- 1x1 -- y (M, H/16, W/16)
 
-    The first and the last 1x1 stay in float32; the blocks may run in bfloat16, since nothing on the other side has to
-    repeat them.
+    The first and the last convolution stay in float32; the blocks may run in bfloat16, since nothing on the other
+    side has to repeat them.
     """
 
     def __init__(self, config: CodecConfig, size: TransformConfig) -> None:
         super().__init__()
-        self.patch = config.patch
-        self.stem = FullPrecisionConv2d(3 * config.patch**2, size.width)
+        self.stem = FullPrecisionConv2d(3, size.width, patch=config.patch)
         self.blocks = nn.Sequential(*(DepthwiseBlock(size.width) for _ in range(size.blocks)))
-        self.head = FullPrecisionConv2d(4 * size.width, config.latents)
+        self.head = FullPrecisionConv2d(size.width, config.latents, patch=2)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) float32 with H and W multiples of 16 -> (B, M, H/16, W/16) float32."""
-        x = self.blocks(self.stem(F.pixel_unshuffle(pixels, self.patch)))
-        return self.head(F.pixel_unshuffle(x, 2))
+        return self.head(self.blocks(self.stem(pixels)))

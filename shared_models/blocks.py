@@ -49,10 +49,14 @@ class DepthwiseBlock(nn.Module):
 
 
 class FullPrecisionConv2d(nn.Conv2d):
-    """1x1 convolution that stays in float32 under autocast: the ways in and out of a transform carry large values."""
+    """Convolution of patches that do not overlap, 1x1 by default, which stays in float32 under autocast.
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, kernel_size=1)
+    The ways in and out of a transform carry large values. With a patch above 1 it is a pixel-unshuffle and a 1x1
+    convolution in one step, and twice as fast.
+    """
+
+    def __init__(self, inputs: int, outputs: int, patch: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel_size=patch, stride=patch)
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from shared_models.bitstream import Bitstream, Header, Layer, Segment, integers_crc
 from shared_models.coder import Indices, Integers, SymbolDecoder, SymbolEncoder, SymbolModels
 from shared_models.config import LIMITS, PROFILES, CodecConfig
-from shared_models.device import compute_dtype, resolved_device
+from shared_models.device import compute_dtype, keep_freed_memory, resolved_device
 from shared_models.errors import (
     CodecError,
     CorruptError,
@@ -76,6 +77,8 @@ class Codec:
         self.layers.eval().requires_grad_(False)
         self.tables = weights.tables
         self._models = SymbolModels(weights.tables)
+        self._beside = ThreadPoolExecutor(thread_name_prefix="analysis")
+        keep_freed_memory()
         freeze(self.layers)
         self.layers.to(device=self.device)
         for convolution in (part for part in self.layers.modules() if isinstance(part, nn.Conv2d)):
@@ -112,12 +115,17 @@ class Codec:
         if not 1 <= count <= config.slices:
             raise SlicesError(f"slices={slices}: this profile has 1 to {config.slices}")
         pixels = self._pixels(image)
-        level = self._level(machine_quality, 0)
+        analysed = self._beside.submit(self._analysed, pixels)
         machine = self._encode_layer(
-            self._machine.entropy, self._machine.latents(pixels), level, None, config.slices, one_segment=True
+            self._machine.entropy,
+            self._machine.analysis(pixels),
+            self._level(machine_quality, 0),
+            None,
+            config.slices,
+            one_segment=True,
         )
         frame_crc = machine.segments[0].integers_crc
-        y = self._enhancement.latents(pixels, machine.latents)
+        y = self._enhancement.latents(analysed.result(), machine.latents)
         y[:, count * config.slice_width :] = 0.0
         enhancement = self._encode_layer(
             self._enhancement.entropy,
@@ -137,6 +145,11 @@ class Codec:
             machine=packed(Layer.MACHINE, machine_quality, config.slices, machine.segments),
             enhancement=packed(Layer.ENHANCEMENT, quality, count, enhancement.segments),
         )
+
+    @torch.inference_mode()
+    def _analysed(self, pixels: Tensor) -> Tensor:
+        """The enhancement's analysis, the longest step that needs nothing of the machine layer: a thread of its own."""
+        return self._enhancement.analysis(pixels)
 
     @torch.inference_mode()
     def decode_machine(self, machine: bytes) -> Picture:
@@ -286,9 +299,10 @@ class Codec:
                 "scale the image first"
             )
         stride = self.config.stride
-        pixels = torch.tensor(np.ascontiguousarray(image), device=self.device).permute(2, 0, 1)[None]
-        padding = (0, -width % stride, 0, -height % stride)
-        return F.pad(pixels.float() / 255.0, padding, mode="replicate")
+        levels = torch.tensor(np.ascontiguousarray(image), device=self.device).permute(2, 0, 1)[None]
+        pixels = levels.float().mul_(1.0 / 255.0)
+        right, below = -width % stride, -height % stride
+        return F.pad(pixels, (0, right, 0, below), mode="replicate") if right or below else pixels
 
 
 class _SegmentWriter:

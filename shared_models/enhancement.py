@@ -28,10 +28,9 @@ class EnhancementLayer(nn.Module):
         )
         self.synthesis = Synthesis(config, layer.synthesis)
 
-    def latents(self, pixels: Tensor, machine_latents: Tensor) -> Tensor:
-        """y_a of (B, 3, H, W) pixels in [0, 1], given the decoded latents of the machine layer."""
-        y = self.analysis(pixels)
-        return y - machine_latents if self.residual else y
+    def latents(self, analysed: Tensor, machine_latents: Tensor) -> Tensor:
+        """y_a of a frame that `analysis` has been through, given the decoded latents of the machine layer."""
+        return analysed - machine_latents if self.residual else analysed
 
     def context(self, machine_symbols: Tensor, machine_latents: Tensor) -> Context | None:
         """What `LayerEntropyModel.walk` is to know of the machine layer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from shared_models.analysis import Analysis
 from shared_models.config import CodecConfig
@@ -19,7 +19,3 @@ class MachineLayer(nn.Module):
         self.analysis = Analysis(config, layer.analysis)
         self.entropy = LayerEntropyModel(config, layer.levels, context_levels=1, conditioned=False)
         self.synthesis = Synthesis(config, layer.synthesis)
-
-    def latents(self, pixels: Tensor) -> Tensor:
-        """y of (B, 3, H, W) pixels in [0, 1]."""
-        return self.analysis(pixels)

@@ -45,7 +45,9 @@ class EnhancementTask:
         by_machine_level = []
         for number in range(self.config.machine.levels):
             machine = self._machine(pixels, torch.full((len(pixels),), number))
-            by_machine_level.append(self.layer.latents(pixels, machine.latents).std((0, 2, 3)))
+            by_machine_level.append(
+                self.layer.latents(self.layer.analysis(pixels), machine.latents).std((0, 2, 3))
+            )
         deviations = torch.stack(by_machine_level)
         gains = torch.sqrt(self.lambdas / self.config.reference_lambda)
         self.layer.entropy.start_from(gains, deviations.mean(0), deviations)
@@ -87,7 +89,7 @@ class EnhancementTask:
         level = Level(own=chosen, context=torch.zeros_like(chosen))
         with torch.no_grad():
             with torch.autocast(pixels.device.type, torch.bfloat16):
-                y = self.machine.latents(pixels)
+                y = self.machine.analysis(pixels)
             return estimate(self.machine.entropy, y, level, None, self.config.slices, noise=None)
 
     def _coded(
@@ -95,7 +97,7 @@ class EnhancementTask:
     ) -> tuple[Estimate, Estimate, Tensor]:
         machine = self._machine(pixels, level.context)
         with torch.autocast(pixels.device.type, torch.bfloat16):
-            y = self.layer.latents(pixels, machine.latents)
+            y = self.layer.latents(self.layer.analysis(pixels), machine.latents)
         sent = torch.zeros_like(y)
         channels = slices * self.config.slice_width
         sent[:, :channels] = y[:, :channels]

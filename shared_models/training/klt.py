@@ -52,9 +52,11 @@ class KarhunenLoeve:
         """Make `analysis` the transform, cut to its width."""
         width = analysis.stem.out_channels
         basis = self.blocks[:, :width]
-        analysis.stem.weight.copy_(basis.T[:, :, None, None])
+        analysis.stem.weight.copy_(basis.T.reshape_as(analysis.stem.weight))
         _bias(analysis.stem).copy_(-self.mean @ basis)
-        analysis.head.weight.copy_(self.neighbourhoods[: 4 * width].T[:, :, None, None] / self.step)
+        analysis.head.weight.copy_(
+            self.neighbourhoods[: 4 * width].T.reshape_as(analysis.head.weight) / self.step
+        )
         _bias(analysis.head).zero_()
 
     @torch.no_grad()

@@ -40,7 +40,7 @@ class MachineTask:
         basis = KarhunenLoeve.of(photos, self.config, rng)
         basis.start_analysis(self.layer.analysis)
         basis.start_synthesis(self.layer.synthesis)
-        y = self.layer.latents(photos.crops(_START_CROPS, rng).pixels)
+        y = self.layer.analysis(photos.crops(_START_CROPS, rng).pixels)
         deviations = y.std((0, 2, 3))
         gains = torch.sqrt(self.lambdas / self.config.reference_lambda)
         self.layer.entropy.start_from(gains, deviations, deviations[None])
@@ -71,7 +71,7 @@ class MachineTask:
         self, pixels: Tensor, chosen: Tensor, noise: torch.Generator | None
     ) -> tuple[Estimate, Tensor]:
         with torch.autocast(pixels.device.type, torch.bfloat16):
-            y = self.layer.latents(pixels)
+            y = self.layer.analysis(pixels)
         level = Level(own=chosen, context=torch.zeros_like(chosen))
         coded = estimate(self.layer.entropy, y, level, None, self.config.slices, noise)
         with torch.autocast(pixels.device.type, torch.bfloat16):

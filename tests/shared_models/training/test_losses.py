@@ -51,5 +51,5 @@ def test_estimated_bits_are_the_bits_that_are_written(float_codec: Codec) -> Non
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255.0
     level = Level(torch.tensor([float_codec.config.default_machine_quality]), torch.tensor([0]))
     with torch.no_grad():
-        estimated = estimate(layer.entropy, layer.latents(pixels), level, None, 5, noise=None).bits.item()
+        estimated = estimate(layer.entropy, layer.analysis(pixels), level, None, 5, noise=None).bits.item()
     assert written == pytest.approx(estimated + 8 * 52, rel=0.01)

@@ -18,7 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from shared_models.config import LITE
 from shared_models.device import use_threads
@@ -29,6 +29,7 @@ from shared_models.training.machine import MachineTask
 from shared_models.training.photos import Photos
 from shared_models.training.recipe import Recipe
 from shared_models.training.task import Task
+from shared_models.weights import Weights
 
 app = typer.Typer(help="Train the codec's layers: first `machine`, then `enhancement`.", no_args_is_help=True)
 
@@ -41,6 +42,9 @@ def machine(
     masks: Annotated[Path, typer.Option(help="Folder of their edge masks: PNG, same stems.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; an earlier run there goes on.")],
     validation: Annotated[Path | None, typer.Option(help="Folder of photos for validation.csv.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A weights file to go on from; the photos' KLT when left out.")
+    ] = None,
     steps: Annotated[int, typer.Option(min=1)] = 5000,
     batch: Annotated[int, typer.Option(min=1)] = _DEFAULTS.batch,
     crop: Annotated[int, typer.Option(min=64, help="Side of the crops, a multiple of 64.")] = _DEFAULTS.crop,
@@ -65,15 +69,22 @@ def machine(
         seed=seed,
     )
     use_threads(threads)
-    _train(lambda: MachineTask(LITE, recipe), recipe, photos, masks, out, validation)
+    _train(
+        lambda: MachineTask(LITE, recipe), recipe, photos, masks, out, validation, _layer(weights, "machine")
+    )
 
 
 @app.command()
 def enhancement(
     photos: Annotated[Path, typer.Option(help="Folder of training photos.")],
-    machine: Annotated[Path, typer.Option(help="Folder of the machine layer's run.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; an earlier run there goes on.")],
+    machine: Annotated[
+        Path | None, typer.Option(help="Folder of the machine layer's run; that of --weights when left out.")
+    ] = None,
     validation: Annotated[Path | None, typer.Option(help="Folder of photos for validation.csv.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A weights file to go on from; the photos' KLT when left out.")
+    ] = None,
     steps: Annotated[int, typer.Option(min=1)] = 7000,
     batch: Annotated[int, typer.Option(min=1)] = _DEFAULTS.batch,
     crop: Annotated[int, typer.Option(min=64, help="Side of the crops, a multiple of 64.")] = _DEFAULTS.crop,
@@ -89,8 +100,21 @@ def enhancement(
         steps=steps, batch=batch, crop=crop, learning_rate=learning_rate, decay_from=decay_from, seed=seed
     )
     use_threads(threads)
-    frozen = trained_machine(machine, LITE)
-    _train(lambda: EnhancementTask(LITE, frozen), recipe, photos, None, out, validation)
+    if machine is not None:
+        frozen = trained_machine(machine, LITE)
+    elif weights is not None:
+        frozen = Weights.load(weights).machine
+    else:
+        raise typer.BadParameter("name the machine layer by --machine or by --weights")
+    _train(
+        lambda: EnhancementTask(LITE, frozen),
+        recipe,
+        photos,
+        None,
+        out,
+        validation,
+        _layer(weights, "enhancement"),
+    )
 
 
 def _train(
@@ -100,6 +124,7 @@ def _train(
     masks: Path | None,
     out: Path,
     validation: Path | None,
+    trained: nn.Module | None,
 ) -> None:
     with Progress(
         TextColumn("{task.description}"),
@@ -116,7 +141,7 @@ def _train(
 
         photos = Photos(folder, masks, recipe.crop, read)
         run = TrainingRun(make_task, recipe, out)
-        run.start(photos)
+        run.start(photos, trained)
         bar = progress.add_task("steps", figures="", total=recipe.steps, completed=run.step)
 
         def show(report: Report) -> None:
@@ -124,6 +149,13 @@ def _train(
             progress.update(bar, completed=report.step, figures=figures)
 
         run.run(photos, _validation(validation, recipe.validation_photos), show)
+
+
+def _layer(weights: Path | None, name: str) -> nn.Module | None:
+    if weights is None:
+        return None
+    loaded = Weights.load(weights)
+    return {"machine": loaded.machine, "enhancement": loaded.enhancement}[name]
 
 
 def _validation(folder: Path | None, count: int) -> list[Tensor]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from shared_models.errors import CheckpointError
 from shared_models.training.photos import Photos
@@ -54,11 +54,14 @@ class TrainingRun:
         folder.mkdir(parents=True, exist_ok=True)
         self.optimizer = torch.optim.Adam(self.task.module.parameters(), lr=recipe.learning_rate)
 
-    def start(self, photos: Photos) -> None:
-        """Load the checkpoint, or set the first weights."""
+    def start(self, photos: Photos, trained: nn.Module | None = None) -> None:
+        """Load the checkpoint; without one, begin with the weights of `trained`, or else from the photos' KLT."""
         path = self.folder / CHECKPOINT
         if not path.exists():
-            self.task.start(photos, np.random.default_rng(self.recipe.seed))
+            if trained is not None:
+                self.task.module.load_state_dict(trained.state_dict())
+            else:
+                self.task.start(photos, np.random.default_rng(self.recipe.seed))
             return
         state = torch.load(path, weights_only=True)
         before = Recipe.from_dict(state["recipe"])

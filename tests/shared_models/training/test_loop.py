@@ -90,6 +90,16 @@ def test_both_layers_train_and_become_a_codec(tmp_path: Path, photos: Photos) ->
     assert codec.decode_human(frame.machine, frame.enhancement).shape == image.shape
 
 
+def test_a_run_can_go_on_from_trained_weights(tmp_path: Path, photos: Photos) -> None:
+    first = machine_run(tmp_path / "first", photos)
+    first.run(photos, [], lambda report: None)
+    second = TrainingRun(lambda: MachineTask(LITE, TINY), TINY, tmp_path / "second")
+    second.start(photos, trained=first.task.module)
+    expected, found = first.task.module.state_dict(), second.task.module.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert second.step == 0
+
+
 def test_a_missing_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="train first"):
         trained_machine(tmp_path, LITE)

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from secondsight.command_line import app
+from shared_models.evaluation.quality import psnr
+from shared_models.evaluation.speed import pink_noise
+
+
+@pytest.fixture
+def run():  # type: ignore[no-untyped-def]
+    def call(*arguments: object, code: int = 0) -> str:
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return call
+
+
+def test_a_picture_goes_through_files_and_comes_back(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    source = pink_noise(70, 90)
+    Image.fromarray(source).save(tmp_path / "a.png")
+    assert "bit/pixel" in run("encode", tmp_path / "a.png", "--quality", 3)
+    machine, enhancement = tmp_path / "a.machine", tmp_path / "a.enhancement"
+    run("decode", machine, tmp_path / "machine.png")
+    run("decode", machine, tmp_path / "human.png", "--enhancement", enhancement)
+    run("decode", machine, tmp_path / "one.png", "--enhancement", enhancement, "--slices", 1)
+    closeness = [
+        psnr(source, np.asarray(Image.open(tmp_path / f"{name}.png"))) for name in ("machine", "one", "human")
+    ]
+    assert closeness == sorted(closeness)
+
+
+def test_wrong_bytes_are_one_line_and_exit_code_1(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "a.machine").write_bytes(b"JFIF, say")
+    output = run("decode", tmp_path / "a.machine", tmp_path / "a.png", code=1)
+    assert "no Secondsight bitstream" in output
+    assert "Traceback" not in output
+
+
+def test_models_tells_what_the_edge_has_to_compute(run) -> None:  # type: ignore[no-untyped-def]
+    output = run("models")
+    assert "lite" in output
+    assert "kMAC/pixel" in output
+
+
+def test_rate_and_distortion_are_written_to_a_file(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(pink_noise(64, 96)).save(photos / "a.png")
+    run("eval", "rd", photos, "--no-peers", "--out", tmp_path / "rd.json")
+    figures = json.loads((tmp_path / "rd.json").read_text())
+    assert figures["photos"] == 1
+    assert [curve["name"] for curve in figures["curves"]][:2] == ["machine layer", "both layers"]
+
+
+def test_bench_prints_ratios_to_a_named_peer(run) -> None:  # type: ignore[no-untyped-def]
+    output = run("bench", "codec", "--width", 128, "--height", 96, "--repeats", 2, "--threads", 1)
+    assert "times WebP" in output
+
+
+def test_training_goes_from_photos_to_a_weights_file(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    photos, masks = tmp_path / "photos", tmp_path / "masks"
+    for folder in (photos, masks):
+        folder.mkdir()
+    for number in range(3):
+        Image.fromarray(pink_noise(80, 80, number)).save(photos / f"{number}.png")
+        Image.fromarray(np.eye(80, dtype=np.uint8) * 255).convert("1").save(masks / f"{number}.png")
+    common = ("--photos", photos, "--steps", 2, "--batch", 1, "--crop", 64)
+    run("train", "machine", *common, "--masks", masks, "--out", tmp_path / "m")
+    run("train", "enhancement", *common, "--machine", tmp_path / "m", "--out", tmp_path / "e")
+    weights = tmp_path / "own.safetensors"
+    run("models", "export", "--machine", tmp_path / "m", "--enhancement", tmp_path / "e", "--out", weights)
+    assert "lite" in run("models", "--weights", weights)
+    run("train", "enhancement", *common, "--weights", weights, "--out", tmp_path / "further")
+    run("train", "enhancement", *common, "--out", tmp_path / "nothing", code=2)

@@ -58,6 +58,14 @@ def edge(
     ] = None,
     profile: Annotated[str, typer.Option(envvar=_env("PROFILE"), help="The codec's profile.")] = "lite",
     device: Annotated[str, typer.Option(envvar=_env("DEVICE"), help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[
+        int,
+        typer.Option(
+            envvar=_env("THREADS"),
+            min=1,
+            help="CPU threads of one operation; the encoder runs two at once, one for each layer.",
+        ),
+    ] = 1,
     quality: Annotated[
         int | None,
         typer.Option(
@@ -156,7 +164,7 @@ def edge(
             grace_s=grace,
             status_interval_s=status_interval,
         )
-        raise typer.Exit(asyncio.run(_run(config, profile, device, metrics, summary)))
+        raise typer.Exit(asyncio.run(_run(config, profile, device, threads, metrics, summary)))
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     except SourceError as error:
@@ -165,14 +173,14 @@ def edge(
 
 
 async def _run(
-    config: EdgeConfig, profile: str, device: str, metrics: str | None, summary: Path | None
+    config: EdgeConfig, profile: str, device: str, threads: int, metrics: str | None, summary: Path | None
 ) -> int:
     from importlib.metadata import version
 
     from edge.encoder import Encoder
     from edge.metrics import Tally, serve_metrics
     from edge.process import EdgeProcess
-    from shared_models import load_codec
+    from shared_models import load_codec, use_threads
 
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -183,6 +191,7 @@ async def _run(
 
     tally = Tally()
     process = EdgeProcess(config, version("secondsight"), tally)
+    use_threads(threads)
     codec = await asyncio.to_thread(load_codec, profile, device=device)
     encoder = Encoder(codec, config.quality, config.machine_quality, config.slices)
     try:

@@ -58,7 +58,9 @@ def server(
             envvar="SECONDSIGHT_HTTP", help="HOST:PORT for REST and the page; port 0 takes a free one."
         ),
     ] = _DEFAULTS.http,
-    codec: Annotated[str, typer.Option(envvar="SECONDSIGHT_CODEC", help="Codec profile.")] = _DEFAULTS.codec,
+    profile: Annotated[
+        str, typer.Option(envvar="SECONDSIGHT_PROFILE", help="The codec's profile.")
+    ] = _DEFAULTS.profile,
     device: Annotated[
         str, typer.Option(envvar="SECONDSIGHT_DEVICE", help="Where to decode: auto, cpu or cuda.")
     ] = _DEFAULTS.device,
@@ -111,7 +113,7 @@ def server(
         store_port=store_port,
         grpc=grpc,
         http=http,
-        codec=codec,
+        profile=profile,
         device=device,
         codec_threads=codec_threads,
         recogniser=recogniser,
@@ -147,7 +149,7 @@ def _serve(config: ServerConfig, store_url: str) -> None:
     recogniser = load_recogniser(
         config.recogniser, minimum_score=config.minimum_score, threads=config.recogniser_threads
     )
-    codec = load_codec(config.codec, device=config.device)
+    codec = load_codec(config.profile, device=config.device)
 
     def announce(server: Server) -> None:
         typer.echo(f"ready grpc={server.grpc_address} http={server.http_address} store={store_url}")

@@ -25,7 +25,7 @@ class ServerConfig:
     """Port of the embedded store on 127.0.0.1; 0 takes a free one."""
     grpc: str = "127.0.0.1:50051"
     http: str = "127.0.0.1:8080"
-    codec: str = "lite"
+    profile: str = "lite"
     device: str = "auto"
     recogniser: str = "ssd-mobilenet"
     worker_name: str = "worker"

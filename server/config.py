@@ -39,6 +39,8 @@ class ServerConfig:
 
     message_bytes: int = 16 * 2**20
     machine_layer_bytes: int = 8 * 2**20
+    frame_pixels: int = 4096 * 2304
+    """Of one frame. Memory to decode it grows with them, whatever its bytes are: about 200 bytes a pixel."""
     frame_overhead_bytes: int = 4096
     """Of a frame's message, beside its machine layer."""
     most_slices: int = 5

@@ -207,13 +207,19 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             raise _RefusedError(ingest_pb2.NACK_REASON_ORDER, "sequence numbers count from 1")
         self._check_limits(frame)
         try:
-            self._codec.inspect(frame.machine_layer)
+            header = self._codec.inspect(frame.machine_layer)
         except codec_errors.ModelError as error:
             raise _RefusedError(ingest_pb2.NACK_REASON_MODEL, str(error)) from error
         except codec_errors.CodecError as error:
             raise _RefusedError(
                 ingest_pb2.NACK_REASON_BITSTREAM, f"{type(error).__name__}: {error}"
             ) from error
+        if header.width * header.height > self._config.frame_pixels:
+            raise _RefusedError(
+                ingest_pb2.NACK_REASON_LIMIT,
+                f"a frame of {header.width}x{header.height} is above the limit of {self._config.frame_pixels} pixels; "
+                "let the edge scale its frames down",
+            )
 
     def _check_limits(self, frame: frame_pb2.Frame) -> None:
         limits, layer = self._config, len(frame.machine_layer)

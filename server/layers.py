@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server import metrics
+from shared_models import Header
 
 Picture = NDArray[np.uint8]
 
@@ -26,7 +27,7 @@ class Codec(Protocol):
 
     @property
     def model_id(self) -> bytes: ...
-    def inspect(self, machine: bytes, /) -> object: ...
+    def inspect(self, machine: bytes, /) -> Header: ...
     def decode_machine(self, machine: bytes, /) -> Picture: ...
     def decode_human(self, machine: bytes, enhancement: bytes, /, slices: int | None = None) -> Picture: ...
 

@@ -157,6 +157,12 @@ def _damaged(machine: bytes) -> bytes:
     return machine[:-1] + bytes([machine[-1] ^ 1])
 
 
+def _claiming(machine: bytes, side: int) -> bytes:
+    """A small stream of a frame that it says is huge, with all checksums right."""
+    stream = Bitstream.parsed(machine, Layer.MACHINE)
+    return replace(stream, header=replace(stream.header, width=side, height=side)).packed()
+
+
 @pytest.mark.parametrize(
     ("make", "reason", "tells"),
     [
@@ -165,6 +171,7 @@ def _damaged(machine: bytes) -> bytes:
         (lambda e: {"machine_layer": e.machine[:50]}, "BITSTREAM", "TruncatedError"),
         (lambda e: {"machine_layer": e.enhancement}, "BITSTREAM", "LayerError"),
         (lambda e: {"machine_layer": bytes(9 * 2**20)}, "LIMIT", "limit of 8388608"),
+        (lambda e: {"machine_layer": _claiming(e.machine, 8192)}, "LIMIT", "8192x8192"),
         (lambda e: {"traceparent": "x" * 5000}, "LIMIT", "4096 bytes"),
         (lambda e: {"enhancement": frame_pb2.EnhancementReceipt(slices=6)}, "LIMIT", "at most 5 slices"),
         (lambda e: {"captured_at": Timestamp(seconds=10**15)}, "LIMIT", "clock"),

@@ -142,7 +142,8 @@ class Capture:
                 taken += 1
                 if taken == config.max_frames:
                     return
-            if not config.loop or taken == 0:
+            # A live source ends only when it is told to, and would then end again and again.
+            if not config.loop or self._source.live or taken == 0:
                 return
             offset_us += last_us + max(step_us, 1)
 

@@ -3,7 +3,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Iterator
+from itertools import count
 
+import numpy as np
 import pytest
 
 from edge.capture import Capture
@@ -112,6 +115,35 @@ async def test_a_failing_source_fails_the_taker_after_its_good_frames(make_clip:
     capture.start()
     with pytest.raises(SourceError):
         await capture.take()
+
+
+class Camera:
+    """A live source of one picture over and over, until it is closed."""
+
+    live = True
+
+    def __init__(self, stopped: threading.Event) -> None:
+        self._stopped = stopped
+
+    def frames(self) -> Iterator[CapturedFrame]:
+        for index in count():
+            if self._stopped.wait(0.01):
+                return
+            yield CapturedFrame(np.zeros((16, 16, 3), np.uint8), time.time_ns(), 10_000 * index)
+
+    def close(self) -> None:
+        self._stopped.set()
+
+
+async def test_a_live_source_ends_when_it_is_stopped_also_when_it_should_loop() -> None:
+    tally = Tally()
+    stopped = threading.Event()
+    capture = Capture(Camera(stopped), CaptureConfig(loop=True), tally, hold_source=False, stopped=stopped)
+    capture.start()
+    await eventually(lambda: tally.captured >= 3)
+    capture.stop()
+    async with asyncio.timeout(10):
+        assert await capture.take() is None
 
 
 async def test_a_live_camera_does_not_wait() -> None:

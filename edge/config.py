@@ -54,8 +54,8 @@ class EdgeConfig:
         server: gRPC target, HOST:PORT.
         store: Redis URL of the store for enhancement layers; None sends machine layers alone.
         quality, machine_quality: levels of the human view and of the machine layer, 0 is the smallest; None is the
-            codec's default.
-        slices: enhancement slices to store, 1 to 5; None stores all.
+            codec's default. `edge.encoder.Encoder` knows the limits of these and of `slices`.
+        slices: enhancement slices to store; None stores all.
         keep_all: hold a recorded source back instead of dropping frames.
         enhancement_ttl_s: how long an enhancement layer waits for somebody to ask.
         max_unsent: encoded frames that may wait for the uplink before newer ones are dropped (not with
@@ -107,10 +107,6 @@ class EdgeConfig:
         host, _, port = self.server.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise ConfigError(f"{self.server!r} is no server address: give HOST:PORT, as in 127.0.0.1:50051")
-        if self.slices is not None and not 1 <= self.slices <= 5:
-            raise ConfigError(f"{self.slices} enhancement slices: give 1 to 5, or none for all")
-        if min(self.quality or 0, self.machine_quality or 0) < 0:
-            raise ConfigError("quality levels begin at 0; `secondsight models` lists them")
         for name in ("enhancement_ttl_s", "max_unsent", "max_unacknowledged"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: give at least 1")

@@ -6,6 +6,7 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from edge.errors import ConfigError
 from edge.frame import CapturedFrame, EncodedFrame
 from shared_models import Codec, Layer
 
@@ -15,6 +16,9 @@ class Encoder:
 
     Args:
         quality, machine_quality, slices: as in `Codec.encode`; None is the codec's default.
+
+    Raises:
+        ConfigError: the codec's profile has no such level or not so many slices.
     """
 
     def __init__(
@@ -24,6 +28,17 @@ class Encoder:
         machine_quality: int | None = None,
         slices: int | None = None,
     ) -> None:
+        profile = codec.config
+        for name, value, least, most in (
+            ("quality", quality, 0, profile.enhancement.levels - 1),
+            ("machine quality", machine_quality, 0, profile.machine.levels - 1),
+            ("number of slices", slices, 1, profile.slices),
+        ):
+            if value is not None and not least <= value <= most:
+                raise ConfigError(
+                    f"{name} is {value}: the profile {profile.name} has {least} to {most}; "
+                    "leave it out for the default"
+                )
         self._codec = codec
         self._quality = quality
         self._machine_quality = machine_quality

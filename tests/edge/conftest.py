@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from shared_models import Codec, load_codec
 from tests.edge.scripted_server import ScriptedServer, listening
 
 ClipMaker = Callable[..., Path]
@@ -33,6 +34,12 @@ def make_clip(tmp_path: Path) -> ClipMaker:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def codec() -> Codec:
+    """The shipped codec; it has no state that a test could change."""
+    return load_codec("lite", device="cpu")
 
 
 @pytest.fixture

@@ -110,3 +110,10 @@ async def test_an_impossible_option_is_a_usage_error(make_clip: ClipMaker) -> No
     )
     assert code == 2
     assert "live camera" in complained
+
+
+async def test_a_level_that_the_codec_does_not_have_is_a_usage_error(make_clip: ClipMaker) -> None:
+    options = ("--camera", "door", "--source", str(make_clip(frames=1)), "--quality", "99")
+    code, _, complained = await outcome(await edge(*options))
+    assert code == 2
+    assert "quality is 99" in complained

@@ -14,8 +14,6 @@ from edge.errors import ConfigError
         ({"camera_id": "Front Door"}, "camera name"),
         ({"server": "localhost"}, "HOST:PORT"),
         ({"server": "localhost:0"}, "HOST:PORT"),
-        ({"slices": 6}, "1 to 5"),
-        ({"quality": -1}, "quality levels"),
         ({"max_unacknowledged": 0}, "at least 1"),
         ({"enhancement_ttl_s": 0}, "at least 1"),
         ({"backoff_cap_s": 0.0}, "above 0"),

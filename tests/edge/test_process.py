@@ -12,16 +12,11 @@ from edge.encoder import Encoder
 from edge.errors import SourceError
 from edge.metrics import DropReason, Tally
 from edge.process import EdgeProcess
-from shared_models import Codec, load_codec
+from shared_models import Codec
 from tests.edge.conftest import ClipMaker, eventually
 from tests.edge.scripted_server import Conversation, ScriptedServer
 
 Server = tuple[ScriptedServer, str]
-
-
-@pytest.fixture(scope="module")
-def codec() -> Codec:
-    return load_codec("lite", device="cpu")
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,11 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared_models.bitstream import Bitstream, Header, Layer, Segment, integers_crc
-from shared_models.coder import Indices, Integers, SymbolDecoder, SymbolEncoder, SymbolModels
+from shared_models.coder import (
+    MOST_BYTES_PER_SYMBOL,
+    Indices,
+    Integers,
+    SymbolDecoder,
+    SymbolEncoder,
+    SymbolModels,
+)
 from shared_models.config import LIMITS, PROFILES, CodecConfig
 from shared_models.device import compute_dtype, keep_freed_memory, resolved_device
 from shared_models.errors import (
-    CodecError,
     CorruptError,
     DesynchronisedError,
     ImageError,
@@ -26,6 +34,7 @@ from shared_models.errors import (
     ModelError,
     QualityError,
     SlicesError,
+    TrailingDataError,
     WeightsError,
 )
 from shared_models.fixed_point import freeze
@@ -34,6 +43,8 @@ from shared_models.layer import Context, LayerEntropyModel, Level
 from shared_models.weights import SHIPPED, Weights
 
 Picture = NDArray[np.uint8]
+
+_SEGMENT_SLACK_BYTES: Final = 64
 
 
 @dataclass(frozen=True)
@@ -223,13 +234,30 @@ class Codec:
                 "use the same weights on both sides"
             )
         levels = self.config.machine.levels if layer is Layer.MACHINE else self.config.enhancement.levels
+        whole = range(1, self.config.slices + 1) if layer is Layer.ENHANCEMENT else [self.config.slices]
         if (
             header.quality >= levels
             or header.machine_quality >= self.config.machine.levels
-            or header.slices > self.config.slices
+            or header.slices not in whole
         ):
             raise CorruptError("the header names levels or slices that its model does not have")
+        most = _SEGMENT_SLACK_BYTES + MOST_BYTES_PER_SYMBOL * self._symbols(header)
+        if any(len(segment.payload) > most for segment in stream.segments):
+            raise TrailingDataError(
+                f"a segment is longer than a frame of {header.width}x{header.height} can be"
+            )
         return stream
+
+    def _sizes(self, header: Header) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Height and width of the latents and of the hyper latents of a frame."""
+        stride = self.config.stride
+        size = (-(-header.height // stride), -(-header.width // stride))
+        return size, (-(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE))
+
+    def _symbols(self, header: Header) -> int:
+        """Symbols of one layer of a frame."""
+        size, coarse = self._sizes(header)
+        return self.config.latents * math.prod(size) + self.config.hyper_latents * math.prod(coarse)
 
     def _encode_layer(
         self,
@@ -265,9 +293,7 @@ class Codec:
         *,
         one_segment: bool,
     ) -> _Latents:
-        stride = self.config.stride
-        size = (-(-stream.header.height // stride), -(-stream.header.width // stride))
-        coarse = (-(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE))
+        size, coarse = self._sizes(stream.header)
         reader = _SegmentReader(self._models, stream.segments, self.device)
         index = entropy.hyper_index(level)
         z = reader.take(index.expand(1, index.shape[1], *coarse))
@@ -355,6 +381,9 @@ class _SegmentReader:
         return torch.from_numpy(flat).reshape(index.shape).to(self._device, torch.float32)
 
     def end_segment(self) -> None:
+        assert self._decoder is not None
+        if not self._decoder.exhausted:
+            raise TrailingDataError("a segment goes on behind its last symbol")
         if integers_crc(*self._integers) != self._waiting.pop(0).integers_crc:
             raise DesynchronisedError(
                 "the decoded integers differ from the encoder's although the bytes arrived whole: "
@@ -417,6 +446,3 @@ def _level(given: int | None, default: int, levels: int, name: str) -> int:
     if not 0 <= level < levels:
         raise QualityError(f"{name}={given}: this profile has 0 to {levels - 1}")
     return level
-
-
-__all__ = ["Codec", "CodecError", "EncodedFrame", "load_codec"]

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from shared_models.errors import DesynchronisedError
 from shared_models.tables import TOTAL, Tables
 
+MOST_BYTES_PER_SYMBOL: Final = 4
+"""An escape of the smallest count, 16 bits, and the 16 bits of its value."""
 _RAW: Final = constriction.stream.model.Uniform(2**16)
 _RAW_ZERO: Final = 2**15
 
@@ -86,6 +88,11 @@ class SymbolDecoder:
             places = np.concatenate(escaped)
             symbols[places] = self._next(_RAW, len(places)) - _RAW_ZERO
         return symbols
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no whole word is left over."""
+        return bool(self._coder.maybe_exhausted())
 
     def _next(self, model: Any, count: int) -> Integers:
         try:

@@ -60,6 +60,11 @@ class CodecConfig:
     """The enhancement codes the difference to the machine latents. The paper's codes free latents."""
 
     @property
+    def switches(self) -> dict[str, bool]:
+        """What distinguishes models of one profile: it travels with checkpoints and weights."""
+        return {"condition_on_machine": self.condition_on_machine, "residual": self.residual}
+
+    @property
     def latents(self) -> int:
         """Channels of the latent of either layer (the paper's M)."""
         return self.slices * self.slice_width

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ SHIPPED: Final = Path(__file__).parent / "shipped"
 _COUNTS: Final = "tables.counts"
 _LENGTHS: Final = "tables.lengths"
 _PROFILE: Final = "profile"
+_SWITCHES: Final = "switches"
 _TRAINING: Final = "training"
 
 
@@ -39,8 +40,11 @@ class Weights:
 
     @property
     def model_id(self) -> bytes:
-        """First 8 bytes of SHA-256 over profile, names, shapes and values: streams of other models are refused."""
-        digest = hashlib.sha256(self.config.name.encode())
+        """First 8 bytes of SHA-256 over profile, switches, names, shapes and values.
+
+        Streams of other models are refused.
+        """
+        digest = hashlib.sha256(f"{self.config.name} {_switches(self.config)}".encode())
         for name, tensor in sorted(self._tensors().items()):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.numpy().tobytes())
@@ -48,7 +52,11 @@ class Weights:
 
     def save(self, path: Path) -> None:
         """Write the file."""
-        metadata = {_PROFILE: self.config.name, _TRAINING: json.dumps(self.training)}
+        metadata = {
+            _PROFILE: self.config.name,
+            _SWITCHES: _switches(self.config),
+            _TRAINING: json.dumps(self.training),
+        }
         save_file(self._tensors(), path, metadata)
 
     @classmethod
@@ -69,7 +77,7 @@ class Weights:
         profile = metadata.get(_PROFILE, "")
         if profile not in PROFILES:
             raise WeightsError(f"{path} is for profile {profile!r}; known: {', '.join(sorted(PROFILES))}")
-        config = PROFILES[profile]
+        config = replace(PROFILES[profile], **json.loads(metadata.get(_SWITCHES, "{}")))
         machine, enhancement = MachineLayer(config), EnhancementLayer(config)
         try:
             tables = Tables.unflattened(tensors.pop(_COUNTS).numpy(), tensors.pop(_LENGTHS).numpy())
@@ -88,3 +96,7 @@ class Weights:
             for name, tensor in module.state_dict().items():
                 tensors[prefix + name] = tensor.detach().cpu().contiguous()
         return tensors
+
+
+def _switches(config: CodecConfig) -> str:
+    return json.dumps(config.switches, sort_keys=True)

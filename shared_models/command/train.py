@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -85,6 +86,12 @@ def enhancement(
     weights: Annotated[
         Path | None, typer.Option(help="A weights file to go on from; the photos' KLT when left out.")
     ] = None,
+    unconditioned: Annotated[
+        bool, typer.Option("--unconditioned", help="Do not show the machine layer to the entropy model.")
+    ] = False,
+    free: Annotated[
+        bool, typer.Option("--free", help="Code latents of their own, not the difference to the machine's.")
+    ] = False,
     steps: Annotated[int, typer.Option(min=1)] = 7000,
     batch: Annotated[int, typer.Option(min=1)] = _DEFAULTS.batch,
     crop: Annotated[int, typer.Option(min=64, help="Side of the crops, a multiple of 64.")] = _DEFAULTS.crop,
@@ -106,8 +113,9 @@ def enhancement(
         frozen = Weights.load(weights).machine
     else:
         raise typer.BadParameter("name the machine layer by --machine or by --weights")
+    config = replace(LITE, condition_on_machine=not unconditioned, residual=not free)
     _train(
-        lambda: EnhancementTask(LITE, frozen),
+        lambda: EnhancementTask(config, frozen),
         recipe,
         photos,
         None,

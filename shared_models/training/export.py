@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def exported(machine: Path, enhancement: Path, config: CodecConfig) -> Weights:
         CheckpointError: a folder holds no such run.
     """
     states = {"machine": _checkpoint(machine), "enhancement": _checkpoint(enhancement)}
+    config = replace(config, **states["enhancement"].get("switches", {}))
     layer = EnhancementLayer(config)
     layer.load_state_dict(states["enhancement"]["module"])
     training: dict[str, object] = {

@@ -120,6 +120,7 @@ class TrainingRun:
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "recipe": self.recipe.as_dict(),
+            "switches": self.task.config.switches,
         }
         temporary = self.folder / f"{CHECKPOINT}.part"
         torch.save(state, temporary)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from shared_models.config import CodecConfig
 from shared_models.training.photos import Crops, Photos
 
 
@@ -36,6 +37,10 @@ class Outcome:
 
 class Task(Protocol):
     """One layer in training."""
+
+    @property
+    def config(self) -> CodecConfig:
+        """The profile, with the switches of this model."""
 
     @property
     def module(self) -> nn.Module:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,6 +149,21 @@ def test_every_flipped_byte_is_noticed(codec: Codec, frame: EncodedFrame) -> Non
         damaged[at] ^= 0x10
         with pytest.raises(errors.BitstreamError):
             codec.decode_machine(bytes(damaged))
+
+
+def test_a_segment_longer_than_its_frame_is_refused(codec: Codec, frame: EncodedFrame) -> None:
+    stream = Bitstream.parsed(frame.machine, Layer.MACHINE)
+    (segment,) = stream.segments
+    for padding in (8, 2**20):
+        padded = Segment(segment.payload + bytes(padding), segment.integers_crc)
+        with pytest.raises(errors.TrailingDataError):
+            codec.decode_machine(Bitstream(stream.header, (padded,)).packed())
+
+
+def test_a_machine_layer_is_whole(codec: Codec, frame: EncodedFrame) -> None:
+    stream = Bitstream.parsed(frame.machine, Layer.MACHINE)
+    with pytest.raises(errors.CorruptError):
+        codec.inspect(replace(stream, header=replace(stream.header, slices=4)).packed())
 
 
 def test_threads_share_a_codec(codec: Codec) -> None:

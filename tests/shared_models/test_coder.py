@@ -12,6 +12,7 @@ from shared_models.coder import SymbolDecoder, SymbolEncoder, SymbolModels
 from shared_models.errors import DesynchronisedError
 from shared_models.scale import LEVELS, sigmas
 from shared_models.tables import TOTAL, gaussian_tables
+from tests.shared_models.reference_decoder import ReferenceDecoder
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,16 @@ def test_size_is_that_of_compressai(models: SymbolModels, compressai_ans: Module
     encoder = SymbolEncoder(models)
     encoder.encode(symbols, indices)
     assert len(encoder.finish()) == pytest.approx(len(theirs), rel=0.005)
+
+
+def test_a_decoder_written_from_the_document_reads_the_same(models: SymbolModels) -> None:
+    symbols, indices = natural(8_000, 8)
+    symbols[::900] *= 40
+    symbols[indices == 0] = 0
+    encoder = SymbolEncoder(models)
+    encoder.encode(symbols, indices)
+    tables = [counts.tolist() for counts in gaussian_tables().counts]
+    assert np.array_equal(ReferenceDecoder(encoder.finish()).decode(indices, tables), symbols)
 
 
 @settings(deadline=None, max_examples=60)

@@ -16,6 +16,7 @@ from torch import nn
 
 from shared_models import Codec, load_codec
 from shared_models.evaluation.speed import pink_noise
+from shared_models.fixed_point import FixedPointConv2d
 
 LARGEST_DIFFERENCE = 3
 """Of two decoded pictures, in levels of 255: the float paths may round differently, in bfloat16 by a few levels."""
@@ -33,15 +34,22 @@ def threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def plain_layout(codec: Codec) -> Iterator[None]:
-    """Weights in the contiguous layout in place of channels_last."""
-    convolutions = [part for part in codec.layers.modules() if isinstance(part, nn.Conv2d)]
-    for convolution in convolutions:
-        convolution.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    """Every convolution computes in the contiguous layout in place of channels_last."""
+
+    def contiguous(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return tuple(tensor.contiguous() for tensor in inputs)
+
+    parts = [part for part in codec.layers.modules() if isinstance(part, nn.Conv2d | FixedPointConv2d)]
+    hooks = [part.register_forward_pre_hook(contiguous) for part in parts]
+    for part in parts:
+        part.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     try:
         yield
     finally:
-        for convolution in convolutions:
-            convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for hook in hooks:
+            hook.remove()
+        for part in parts:
+            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 ARITHMETICS = {

@@ -9,8 +9,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from secondsight.command_line import app
+from shared_models import load_codec
 from shared_models.evaluation.quality import psnr
 from shared_models.evaluation.speed import pink_noise
+from shared_models.weights import SHIPPED
 
 
 @pytest.fixture
@@ -80,3 +82,31 @@ def test_training_goes_from_photos_to_a_weights_file(run, tmp_path: Path) -> Non
     assert "lite" in run("models", "--weights", weights)
     run("train", "enhancement", *common, "--weights", weights, "--out", tmp_path / "further")
     run("train", "enhancement", *common, "--out", tmp_path / "nothing", code=2)
+
+
+@pytest.mark.parametrize("switch", ["--unconditioned", "--free"])
+def test_the_departures_from_the_paper_can_be_switched_off(run, tmp_path: Path, switch: str) -> None:  # type: ignore[no-untyped-def]
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(pink_noise(80, 80)).save(photos / "a.png")
+    shipped = SHIPPED / "lite.safetensors"
+    common = ("--photos", photos, "--masks", photos, "--steps", 1, "--batch", 1, "--crop", 64)
+    run("train", "machine", *common, "--out", tmp_path / "m")
+    run(
+        "train",
+        "enhancement",
+        *common[:2],
+        *common[4:],
+        "--machine",
+        tmp_path / "m",
+        switch,
+        "--out",
+        tmp_path / "e",
+    )
+    weights = tmp_path / "own.safetensors"
+    run("models", "export", "--machine", tmp_path / "m", "--enhancement", tmp_path / "e", "--out", weights)
+    codec = load_codec("lite", weights=weights, device="cpu")
+    assert codec.config.switches != load_codec("lite", weights=shipped, device="cpu").config.switches
+    image = pink_noise(64, 64)
+    frame = codec.encode(image)
+    assert codec.decode_human(frame.machine, frame.enhancement).shape == image.shape

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from shared_models import load_codec
@@ -17,10 +19,15 @@ FOLDER = Path(__file__).parent
 LEVELS = range(4)
 
 
+def source() -> NDArray[np.uint8]:
+    """The picture that is encoded."""
+    return pink_noise(50, 70, seed=11)
+
+
 def main() -> None:
     """One frame per level, both layers at that level."""
     codec = load_codec("lite", device="cpu", dtype=torch.float32)
-    image = pink_noise(50, 70, seed=11)
+    image = source()
     for level in LEVELS:
         frame = codec.encode(image, quality=level, machine_quality=level)
         (FOLDER / f"{level}.machine").write_bytes(frame.machine)

@@ -9,6 +9,7 @@ ServerError
 │   ├── EnhancementNotStoredError
 │   └── SlicesNotStoredError
 ├── UndecodableLayerError
+├── DecodingFailedError
 ├── ViewsBusyError
 ├── NotAcceptableError
 ├── InvalidCursorError
@@ -91,6 +92,16 @@ class UndecodableLayerError(ServerError):
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(f"the stored layers cannot be decoded ({type(cause).__name__}: {cause})")
+
+
+class DecodingFailedError(ServerError):
+    """The codec itself failed on a layer, for want of memory or by a defect; the layer may be sound."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(
+            f"the codec failed ({type(cause).__name__}: {cause}); the server's log tells more. "
+            "If memory was short, ask again when the server has less to do, or give it more"
+        )
 
 
 class ViewsBusyError(ServerError):

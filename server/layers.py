@@ -7,6 +7,7 @@ and memory stays bounded. A machine view that was just decoded for one of them i
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server import metrics
+from server.errors import DecodingFailedError
 from shared_models import Header
+from shared_models import errors as codec_errors
 
 Picture = NDArray[np.uint8]
+
+_log = logging.getLogger(__name__)
 
 
 class Codec(Protocol):
@@ -50,6 +55,7 @@ class Layers:
 
         Raises:
             shared_models.errors.CodecError: it cannot be decoded.
+            DecodingFailedError: the codec failed.
         """
         kept = self._pictures.get(machine)
         if kept is not None:
@@ -66,6 +72,7 @@ class Layers:
 
         Raises:
             shared_models.errors.CodecError: they cannot be decoded, or do not belong together.
+            DecodingFailedError: the codec failed.
         """
         return await self._timed(
             metrics.HUMAN_VIEW_SECONDS.observe,
@@ -87,7 +94,14 @@ class Layers:
     async def _timed(self, observe: Callable[[float], None], decode: Callable[[], Picture]) -> Picture:
         def call() -> Picture:
             begun = perf_counter()
-            picture = decode()
+            try:
+                picture = decode()
+            except codec_errors.CodecError:
+                raise
+            except Exception as error:
+                # Torch raises what it likes, out of memory among it: that is one frame's failure, not the server's.
+                _log.exception("the codec failed")
+                raise DecodingFailedError(error) from error
             observe(perf_counter() - begun)
             return picture
 

@@ -91,6 +91,7 @@ class Views:
             ViewsBusyError: too many are being made.
             SlicesNotStoredError: the enhancement layer has fewer slices than asked for.
             UndecodableLayerError: the layers are damaged or do not belong together.
+            DecodingFailedError: the codec failed.
         """
         async with self._place():
             try:

@@ -13,7 +13,7 @@ from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, frame_pb2
 from server import metrics
 from server.config import ServerConfig
-from server.errors import StoreUnavailableError
+from server.errors import DecodingFailedError, StoreUnavailableError
 from server.frame_bus import Claimed, FrameBus
 from server.layers import Layers, Picture
 from server.recognition import Detection, Recogniser
@@ -88,6 +88,8 @@ class Worker:
             await self._see(frame, result)
         except (DecodeError, codec_errors.CodecError) as error:
             result.failure = f"the frame cannot be decoded ({type(error).__name__}: {error})"
+        except DecodingFailedError as error:
+            result.failure = str(error)
         result.recognised_at.CopyFrom(now())
         return result
 

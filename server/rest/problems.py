@@ -62,6 +62,7 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     errors.UndecodableLayerError: _Kind(
         HTTPStatus.BAD_GATEWAY, "undecodable-layer", "The layers cannot be decoded"
     ),
+    errors.DecodingFailedError: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "decoding-failed", "The codec failed"),
     errors.ViewsBusyError: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "views-busy", "Too many views at once"),
     errors.StoreUnavailableError: _Kind(
         HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer"

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import httpx
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from redis.asyncio import Redis
 
@@ -307,6 +308,24 @@ async def test_a_machine_layer_that_cannot_be_decoded_is_502(
         await recognised(client, 1)
         problem(await http.get(f"{FRAMES}/1-1/image"), 502, "undecodable-layer")
         assert (await http.get(f"{FRAMES}/1-1")).json()["result"]["failure"]
+
+
+@pytest.mark.parametrize("view", ["machine", "human"])
+async def test_a_codec_that_runs_out_of_memory_is_a_problem_of_its_own(
+    start_server: StartServer,
+    codec: Codec,
+    encoded: Encoded,
+    client: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    view: str,
+) -> None:
+    def short_of_memory(*layers: bytes, slices: int | None = None) -> np.ndarray:
+        raise torch.OutOfMemoryError("tried to allocate 9 GiB")
+
+    async with serving(start_server, codec, encoded, client, pictures_bytes=0) as http:
+        monkeypatch.setattr(codec, f"decode_{view}", short_of_memory)
+        body = problem(await http.get(f"{FRAMES}/1-1/image?view={view}"), 503, "decoding-failed")
+        assert "OutOfMemoryError" in str(body["detail"])
 
 
 async def test_views_beyond_the_limit_are_503_and_told_when_to_come_back(

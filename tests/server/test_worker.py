@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from redis.asyncio import Redis
 
 from secondsight import store_keys
@@ -82,6 +83,31 @@ async def test_a_frame_that_cannot_be_decoded_gets_a_failure_and_the_next_its_re
         assert not first.detections
         assert not third.failure
         assert len(third.detections) == 2
+
+
+async def test_a_codec_that_runs_out_of_memory_gives_a_failure_and_the_next_frame_its_result(
+    start_server: StartServer,
+    codec: Codec,
+    encoded: Encoded,
+    client: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decode = codec.decode_machine
+
+    def short_of_memory(machine: bytes) -> np.ndarray:
+        if machine == encoded[0].machine:
+            raise torch.OutOfMemoryError("tried to allocate 9 GiB")
+        return decode(machine)
+
+    monkeypatch.setattr(codec, "decode_machine", short_of_memory)
+    for sequence in (1, 2):
+        await _store(client, sequence, encoded[sequence - 1].machine)
+    async with start_server(SquareSpotter()):
+        await recognised(client, 2)
+        first, second = (await results_in(client)).values()
+        assert "OutOfMemoryError: tried to allocate 9 GiB" in first.failure
+        assert not second.failure
+        assert len(second.detections) == 2
 
 
 class _Stumbles:

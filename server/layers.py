@@ -7,6 +7,7 @@ and memory stays bounded. A machine view that was just decoded for one of them i
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
@@ -57,14 +58,16 @@ class Layers:
             shared_models.errors.CodecError: it cannot be decoded.
             DecodingFailedError: the codec failed.
         """
-        kept = self._pictures.get(machine)
+        # A small picture may come as a large layer, so the layer itself is not kept.
+        digest = hashlib.sha256(machine).digest()
+        kept = self._pictures.get(digest)
         if kept is not None:
-            self._pictures.move_to_end(machine)
+            self._pictures.move_to_end(digest)
             return kept
         picture = await self._timed(
             metrics.DECODE_SECONDS.observe, lambda: self._codec.decode_machine(machine)
         )
-        self._keep(machine, picture)
+        self._keep(digest, picture)
         return picture
 
     async def human_view(self, machine: bytes, enhancement: bytes, slices: int | None) -> Picture:
@@ -83,9 +86,9 @@ class Layers:
         """Let the call under way end and take no more."""
         self._lane.shutdown(wait=True, cancel_futures=True)
 
-    def _keep(self, machine: bytes, picture: Picture) -> None:
-        if machine not in self._pictures:
-            self._pictures[machine] = picture
+    def _keep(self, digest: bytes, picture: Picture) -> None:
+        if digest not in self._pictures:
+            self._pictures[digest] = picture
             self._kept_bytes += picture.nbytes
         while self._kept_bytes > self._pictures_bytes:
             _, oldest = self._pictures.popitem(last=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import numpy as np
 import pytest
@@ -32,6 +33,15 @@ async def test_a_machine_view_is_decoded_once_while_it_is_kept(
     assert await layers.machine_view(encoded[0].machine) is not first
     assert _decoded() == before + 4
     layers.close()
+
+
+async def test_a_kept_picture_does_not_keep_its_layer(codec: Codec, encoded: list[EncodedFrame]) -> None:
+    machine = bytes(bytearray(encoded[0].machine))
+    held = sys.getrefcount(machine)
+    layers = Layers(codec, pictures_bytes=PICTURE_BYTES)
+    await layers.machine_view(machine)
+    layers.close()
+    assert sys.getrefcount(machine) == held
 
 
 async def test_a_picture_above_the_limit_is_not_kept(codec: Codec, encoded: list[EncodedFrame]) -> None:

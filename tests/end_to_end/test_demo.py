@@ -69,6 +69,15 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def server_of(pid: int) -> int:
+    (server,) = [
+        child
+        for child in children_of(pid)
+        if b"server" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+    ]
+    return server
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and was not waited for does not."""
     try:
@@ -112,6 +121,26 @@ async def test_a_killed_server_is_started_again_and_ctrl_c_leaves_nothing_runnin
     await process.communicate()
     assert process.returncode == 130
     assert not [child for child in children if alive(child)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc")
+@pytest.mark.parametrize("serving", [False, True])
+async def test_a_part_that_ends_again_and_again_ends_the_demo_with_its_name(
+    demo: Demo, serving: bool
+) -> None:
+    if serving:
+        process = await demo("--frames", "4", "--frame-rate", "1", "--views", "1", "--speed", "0", "--serve")
+        await printed_line(process, "open http")
+    else:
+        process = await demo("--frames", "1000", "--speed", "0")
+        await printed_line(process, "streams")
+    for _ in range(5):
+        os.kill(server_of(process.pid), signal.SIGKILL)
+        await printed_line(process, "the server had ended and is started again")
+    os.kill(server_of(process.pid), signal.SIGKILL)
+    printed, _ = await process.communicate()
+    assert process.returncode == 1
+    assert "the server ended 6 times" in printed.decode().replace("\n", " ")
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs util-linux")

@@ -71,6 +71,7 @@ class Demonstration:
         self._looks: list[Look] = []
         self._looks_due = 0
         self._children = Children(config.out / "logs")
+        self._keeper: asyncio.Task[None]
         self._store_url = ""
         self._grpc = ""
         self._http = ""
@@ -99,17 +100,17 @@ class Demonstration:
             shutil.rmtree(out / leftover, ignore_errors=True)
         with self._children:
             store, server = await self._start()
-            keeper = asyncio.create_task(keep_running(self._say, store, server))
+            self._keeper = asyncio.create_task(keep_running(self._say, store, server))
             try:
                 yield
             finally:
-                await _cancelled(keeper)
+                await _cancelled(self._keeper)
 
     async def witness(self) -> Witnessed:
         """Stream the source to its end and see every acknowledged frame recognised, or run out of patience.
 
         Raises:
-            ProcessError: the edge failed.
+            ProcessError: the edge failed, or store or server have ended too often.
             ServiceError: the operator got no picture.
         """
         summary = self._config.out / "edge.json"
@@ -140,10 +141,19 @@ class Demonstration:
         return Witnessed(counts, list(self._results.values()), self._repeated, self._looks)
 
     async def serve(self) -> None:
-        """Go on with the source in a loop, dropping what is too much, until cancelled."""
+        """Go on with the source in a loop, dropping what is too much, until cancelled.
+
+        Raises:
+            ProcessError: the edge ended, or store or server have ended too often.
+        """
         edge = self._start_edge("--loop")
-        await edge.ended()
-        raise edge.failure("ended")
+        end = asyncio.create_task(edge.ended())
+        try:
+            await asyncio.wait({end, self._keeper}, return_when=asyncio.FIRST_COMPLETED)
+            _raise_failure_of(self._keeper)
+            raise edge.failure("ended")
+        finally:
+            await _cancelled(end)
 
     async def _start(self) -> tuple[Child, Child]:
         config = self._config
@@ -221,8 +231,8 @@ class Demonstration:
         """Wait until `done`, or until no result has come for `patience_s`."""
         count, since = len(self._results), time.monotonic()
         while not done() and time.monotonic() - since < self._config.patience_s:
-            if operator.done():
-                operator.result()
+            _raise_failure_of(self._keeper)
+            _raise_failure_of(operator)
             if len(self._results) != count:
                 count, since = len(self._results), time.monotonic()
             await asyncio.sleep(_RESULTS_POLL_S)
@@ -253,6 +263,11 @@ def check(witnessed: Witnessed, must_detect: bool) -> None:
         raise ShortfallError(
             "nothing was detected in the whole clip: is the machine layer's quality too low?"
         )
+
+
+def _raise_failure_of(task: asyncio.Task[None]) -> None:
+    if task.done():
+        task.result()
 
 
 async def _cancelled(*tasks: asyncio.Task[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from secondsight.demo.clip import default_clip
 from secondsight.demo.demonstration import Look, Witnessed, check
 from secondsight.demo.errors import ClipError, ShortfallError
 from secondsight.demo.quality import psnr_db, source_frames
-from secondsight.demo.report import best_look, side_by_side, summarise
+from secondsight.demo.report import best_look, side_by_side, summarise, table
 from secondsight.demo.subscriber import ReceivedResult
 from secondsight.demo.views import View
 from secondsight.v1 import analytics_pb2, frame_pb2
@@ -96,6 +98,20 @@ def test_the_summary_counts_what_was_witnessed() -> None:
     assert summary["capture_to_result_p50_ms"] == 200.0
     assert summary["psnr_machine_db"] == pytest.approx(20 * math.log10(255 / 10), abs=0.001)
     assert summary["psnr_human_db"] == pytest.approx(20 * math.log10(255), abs=0.001)
+
+
+def test_the_table_tells_the_pace_at_which_its_figures_were_measured() -> None:
+    results = [received(1), received(2), received(3)]
+    for index, each in enumerate(results):
+        each.result.captured_at.FromNanoseconds(CAPTURED_AT_NS + index * 400_000_000)
+    for witnessed, keep_all, pace in (
+        (Witnessed(edge_counts(3), results, 0, []), True, "2.5 frames a second, every frame kept"),
+        (Witnessed(edge_counts(3), results, 0, []), False, "2.5 frames a second, the newest frames kept"),
+        (Witnessed(edge_counts(1), results[:1], 0, []), True, "- frames a second, every frame kept"),
+    ):
+        console = Console(width=120, record=True, file=StringIO())
+        console.print(table(summarise(witnessed, {}), witnessed, keep_all))
+        assert pace in console.export_text()
 
 
 def test_without_a_source_to_compare_there_is_no_psnr() -> None:

@@ -94,7 +94,7 @@ async def _run(config: DemoConfig) -> int:
             with progress:
                 witnessed = await show.witness()
             summary = await asyncio.to_thread(write_report, witnessed, show.recording, config.out)
-            console.print(table(summary, witnessed))
+            console.print(table(summary, witnessed, show.keeps_all))
             say(f"summary {config.out / 'summary.json'}, picture {config.out / 'side-by-side.png'}")
             check(witnessed, must_detect=config.source is None)
             if config.serve:

@@ -61,7 +61,7 @@ class Demonstration:
         self._say = say
         self._on_result = on_result
         self._source = config.source or str(default_clip())
-        if "://" not in self._source and not Path(self._source).exists():
+        if self.keeps_all and not Path(self._source).exists():
             raise ClipError(
                 f"there is no file or folder {self._source}: give --source a clip, or leave it out"
             )
@@ -81,6 +81,11 @@ class Demonstration:
         """The source as a file; None when it is a folder or a live camera."""
         path = Path(self._source)
         return path if path.is_file() else None
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether the source is held back until the edge can take its next frame; a live camera cannot be."""
+        return "://" not in self._source
 
     @property
     def page(self) -> str:
@@ -123,7 +128,7 @@ class Demonstration:
                 str(self._config.frames),
                 "--summary",
                 str(summary),
-                *self._recording_options(),
+                *(("--keep-all",) if self.keeps_all else ()),
             )
             self._say(f"edge    streams {self._source}")
             await self._until_ended(edge, operator)
@@ -187,9 +192,6 @@ class Demonstration:
             *("--max-unacknowledged", "4"),
             *options,
         )
-
-    def _recording_options(self) -> list[str]:
-        return ["--keep-all"] if "://" not in self._source else []
 
     def _receive(self, received: ReceivedResult) -> None:
         if received.name in self._results:

@@ -71,8 +71,12 @@ def write_report(witnessed: Witnessed, recording: Path | None, out: Path) -> Sum
     return summary
 
 
-def table(summary: Summary, witnessed: Witnessed) -> Table:
-    """`summary` for the terminal."""
+def table(summary: Summary, witnessed: Witnessed, keep_all: bool) -> Table:
+    """`summary` for the terminal.
+
+    Args:
+        keep_all: the source waited for the edge, so that its pace is the one at which all was measured.
+    """
 
     def milliseconds(name: str) -> str:
         return f"{_text(summary[f'{name}_p50_ms'], '.0f')} / {_text(summary[f'{name}_p95_ms'], '.0f')} ms"
@@ -90,6 +94,11 @@ def table(summary: Summary, witnessed: Witnessed) -> Table:
         f"captured {summary['captured']}, sent {summary['sent']}, acknowledged {summary['acked']}, "
         f"recognised {summary['recognised']}, dropped {summary['dropped']}",
     )
+    result.add_row(
+        "pace",
+        f"{_text(frames_a_second(witnessed), '.1f')} frames a second, "
+        f"{'every frame' if keep_all else 'the newest frames'} kept",
+    )
     for name, count in (("machine layer", machine), ("enhancement layer", enhancement)):
         result.add_row(name, per_frame.format(count / frames / 1e3, 8 * count / frames / max(1, pixels)))
     result.add_row("detections", str(summary["detections"]))
@@ -100,6 +109,13 @@ def table(summary: Summary, witnessed: Witnessed) -> Table:
     result.add_row("capture to result, p50 / p95", milliseconds("capture_to_result"))
     result.add_row("human view, p50 / p95", milliseconds("human_view"))
     return result
+
+
+def frames_a_second(witnessed: Witnessed) -> float | None:
+    """Rate at which the recognised frames were captured; None of fewer than two."""
+    times = [received.result.captured_at.ToNanoseconds() for received in witnessed.results]
+    span_ns = max(times, default=0) - min(times, default=0)
+    return (len(times) - 1) * 1e9 / span_ns if span_ns else None
 
 
 def best_look(witnessed: Witnessed) -> tuple[Look, analytics_pb2.RecognitionResult] | None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from edge.errors import ConfigError
 from secondsight.store_keys import InvalidCameraIdError, checked_camera_id
-
-# A machine layer is some 10 kB and the largest frame (8192 x 8192) stays far below; the server allows as much.
-MESSAGE_LIMIT_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import logging
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from edge.backoff import Backoff
 from edge.capture import Capture
-from edge.config import MESSAGE_LIMIT_BYTES, EdgeConfig
+from edge.config import EdgeConfig
 from edge.drop_policy import DropPolicy, KeepAll, NewestWins
 from edge.encoder import Encoder
 from edge.enhancement_store import EnhancementStore
@@ -20,12 +20,10 @@ from edge.metrics import DropReason, Tally
 from edge.pending import Pending
 from edge.sources import FrameSource, open_source
 from edge.uplink import Uplink
+from secondsight import limits
 from shared_models.errors import CodecError
 
 _LOG = logging.getLogger(__name__)
-
-# What a Frame message holds beside its machine layer: names, times and a trace context.
-_MESSAGE_OVERHEAD_BYTES: Final = 4096
 
 
 class EdgeProcess:
@@ -124,8 +122,13 @@ class EdgeProcess:
             raise
         self._tally.encoded += 1
         self._tally.encode_us.append(encoded.encode_us)
-        if len(encoded.machine) > MESSAGE_LIMIT_BYTES - _MESSAGE_OVERHEAD_BYTES:
-            _LOG.warning("a machine layer of %d bytes is too large to be sent", len(encoded.machine))
+        if len(encoded.machine) > limits.MACHINE_LAYER_BYTES:
+            _LOG.warning(
+                "a machine layer of %d bytes is above the limit of %d and not sent: "
+                "lower the machine quality or the size of the picture",
+                len(encoded.machine),
+                limits.MACHINE_LAYER_BYTES,
+            )
             self._tally.drop(DropReason.TOO_LARGE)
             return
         self._pending.add(encoded)

@@ -13,11 +13,12 @@ import grpc
 import grpc.aio
 
 from edge.backoff import Backoff
-from edge.config import MESSAGE_LIMIT_BYTES, EdgeConfig
+from edge.config import EdgeConfig
 from edge.enhancement_store import EnhancementStore
 from edge.errors import ProtocolError, ServerRefusedError, ServerSilentError, UplinkError
 from edge.metrics import Tally
 from edge.pending import Pending, PendingFrame
+from secondsight import limits
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 
 _LOG = logging.getLogger(__name__)
@@ -73,8 +74,8 @@ class Uplink:
         channel = grpc.aio.insecure_channel(
             config.server,
             options=[
-                ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES),
-                ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),
+                ("grpc.max_send_message_length", limits.MESSAGE_BYTES),
+                ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
                 ("grpc.keepalive_time_ms", round(config.keepalive_time_s * 1000)),
                 ("grpc.keepalive_timeout_ms", round(config.keepalive_timeout_s * 1000)),
                 ("grpc.keepalive_permit_without_calls", 1),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge.config import CaptureConfig, EdgeConfig
@@ -12,6 +13,7 @@ from edge.encoder import Encoder
 from edge.errors import SourceError
 from edge.metrics import DropReason, Tally
 from edge.process import EdgeProcess
+from secondsight import limits
 from shared_models import Codec
 from tests.edge.conftest import ClipMaker, eventually
 from tests.edge.scripted_server import Conversation, ScriptedServer
@@ -164,6 +166,25 @@ async def test_a_frame_that_cannot_be_encoded_does_not_end_the_edge(
     await running
     assert tally.dropped == {DropReason.ENCODE_FAILED: 1}
     assert balanced(tally)
+
+
+async def test_a_machine_layer_above_the_servers_limit_is_not_sent(
+    server: Server, make_clip: ClipMaker, codec: Codec, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = codec.encode(np.full((48, 64, 3), 0, np.uint8)).machine
+    script, address = server
+    for limit, sent in ((len(layer), 1), (len(layer) - 1, 0)):
+        monkeypatch.setattr(limits, "MACHINE_LAYER_BYTES", limit)
+        tally = Tally()
+        edge = EdgeProcess(config(make_clip(frames=1), address, keep_all=True), "1.0", tally)
+        running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+        if sent:
+            talk = await script.conversation()
+            await talk.greet(session=1)
+            await acknowledge(talk, 1)
+        await running
+        assert tally.acked == sent
+        assert tally.dropped == ({} if sent else {DropReason.TOO_LARGE: 1})
 
 
 async def test_a_source_that_fails_is_reported_after_its_good_frames_were_sent(

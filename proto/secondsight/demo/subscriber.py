@@ -12,14 +12,14 @@ from typing import Final
 import grpc
 import grpc.aio
 
-from secondsight import store_keys
+from secondsight import limits, store_keys
 from secondsight.v1 import analytics_pb2, analytics_pb2_grpc
 
 _LOG = logging.getLogger(__name__)
 
 _PAUSE_S: Final = 0.5
 _OPTIONS: Final = (
-    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     # The loopback needs no proxy, whatever the environment says.

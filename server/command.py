@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from server.config import EMBEDDED_STORE, ServerConfig
+from server.store.config import StoreConfig, parse_size
 
 if TYPE_CHECKING:
     from server.process import Server
@@ -46,6 +47,13 @@ def server(
         int,
         typer.Option(envvar="SECONDSIGHT_STORE_PORT", help="Port of the embedded store; 0 takes a free one."),
     ] = _DEFAULTS.store_port,
+    store_memory: Annotated[
+        str,
+        typer.Option(
+            envvar="SECONDSIGHT_STORE_MEMORY",
+            help="Memory of the embedded store; above it, layers, frames and results go before their time.",
+        ),
+    ] = "512mb",
     grpc: Annotated[
         str,
         typer.Option(
@@ -111,6 +119,7 @@ def server(
         store=store,
         data=data,
         store_port=store_port,
+        store_memory=parse_size(store_memory),
         grpc=grpc,
         http=http,
         profile=profile,
@@ -132,10 +141,11 @@ def server(
 def _store(config: ServerConfig) -> AbstractContextManager[EmbeddedStore | None]:
     if config.store != EMBEDDED_STORE:
         return nullcontext()
-    from server.store.config import StoreConfig
     from server.store.embedded import EmbeddedStore
 
-    return EmbeddedStore(StoreConfig(data=config.data / "store", port=config.store_port))
+    return EmbeddedStore(
+        StoreConfig(data=config.data / "store", port=config.store_port, max_memory=config.store_memory)
+    )
 
 
 def _serve(config: ServerConfig, store_url: str) -> None:

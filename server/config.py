@@ -23,6 +23,9 @@ class ServerConfig:
     data: Path = Path("data")
     store_port: int = 6379
     """Port of the embedded store on 127.0.0.1; 0 takes a free one."""
+    store_memory: int = 512 * 2**20
+    """Of the embedded store. Above it, the enhancement layers with the shortest time to live go first, then the older
+    frames and results."""
     grpc: str = "127.0.0.1:50051"
     http: str = "127.0.0.1:8080"
     profile: str = "lite"

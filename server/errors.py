@@ -2,6 +2,7 @@
 
 ServerError
 ├── StoreUnavailableError
+│   └── StoreFullError
 ├── UnknownCameraError
 ├── UnknownFrameError
 ├── EnhancementError
@@ -32,9 +33,20 @@ class ServerConfigError(ServerError, ValueError):
 class StoreUnavailableError(ServerError):
     """The store did not do what it was asked, also not when asked again."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: str = "the store does not answer; try again when it is back") -> None:
         # The cause names the store's address, which is nothing for callers: it is in the log.
-        super().__init__("the store does not answer; try again when it is back")
+        super().__init__(told)
+
+
+class StoreFullError(StoreUnavailableError):
+    """The store has no memory left, and nothing in it that may go."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the store is full, also without the older frames and results; give it more memory "
+            "(secondsight server --store-memory, or maxmemory of a store of your own) or let fewer frames wait "
+            "(--backlog-frames)"
+        )
 
 
 class UnknownCameraError(ServerError):

@@ -15,12 +15,12 @@ from enum import Enum, auto
 from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from secondsight import store_keys
 from server import metrics
 from server.config import ServerConfig
-from server.errors import StoreUnavailableError
+from server.errors import StoreFullError, StoreUnavailableError
 
 GROUP: Final = "recognise"
 
@@ -83,6 +83,8 @@ class Published:
 class FrameBus:
     """Frames and results of all cameras, over Redis Streams.
 
+    A store that is full is relieved of the older half of what is recognised, as often as it takes.
+
     `blocking` is used for reads that wait, and must have a socket timeout above `config.block`.
     """
 
@@ -91,6 +93,8 @@ class FrameBus:
         self._blocking = blocking
         self._config = config
         self._store_away = False
+        self._making_room = asyncio.Lock()
+        self._room_made_at = 0.0
 
     async def cameras(self) -> list[str]:
         """Cameras that have ever stored a frame, sorted.
@@ -313,21 +317,51 @@ class FrameBus:
             return store_keys.parse_entry_id(_FIRST_ID)
         return store_keys.parse_entry_id(stream["last-generated-id"].decode())
 
+    async def _make_room(self, full_at: float) -> None:
+        async with self._making_room:
+            if self._room_made_at > full_at:
+                return
+            let_go = 0
+            for camera_id in await self._cameras():
+                frames = store_keys.frames(camera_id)
+                try:
+                    backlog = _backlog(await self._redis.xinfo_groups(frames))
+                except ResponseError as error:
+                    if _NO_SUCH_KEY not in str(error):
+                        raise
+                    continue
+                if backlog is not None:  # else nobody knows how many of them are recognised
+                    let_go += await self._trim_to_half(frames, backlog)
+                let_go += await self._trim_to_half(store_keys.results(camera_id), 0)
+            self._room_made_at = time.monotonic()
+            if let_go:
+                _log.warning("the store is full and let go of %d older frames and results", let_go)
+
+    async def _trim_to_half(self, key: str, backlog: int) -> int:
+        # The backlog may have grown since it was counted, though not above its limit.
+        least = max(backlog, self._config.backlog_frames)
+        kept = max(least, await self._redis.xlen(key) // 2)
+        return int(await self._redis.xtrim(key, maxlen=kept, approximate=False))
+
     async def _patiently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
         give_up = time.monotonic() + self._config.store_patience
+        full_at: float | None = None
         while True:
             try:
+                if full_at is not None:
+                    await self._make_room(full_at)
                 done = await attempt()
             except RedisError as error:
                 metrics.STORE_RETRIES.inc()
+                full_at = time.monotonic() if isinstance(error, OutOfMemoryError) else None
                 if not self._store_away:
-                    _log.warning("the store does not answer, asking again: %s", error)
+                    _log.warning("the store does not do what it is asked, asking again: %s", error)
                     self._store_away = True
                 if time.monotonic() >= give_up:
-                    raise StoreUnavailableError from error
+                    raise (StoreUnavailableError() if full_at is None else StoreFullError()) from error
             else:
                 if self._store_away:
-                    _log.warning("the store answers again")
+                    _log.warning("the store does what it is asked again")
                     self._store_away = False
                 return done
             await asyncio.sleep(self._config.store_pause)

@@ -20,6 +20,7 @@ from server.command import app
 from server.config import ServerConfig
 from server.errors import ServerConfigError, UnknownRecogniserError
 from server.recognition import load_recogniser
+from server.store.client import open_client
 from shared_models import Codec, EncodedFrame
 from tests.server.harness import EdgeStream
 
@@ -49,6 +50,13 @@ async def server_process(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def test_the_embedded_store_may_use_as_much_memory_as_it_is_given(tmp_path: Path) -> None:
+    async with server_process(tmp_path, "--store-memory", "64mb") as (_, _, _, store_url):
+        client = open_client(store_url)
+        assert (await client.config_get("maxmemory"))["maxmemory"] == str(64 * 2**20)
+        await client.aclose()
 
 
 async def test_it_serves_and_ends_in_order(tmp_path: Path, codec: Codec, encoded: list[EncodedFrame]) -> None:

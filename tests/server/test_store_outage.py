@@ -8,7 +8,9 @@ import signal
 
 import grpc
 import pytest
+from redis.asyncio import Redis
 
+from secondsight import store_keys
 from server.store.client import open_client
 from server.store.embedded import EmbeddedStore
 from shared_models import Codec, EncodedFrame
@@ -110,6 +112,62 @@ async def test_a_frame_is_not_acknowledged_while_the_store_is_away(
             client = open_client(valkey.url)
             await recognised(client, 2)
             await client.aclose()
+
+
+async def test_a_full_store_lets_go_of_what_is_recognised_and_of_nothing_else(
+    start_server: StartServer, codec: Codec, encoded: Encoded, valkey: EmbeddedStore
+) -> None:
+    client = open_client(valkey.url)
+    frames, results = store_keys.frames("front-door"), store_keys.results("front-door")
+    for sequence in range(1, 41):
+        await client.xadd(frames, {store_keys.FRAME_FIELD: bytes(100_000)}, id=f"1-{sequence}")
+        await client.xadd(results, {store_keys.RESULT_FIELD: b""}, id=f"1-{sequence}")
+    await client.hset(store_keys.CAMERAS, "front-door", 1)
+    await client.set(store_keys.SESSIONS, 1)
+    spotter = SquareSpotter()
+    spotter.released.clear()
+    async with (
+        start_server(spotter, url=valkey.url, backlog_frames=4) as server,
+        edge_stream(server, codec) as edge,
+    ):
+        await edge.hello()
+        for sequence in (1, 2, 3):
+            await edge.send(sequence, encoded[sequence])
+            await edge.ack_of(sequence)
+        used = (await client.info("memory"))["used_memory"]
+        await client.config_set("maxmemory", used - 1_000_000)
+        await edge.send(4, encoded[4])
+        await edge.ack_of(4)
+        kept = await frames_in(client)
+        assert kept[-4:] == ["2-1", "2-2", "2-3", "2-4"]
+        assert 4 < len(kept) < 40
+        assert len(await results_in(client)) < 40
+        spotter.released.set()
+        await until(lambda: _has_result(client, "2-4"))
+        assert spotter.asked == 4
+    await client.aclose()
+
+
+async def _has_result(client: Redis, frame: str) -> bool:
+    return frame in await results_in(client)
+
+
+async def test_a_store_full_of_what_cannot_go_is_told_with_the_remedy(
+    start_server: StartServer, codec: Codec, encoded: Encoded, valkey: EmbeddedStore
+) -> None:
+    client = open_client(valkey.url)
+    async with (
+        start_server(url=valkey.url, store_patience=0.3) as server,
+        edge_stream(server, codec) as edge,
+    ):
+        await edge.hello()
+        await client.config_set("maxmemory", 1)
+        await edge.send(1, encoded[0])
+        code, details = await edge.ended()
+        assert code is grpc.StatusCode.UNAVAILABLE
+        assert "full" in details
+        assert "--store-memory" in details
+    await client.aclose()
 
 
 async def test_a_full_store_acknowledges_nothing_and_goes_on_when_there_is_room(

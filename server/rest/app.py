@@ -22,6 +22,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(SafeHeaders)
     for module in (cameras, frames, images, probes, problems):
         app.include_router(module.router)
+    # All that lies in this folder is served, so it is no package and holds no module.
     page = Path(str(resources.files("server"))) / "page"
     app.mount("/", StaticFiles(directory=page, html=True), name="page")
     return app

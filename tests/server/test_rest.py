@@ -409,6 +409,13 @@ async def test_over_a_real_socket(
             assert "/v1/cameras/{camera}/frames/{frame}/image" in json.dumps(openapi)
 
 
+async def test_the_page_comes_with_its_files_and_no_others(start_server: StartServer) -> None:
+    async with start_server() as server, rest(server) as http:
+        for file in ("index.html", "page.css", "page.js", "favicon.svg"):
+            assert (await http.get(f"/{file}")).status_code == 200
+        assert (await http.get("/__init__.py")).status_code == 404
+
+
 async def test_an_entry_that_is_no_frame_is_502(start_server: StartServer, client: Redis) -> None:
     await client.xadd(store_keys.frames("front-door"), {store_keys.FRAME_FIELD: b"\xff\xff"}, id="1-1")
     await client.hset(store_keys.CAMERAS, "front-door", 1)

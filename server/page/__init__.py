@@ -1,1 +1,0 @@
-"""The page's files: an ES module, a style sheet, an icon."""

@@ -43,6 +43,8 @@ class Tally:
     Attributes:
         sent: frames written on the uplink at least once.
         resent: frames written again after a lost connection.
+        presumed: frames among the acked ones that the server passed, but whose own answer was lost with its
+            connection. All but those that it refused just then are stored.
         machine_bytes: of the frames that were sent, each counted once.
         enhancement_bytes: that the store has taken, each frame counted once.
         enhancements_failed: enhancement layers that the store did not take in time for their frame.
@@ -53,6 +55,7 @@ class Tally:
     sent: int = 0
     resent: int = 0
     acked: int = 0
+    presumed: int = 0
     unacknowledged: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     machine_bytes: int = 0
@@ -82,6 +85,7 @@ class Tally:
             "sent": self.sent,
             "resent": self.resent,
             "acked": self.acked,
+            "presumed": self.presumed,
             "unacknowledged": self.unacknowledged,
             "dropped": self.drops(),
             "machine_bytes": self.machine_bytes,
@@ -119,7 +123,7 @@ class TallyCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """One family per count, labelled with the camera."""
         tally, camera = self._tally, [self._camera_id]
-        for name in ("captured", "encoded", "sent", "resent", "acked"):
+        for name in ("captured", "encoded", "sent", "resent", "acked", "presumed"):
             family = CounterMetricFamily(
                 f"secondsight_edge_frames_{name}", f"Frames {name}.", labels=["camera"]
             )

@@ -66,6 +66,9 @@ class Pending:
     def welcome(self, session: int, last_stored_sequence: int) -> None:
         """Begin a connection: go on after `last_stored_sequence`, or give every frame a new name in a new session.
 
+        The frames before the last stored one, whose answers the old connection lost, count as acknowledged. Welcome
+        does not tell whether each was stored or refused, so they are also counted as presumed.
+
         Raises:
             ProtocolError: the server holds frames of this session that this edge never sent. The next Hello asks for
                 a new session.
@@ -79,6 +82,7 @@ class Pending:
                     "the last one sent: is another edge using this camera's name?"
                 )
             while self._frames and 0 < self._frames[0].sequence <= last_stored_sequence:
+                self._tally.presumed += self._frames[0].sequence < last_stored_sequence
                 self._pop_acknowledged()
         else:
             self.session = session

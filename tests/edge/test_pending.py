@@ -76,6 +76,17 @@ def test_a_resumed_session_goes_on_after_the_last_stored_frame(pending: Pending,
     assert (tally.sent, tally.resent) == (4, 1)
 
 
+def test_frames_that_a_resumed_session_has_passed_unanswered_are_presumed_stored(
+    pending: Pending, tally: Tally
+) -> None:
+    pending.welcome(session=7, last_stored_sequence=0)
+    send(pending, 4)
+    pending.acknowledge(1)
+    # The server has refused the second or the third frame, or neither: the connection broke before it could tell.
+    pending.welcome(session=7, last_stored_sequence=4)
+    assert (tally.acked, tally.presumed, pending.backlog.unacknowledged) == (4, 2, 0)
+
+
 def test_a_new_session_gives_every_frame_a_new_name(pending: Pending, tally: Tally) -> None:
     pending.welcome(session=7, last_stored_sequence=0)
     send(pending, 3)

@@ -45,7 +45,7 @@ def received(
 
 
 def edge_counts(acked: int, **others: Any) -> dict[str, Any]:
-    counts = {"captured": acked, "sent": acked, "acked": acked, "dropped": {}}
+    counts = {"captured": acked, "sent": acked, "acked": acked, "presumed": 0, "dropped": {}}
     return (
         counts
         | {"machine_bytes": 100, "enhancement_bytes": 900, "encode_ms": {"p50": 5.0, "p95": 9.0}}
@@ -65,10 +65,15 @@ def test_a_whole_run_passes() -> None:
     check(Witnessed(edge_counts(2), [received(1, ("dog",)), received(2)], 0, []), must_detect=True)
 
 
+def test_a_frame_whose_refusal_may_have_been_lost_need_not_be_recognised() -> None:
+    check(Witnessed(edge_counts(2, presumed=1), [received(1)], 0, []), must_detect=False)
+
+
 @pytest.mark.parametrize(
     ("witnessed", "named"),
     [
         (Witnessed(edge_counts(3), [received(1, ("dog",)), received(2)], 0, []), "1 are lost"),
+        (Witnessed(edge_counts(4, presumed=1), [received(1, ("dog",)), received(2)], 0, []), "1 are lost"),
         (Witnessed(edge_counts(2), [received(1, ("dog",)), received(2, failure="torn")], 0, []), "torn"),
         (Witnessed(edge_counts(1), [received(1, ("dog",))], 1, []), "more than once"),
         (Witnessed(edge_counts(2), [received(1), received(2)], 0, []), "nothing was detected"),

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,12 +66,24 @@ def test_buf_finds_no_fault() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_no_change_breaks_the_contract_of_the_default_branch(tmp_path: Path) -> None:
-    """Compared with where this work left the default branch; on that branch itself, with the commit before."""
+def first_with_a_contract() -> str | None:
+    added = git("log", "--diff-filter=A", "--format=%H", "--", "proto/buf.yaml")
+    return added.splitlines()[-1] if added else None
+
+
+def where_this_work_left_the_default_branch() -> str | None:
+    """On that branch itself, the commit before."""
     default = git("rev-parse", "--verify", "origin/HEAD") or git("rev-parse", "--verify", "main")
     if default is not None and default == git("rev-parse", "HEAD"):
         default = git("rev-parse", "--verify", "HEAD~1")
-    base = default and git("merge-base", "HEAD", default)
+    return default and git("merge-base", "HEAD", default)
+
+
+@pytest.mark.parametrize("earlier", [first_with_a_contract, where_this_work_left_the_default_branch])
+def test_no_change_breaks_the_contract_of_an_earlier_commit(
+    tmp_path: Path, earlier: Callable[[], str | None]
+) -> None:
+    base = earlier()
     if not base:
         pytest.skip("no earlier commit to compare the contract with")
     if not git("ls-tree", base, "proto/buf.yaml"):

@@ -39,6 +39,8 @@ class ServerConfig:
     frames_kept: int = 1000
     """Stored frames of a camera, at least. Frames that await recognition are always among them."""
     results_kept: int = 5000
+    unused_session: int = 24 * 3600
+    """For which the number of a session is kept that has stored no frame."""
 
     message_bytes: int = 16 * 2**20
     machine_layer_bytes: int = 8 * 2**20

@@ -107,21 +107,22 @@ class FrameBus:
     async def open_session(self, camera_id: str, asked: int) -> OpenSession:
         """Session `asked` if it is the camera's current one, else a new one that fences all earlier ones.
 
+        The number of a session that stores nothing is kept for `config.unused_session`.
+
         Raises:
             StoreUnavailableError
         """
 
         async def attempt() -> OpenSession:
-            await self._ensure_group(camera_id)
             last_session, last_sequence = await self._last_id(store_keys.frames(camera_id))
-            current = int(await self._redis.get(store_keys.session(camera_id)) or 0)
+            current = int(await self._redis.get(store_keys.session(camera_id)) or last_session)
             if asked and asked == current:
                 return OpenSession(asked, last_sequence if last_session == asked else 0)
             issued = int(await self._redis.incr(store_keys.SESSIONS))
             if issued <= last_session:
                 # The counter was lost with an older state of the store; the camera's ids have to go on rising.
                 issued = int(await self._redis.incrby(store_keys.SESSIONS, last_session - issued + 1))
-            await self._redis.set(store_keys.session(camera_id), issued)
+            await self._redis.set(store_keys.session(camera_id), issued, ex=self._config.unused_session)
             return OpenSession(issued, 0)
 
         return await self._patiently(attempt)
@@ -142,12 +143,13 @@ class FrameBus:
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.xadd(key, {store_keys.FRAME_FIELD: frame}, id=entry_id, maxlen=self._config.frames_kept)
             pipeline.hset(store_keys.CAMERAS, camera_id, time.time_ns())
+            pipeline.persist(store_keys.session(camera_id))
             pipeline.xinfo_groups(key)
-            added, registered, groups = await pipeline.execute(raise_on_error=False)
+            added, registered, persisted, groups = await pipeline.execute(raise_on_error=False)
             outcome = Appending.STORED
             if isinstance(added, ResponseError) and _NOT_RISING in str(added):
                 outcome = await self._why_not_rising(key, session, entry_id)
-            for reply in (added, registered, groups):
+            for reply in (added, registered, persisted, groups):
                 if isinstance(reply, Exception) and not (reply is added and _NOT_RISING in str(added)):
                     raise reply
             backlog = _backlog(groups)
@@ -288,13 +290,23 @@ class FrameBus:
         return Appending.STALE_SESSION if last_session > session else Appending.NOT_RISING
 
     async def _backlog(self, camera_id: str) -> int:
-        backlog = _backlog(await self._redis.xinfo_groups(store_keys.frames(camera_id)))
+        backlog = await self._counted_backlog(camera_id)
         if backlog is None:
             await self._ensure_group(camera_id)
+            backlog = await self._counted_backlog(camera_id)
+        if backlog is None:
             # The store cannot count it. It can again once a worker has come to the end of the stream; until then
             # nothing more is taken in.
             return self._config.backlog_frames
         return backlog
+
+    async def _counted_backlog(self, camera_id: str) -> int | None:
+        try:
+            return _backlog(await self._redis.xinfo_groups(store_keys.frames(camera_id)))
+        except ResponseError as error:
+            if _NO_SUCH_KEY not in str(error):
+                raise
+            return 0
 
     async def _ensure_group(self, camera_id: str) -> None:
         # A group that was lost goes on after the last result: what came before it was recognised.
@@ -323,15 +335,9 @@ class FrameBus:
                 return
             let_go = 0
             for camera_id in await self._cameras():
-                frames = store_keys.frames(camera_id)
-                try:
-                    backlog = _backlog(await self._redis.xinfo_groups(frames))
-                except ResponseError as error:
-                    if _NO_SUCH_KEY not in str(error):
-                        raise
-                    continue
+                backlog = await self._counted_backlog(camera_id)
                 if backlog is not None:  # else nobody knows how many of them are recognised
-                    let_go += await self._trim_to_half(frames, backlog)
+                    let_go += await self._trim_to_half(store_keys.frames(camera_id), backlog)
                 let_go += await self._trim_to_half(store_keys.results(camera_id), 0)
             self._room_made_at = time.monotonic()
             if let_go:

@@ -11,7 +11,7 @@ key                                       type     holds                        
 ``{camera}:frames``                       stream   id ``session-sequence``; field ``frame`` = Frame         bounded
 ``{camera}:results``                      stream   id ``session-sequence``; field ``result`` =              bounded
                                                    RecognitionResult
-``{camera}:session``                      string   the session that may write                               for ever
+``{camera}:session``                      string   the session that may write; until it stores, for a day   for ever
 ``{camera}:enhancement:SESSION-SEQUENCE`` string   the enhancement layer's bitstream                        its TTL
 ========================================  =======  =======================================================  ==========
 """

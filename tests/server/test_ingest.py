@@ -38,6 +38,45 @@ async def test_a_frame_is_acknowledged_once_it_is_stored(
         assert await client.hexists(store_keys.CAMERAS, "front-door")
 
 
+async def test_a_name_that_stores_nothing_leaves_nothing_behind(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    session_key = store_keys.session("front-door")
+    async with start_server() as server, edge_stream(server, codec) as edge:
+        assert (await edge.hello()).credits == 8
+        lasting = [key async for key in client.scan_iter() if await client.ttl(key) == -1]
+        assert lasting == [store_keys.SESSIONS.encode()]
+        await edge.send(1, encoded[0])
+        await edge.ack_of(1)
+        assert await client.ttl(session_key) == -1
+
+
+async def test_the_first_frame_of_a_camera_takes_one_credit(
+    start_server: StartServer, codec: Codec, encoded: Encoded
+) -> None:
+    spotter = SquareSpotter()
+    spotter.released.clear()
+    async with start_server(spotter) as server, edge_stream(server, codec) as edge:
+        await edge.hello()
+        await edge.send(1, encoded[0])
+        assert (await edge.ack_of(1)).credits == 7
+        spotter.released.set()
+
+
+async def test_a_session_whose_number_was_let_go_is_resumed_by_its_frames(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    async with start_server() as server:
+        async with edge_stream(server, codec) as edge:
+            session = (await edge.hello()).session
+            await client.delete(store_keys.session("front-door"))
+            await edge.send(1, encoded[0])
+            await edge.ack_of(1)
+        async with edge_stream(server, codec) as edge:
+            welcome = await edge.hello(session)
+            assert (welcome.session, welcome.last_stored_sequence) == (session, 1)
+
+
 async def test_a_gap_in_the_sequence_is_a_dropped_frame_and_no_fault(
     start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
 ) -> None:

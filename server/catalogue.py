@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,6 +18,8 @@ from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, frame_pb2
 from server import metrics
 from server.errors import (
+    EnhancementError,
+    EnhancementEvictedError,
     EnhancementExpiredError,
     EnhancementNotStoredError,
     StoreUnavailableError,
@@ -28,14 +32,33 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+class EnhancementState(StrEnum):
+    """Whether a human view can be had."""
+
+    KEPT = "kept"
+    EXPIRED = "expired"
+    """Its time to live is over."""
+    EVICTED = "evicted"
+    """It went before its time, because the store was full."""
+    NOT_STORED = "not_stored"
+    """The edge stored none."""
+
+
+_WHY_GONE: Final[dict[EnhancementState, Callable[[str, str], EnhancementError]]] = {
+    EnhancementState.EXPIRED: EnhancementExpiredError,
+    EnhancementState.EVICTED: EnhancementEvictedError,
+    EnhancementState.NOT_STORED: EnhancementNotStoredError,
+}
+
+
 @dataclass(frozen=True)
 class StoredFrame:
-    """A frame with its name, its result once there is one, and whether its enhancement layer is there now."""
+    """A frame with its name, its result once there is one, and what has become of its enhancement layer."""
 
     name: str
     frame: frame_pb2.Frame
     result: analytics_pb2.RecognitionResult | None
-    enhancement_kept: bool
+    enhancement: EnhancementState
 
 
 @dataclass(frozen=True)
@@ -136,13 +159,13 @@ class Catalogue:
         Raises:
             EnhancementNotStoredError: the edge stored none.
             EnhancementExpiredError: it did, and its time to live is over.
+            EnhancementEvictedError: it did, and the store let it go before its time.
         """
         frame = stored.frame
-        if frame.enhancement.bytes == 0:
-            raise EnhancementNotStoredError(frame.id.camera_id, stored.name)
         layer: Any = await self._redis.get(_enhancement_key(frame))
-        if layer is None:
-            raise EnhancementExpiredError(frame.id.camera_id, stored.name)
+        state = _state(frame.enhancement, kept=layer is not None)
+        if state is not EnhancementState.KEPT:
+            raise _WHY_GONE[state](frame.id.camera_id, stored.name)
         metrics.LAYER_BYTES.labels(frame.id.camera_id, "enhancement").inc(len(layer))
         return bytes(layer)
 
@@ -162,10 +185,20 @@ class Catalogue:
                 name=entry_id.decode(),
                 frame=frame,
                 result=None if result is None else analytics_pb2.RecognitionResult.FromString(result),
-                enhancement_kept=bool(exists),
+                enhancement=_state(frame.enhancement, kept=bool(exists)),
             )
             for (entry_id, _, result), frame, exists in zip(rows, frames, kept, strict=True)
         ]
+
+
+def _state(receipt: frame_pb2.EnhancementReceipt, *, kept: bool) -> EnhancementState:
+    if receipt.bytes == 0:
+        return EnhancementState.NOT_STORED
+    if kept:
+        return EnhancementState.KEPT
+    # A receipt without the time counts as over: nothing says that it was not.
+    is_over = receipt.expires_at.ToNanoseconds() <= time.time_ns()
+    return EnhancementState.EXPIRED if is_over else EnhancementState.EVICTED
 
 
 def _enhancement_key(frame: frame_pb2.Frame) -> str:

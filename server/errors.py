@@ -7,6 +7,7 @@ ServerError
 ├── UnknownFrameError
 ├── EnhancementError
 │   ├── EnhancementExpiredError
+│   ├── EnhancementEvictedError
 │   ├── EnhancementNotStoredError
 │   └── SlicesNotStoredError
 ├── UndecodableLayerError
@@ -78,6 +79,16 @@ class EnhancementExpiredError(EnhancementError):
         super().__init__(
             f"the enhancement layer of frame {frame} of camera {camera_id} has expired; "
             "its machine view can still be had"
+        )
+
+
+class EnhancementEvictedError(EnhancementError):
+    """There was an enhancement layer; the store let it go before its time to live was over."""
+
+    def __init__(self, camera_id: str, frame: str) -> None:
+        super().__init__(
+            f"the enhancement layer of frame {frame} of camera {camera_id} was evicted, because the store was full; "
+            "its machine view can still be had. Layers are kept longer with more memory for the store"
         )
 
 

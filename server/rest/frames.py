@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, frame_pb2
-from server.catalogue import StoredFrame
+from server.catalogue import EnhancementState, StoredFrame
 from server.errors import InvalidCursorError
 from server.rest.conditional import conditional
 from server.rest.moments import utc
@@ -24,14 +24,6 @@ router = APIRouter(prefix="/v1/cameras/{camera}/frames", tags=["frames"], respon
 
 CameraName = Annotated[str, Path(description="A camera, as listed by /v1/cameras.")]
 FrameName = Annotated[str, Path(description="SESSION-SEQUENCE, as listed by the camera's frames.")]
-
-
-class EnhancementState(StrEnum):
-    """Whether a human view can be had."""
-
-    KEPT = "kept"
-    EXPIRED = "expired"
-    NOT_STORED = "not_stored"
 
 
 class Enhancement(BaseModel):
@@ -164,7 +156,7 @@ def _frame(stored: StoredFrame) -> Frame:
         captured_at=utc(frame.captured_at),
         pts_us=frame.pts_us,
         machine_bytes=len(frame.machine_layer),
-        enhancement=_enhancement(frame.enhancement, stored.enhancement_kept),
+        enhancement=_enhancement(frame.enhancement, stored.enhancement),
         result=None if stored.result is None else _result(stored.result),
         links={
             "self": address,
@@ -176,11 +168,7 @@ def _frame(stored: StoredFrame) -> Frame:
     )
 
 
-def _enhancement(receipt: frame_pb2.EnhancementReceipt, kept: bool) -> Enhancement:
-    if receipt.bytes == 0:
-        state = EnhancementState.NOT_STORED
-    else:
-        state = EnhancementState.KEPT if kept else EnhancementState.EXPIRED
+def _enhancement(receipt: frame_pb2.EnhancementReceipt, state: EnhancementState) -> Enhancement:
     return Enhancement(
         state=state,
         bytes=receipt.bytes,

@@ -52,6 +52,9 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     errors.EnhancementExpiredError: _Kind(
         HTTPStatus.GONE, "enhancement-expired", "The enhancement layer has expired"
     ),
+    errors.EnhancementEvictedError: _Kind(
+        HTTPStatus.GONE, "enhancement-evicted", "The enhancement layer was evicted"
+    ),
     errors.SlicesNotStoredError: _Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "slices-not-stored", "The enhancement layer has fewer slices"
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -229,6 +230,24 @@ async def test_an_expired_enhancement_is_410_and_the_machine_view_stays(
         assert (await http.get(f"{FRAMES}/1-1")).json()["enhancement"]["state"] == "expired"
 
 
+async def test_an_enhancement_that_went_before_its_time_was_evicted(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    receipt = frame_pb2.EnhancementReceipt()
+    async with start_server() as server, edge_stream(server, codec) as edge, rest(server) as http:
+        await edge.hello()
+        for sequence, life in ((1, 600), (2, -600)):
+            receipt.expires_at.FromSeconds(int(time.time()) + life)
+            await edge.send(sequence, encoded[0], enhancement=receipt)
+        await edge.ack_of(2)
+        for path in ("image?view=human", "layers/enhancement"):
+            gone = problem(await http.get(f"{FRAMES}/1-1/{path}"), 410, "enhancement-evicted")
+            assert "full" in str(gone["detail"])
+            problem(await http.get(f"{FRAMES}/1-2/{path}"), 410, "enhancement-expired")
+        states = [frame["enhancement"]["state"] for frame in (await http.get(FRAMES)).json()["frames"]]
+        assert states == ["expired", "evicted"]
+
+
 async def test_an_enhancement_that_never_was_is_its_own_404(
     start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
 ) -> None:
@@ -423,7 +442,7 @@ async def test_an_entry_that_is_no_frame_is_502(start_server: StartServer, clien
         problem(await http.get(f"{FRAMES}/1-1"), 502, "undecodable-layer")
 
 
-@pytest.mark.parametrize("slug", ["unknown-camera", "enhancement-expired", "views-busy", "invalid-request"])
+@pytest.mark.parametrize("slug", ["unknown-camera", "enhancement-evicted", "views-busy", "invalid-request"])
 async def test_the_type_of_a_problem_can_be_looked_up(start_server: StartServer, slug: str) -> None:
     async with start_server() as server, rest(server) as http:
         explained = await http.get(f"/problems/{slug}")

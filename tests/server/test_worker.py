@@ -206,4 +206,9 @@ async def test_the_packaged_detector_sees_the_frames(
         result = (await results_in(client))["1-1"]
         assert result.recogniser == "ssd-mobilenet-v2-coco"
         assert not result.failure
+        assert result.detections
+        for detection in result.detections:
+            assert detection.label
+            assert 0 <= detection.box.x_min <= detection.box.x_max <= 96
+            assert 0 <= detection.box.y_min <= detection.box.y_max <= 64
         assert result.timing.recognise_us > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
@@ -57,6 +57,8 @@ class StoredFrame:
 
     name: str
     frame: frame_pb2.Frame
+    machine_bytes: int
+    """Of the machine layer, which `frame` lacks when it is one of a page."""
     result: analytics_pb2.RecognitionResult | None
     enhancement: EnhancementState
 
@@ -86,10 +88,12 @@ class Catalogue:
     """Reads what ingest and workers have stored.
 
     Every method may raise StoreUnavailableError, or UndecodableLayerError for an entry that is no message.
+    A page is read `read_at_once` entries at a time: with their layers, all of them might not fit in memory.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, read_at_once: int) -> None:
         self._redis = redis
+        self._read_at_once = read_at_once
 
     @_asks_store
     async def ping(self) -> None:
@@ -113,23 +117,23 @@ class Catalogue:
 
     @_asks_store
     async def frames(self, camera_id: str, *, before: str | None, limit: int) -> FramePage:
-        """The newest `limit` frames of a camera, or the newest before frame `before`.
+        """The newest `limit` frames of a camera, or the newest before frame `before`, without their machine layers.
 
         Raises:
             UnknownCameraError
         """
         await self._check_camera(camera_id)
         newest = "+" if before is None else f"({before}"
-        entries: Any = await self._redis.xrevrange(store_keys.frames(camera_id), newest, "-", count=limit + 1)
-        page = entries[:limit]
-        if not page:
-            return FramePage([], None)
-        recognised: Any = await self._redis.xrange(store_keys.results(camera_id), page[-1][0], page[0][0])
-        results = {entry_id: fields[store_keys.RESULT_FIELD] for entry_id, fields in recognised}
-        frames = await self._stored(
-            [(entry_id, fields[store_keys.FRAME_FIELD], results.get(entry_id)) for entry_id, fields in page]
-        )
-        return FramePage(frames, frames[-1].name if len(entries) > limit else None)
+        found: list[StoredFrame] = []
+        while len(found) <= limit:
+            count = min(self._read_at_once, limit + 1 - len(found))
+            read = await self._newest(camera_id, newest, count)
+            found += read
+            if len(read) < count:
+                break
+            newest = f"({read[-1].name}"
+        page = found[:limit]
+        return FramePage(page, page[-1].name if len(found) > limit else None)
 
     @_asks_store
     async def frame(self, camera_id: str, name: str) -> StoredFrame:
@@ -173,6 +177,22 @@ class Catalogue:
         if not await self._redis.hexists(store_keys.CAMERAS, camera_id):
             raise UnknownCameraError(camera_id)
 
+    async def _newest(self, camera_id: str, newest: str, count: int) -> list[StoredFrame]:
+        entries: Any = await self._redis.xrevrange(store_keys.frames(camera_id), newest, "-", count=count)
+        if not entries:
+            return []
+        recognised: Any = await self._redis.xrange(
+            store_keys.results(camera_id), entries[-1][0], entries[0][0]
+        )
+        results = {entry_id: fields[store_keys.RESULT_FIELD] for entry_id, fields in recognised}
+        frames = await self._stored(
+            [
+                (entry_id, fields[store_keys.FRAME_FIELD], results.get(entry_id))
+                for entry_id, fields in entries
+            ]
+        )
+        return [replace(stored, frame=_without_layer(stored.frame)) for stored in frames]
+
     async def _stored(self, rows: list[tuple[bytes, bytes, bytes | None]]) -> list[StoredFrame]:
         """Parse rows of (entry id, frame, result)."""
         frames = [frame_pb2.Frame.FromString(frame) for _, frame, _ in rows]
@@ -184,11 +204,20 @@ class Catalogue:
             StoredFrame(
                 name=entry_id.decode(),
                 frame=frame,
+                machine_bytes=len(frame.machine_layer),
                 result=None if result is None else analytics_pb2.RecognitionResult.FromString(result),
                 enhancement=_state(frame.enhancement, kept=bool(exists)),
             )
             for (entry_id, _, result), frame, exists in zip(rows, frames, kept, strict=True)
         ]
+
+
+def _without_layer(frame: frame_pb2.Frame) -> frame_pb2.Frame:
+    frame.ClearField("machine_layer")
+    # A message gives back the memory of a field only as a whole, so what is left goes into another.
+    slight = frame_pb2.Frame()
+    slight.CopyFrom(frame)
+    return slight
 
 
 def _state(receipt: frame_pb2.EnhancementReceipt, *, kept: bool) -> EnhancementState:

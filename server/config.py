@@ -83,6 +83,8 @@ class ServerConfig:
     webp_quality: int = 90
     page_frames: int = 20
     page_frames_limit: int = 100
+    frames_read_at_once: int = 8
+    """Of a page. The machine layers of so many are in memory at a time."""
 
     drain_grace: float = 3.0
     """For edges to close their streams, and for REST answers under way."""

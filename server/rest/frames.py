@@ -155,7 +155,7 @@ def _frame(stored: StoredFrame) -> Frame:
         sequence=frame.id.sequence,
         captured_at=utc(frame.captured_at),
         pts_us=frame.pts_us,
-        machine_bytes=len(frame.machine_layer),
+        machine_bytes=stored.machine_bytes,
         enhancement=_enhancement(frame.enhancement, stored.enhancement),
         result=None if stored.result is None else _result(stored.result),
         links={

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 
 from secondsight import store_keys
 from secondsight.v1 import frame_pb2
+from server.catalogue import Catalogue
 from server.process import Server
 from server.store.embedded import EmbeddedStore
 from shared_models import Codec, EncodedFrame
@@ -110,6 +111,25 @@ async def test_frames_are_listed_newest_first_page_by_page(
             pages.append([frame["frame"] for frame in page["frames"]])
             address = page["next"]
         assert pages == [["1-5", "1-4"], ["1-3", "1-2"], ["1-1"]]
+
+
+async def test_a_page_is_read_a_few_frames_at_a_time_and_without_their_layers(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    async with serving(start_server, codec, encoded, client, count=6):
+        catalogue = Catalogue(client, read_at_once=2)
+        await client.config_resetstat()
+        page = await catalogue.frames("front-door", before=None, limit=5)
+        assert (await client.info("commandstats"))["cmdstat_xrevrange"]["calls"] == 3
+        assert [stored.name for stored in page.frames] == ["1-6", "1-5", "1-4", "1-3", "1-2"]
+        assert page.next_before == "1-2"
+        assert [stored.machine_bytes for stored in page.frames] == [
+            len(layers.machine) for layers in encoded[5:0:-1]
+        ]
+        assert not any(stored.frame.machine_layer for stored in page.frames)
+        assert all(stored.result is not None for stored in page.frames)
+        last = await catalogue.frames("front-door", before="1-2", limit=5)
+        assert ([stored.name for stored in last.frames], last.next_before) == (["1-1"], None)
 
 
 async def test_a_page_has_its_limit(

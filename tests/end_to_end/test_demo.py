@@ -69,13 +69,18 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def server_of(pid: int) -> int:
-    (server,) = [
-        child
-        for child in children_of(pid)
-        if b"server" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-    ]
-    return server
+def command_line(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+
+
+async def server_of(pid: int) -> int:
+    # A process that is just being started has no command line for a moment.
+    async with asyncio.timeout(60):
+        while True:
+            for child in children_of(pid):
+                if "server" in command_line(child):
+                    return child
+            await asyncio.sleep(0.01)
 
 
 def alive(pid: int) -> bool:
@@ -135,9 +140,9 @@ async def test_a_part_that_ends_again_and_again_ends_the_demo_with_its_name(
         process = await demo("--frames", "1000", "--speed", "0")
         await printed_line(process, "streams")
     for _ in range(5):
-        os.kill(server_of(process.pid), signal.SIGKILL)
+        os.kill(await server_of(process.pid), signal.SIGKILL)
         await printed_line(process, "the server had ended and is started again")
-    os.kill(server_of(process.pid), signal.SIGKILL)
+    os.kill(await server_of(process.pid), signal.SIGKILL)
     printed, _ = await process.communicate()
     assert process.returncode == 1
     assert "the server ended 6 times" in printed.decode().replace("\n", " ")

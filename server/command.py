@@ -102,6 +102,13 @@ def server(
     frames_kept: Annotated[
         int, typer.Option(envvar="SECONDSIGHT_FRAMES_KEPT", help="Frames of a camera that stay in the store.")
     ] = _DEFAULTS.frames_kept,
+    frame_pixels: Annotated[
+        int,
+        typer.Option(
+            envvar="SECONDSIGHT_FRAME_PIXELS",
+            help="Pixels of the largest frame taken in; decoding takes about 200 bytes of memory for each.",
+        ),
+    ] = _DEFAULTS.frame_pixels,
     results_kept: Annotated[
         int,
         typer.Option(envvar="SECONDSIGHT_RESULTS_KEPT", help="Results of a camera that stay in the store."),
@@ -132,6 +139,7 @@ def server(
         backlog_frames=backlog_frames,
         frames_kept=frames_kept,
         results_kept=results_kept,
+        frame_pixels=frame_pixels,
     )
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
     with _store(config) as embedded:

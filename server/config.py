@@ -1,4 +1,4 @@
-"""Every limit and address of the server, in one place."""
+"""Every limit and address of the server, in one place. Those that edges must know are in `secondsight.limits`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from server.errors import ServerConfigError
 
 EMBEDDED_STORE = "embedded"
+_LEAST_PIXELS = 16 * 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +43,8 @@ class ServerConfig:
     unused_session: int = 24 * 3600
     """For which the number of a session is kept that has stored no frame."""
 
-    message_bytes: int = 16 * 2**20
-    machine_layer_bytes: int = 8 * 2**20
     frame_pixels: int = 4096 * 2304
     """Of one frame. Memory to decode it grows with them, whatever its bytes are: about 200 bytes a pixel."""
-    frame_overhead_bytes: int = 4096
-    """Of a frame's message, beside its machine layer."""
     most_slices: int = 5
     grpc_streams: int = 256
     keepalive_time: float = 20.0
@@ -105,9 +102,9 @@ class ServerConfig:
                 f"frames_kept ({self.frames_kept}) is not above backlog_frames ({self.backlog_frames}): "
                 "frames would be trimmed before they are recognised; raise frames_kept"
             )
-        if self.machine_layer_bytes >= self.message_bytes:
+        if self.frame_pixels < _LEAST_PIXELS:
             raise ServerConfigError(
-                "machine_layer_bytes is not below message_bytes: lower it, a frame needs room around it"
+                f"frame_pixels is {self.frame_pixels}; use at least {_LEAST_PIXELS}, the codec's smallest frame is 16x16"
             )
 
 

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from secondsight import store_keys
+from secondsight import limits, store_keys
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 from server import metrics
 from server.config import ServerConfig
@@ -218,24 +218,24 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             raise _RefusedError(
                 ingest_pb2.NACK_REASON_LIMIT,
                 f"a frame of {header.width}x{header.height} is above the limit of {self._config.frame_pixels} pixels; "
-                "let the edge scale its frames down",
+                "let the edge scale its frames down (--max-side), or raise the server's limit (--frame-pixels)",
             )
 
     def _check_limits(self, frame: frame_pb2.Frame) -> None:
-        limits, layer = self._config, len(frame.machine_layer)
+        layer, most_slices = len(frame.machine_layer), self._config.most_slices
         faults = (
             (
-                layer > limits.machine_layer_bytes,
-                f"a machine layer of {layer} bytes is above the limit of {limits.machine_layer_bytes}; "
+                layer > limits.MACHINE_LAYER_BYTES,
+                f"a machine layer of {layer} bytes is above the limit of {limits.MACHINE_LAYER_BYTES}; "
                 "lower the machine quality or the size of the picture",
             ),
             (
-                frame.ByteSize() - layer > limits.frame_overhead_bytes,
-                f"the fields beside the machine layer take more than {limits.frame_overhead_bytes} bytes",
+                frame.ByteSize() - layer > limits.FRAME_OVERHEAD_BYTES,
+                f"the fields beside the machine layer take more than {limits.FRAME_OVERHEAD_BYTES} bytes",
             ),
             (
-                frame.enhancement.slices > limits.most_slices,
-                f"an enhancement layer has at most {limits.most_slices} slices, not {frame.enhancement.slices}",
+                frame.enhancement.slices > most_slices,
+                f"an enhancement layer has at most {most_slices} slices, not {frame.enhancement.slices}",
             ),
             (
                 not (_is_moment(frame.captured_at) and _is_moment(frame.enhancement.expires_at)),

@@ -15,6 +15,7 @@ import uvicorn
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as grpc_health
 
+from secondsight import limits
 from secondsight.v1 import analytics_pb2, analytics_pb2_grpc, ingest_pb2, ingest_pb2_grpc
 from server.analytics import Analytics
 from server.catalogue import Catalogue
@@ -66,8 +67,8 @@ class Server:
         self._grpc = grpc.aio.server(
             maximum_concurrent_rpcs=config.grpc_streams,
             options=[
-                ("grpc.max_receive_message_length", config.message_bytes),
-                ("grpc.max_send_message_length", config.message_bytes),
+                ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
+                ("grpc.max_send_message_length", limits.MESSAGE_BYTES),
                 ("grpc.keepalive_time_ms", int(config.keepalive_time * 1000)),
                 ("grpc.keepalive_timeout_ms", int(config.keepalive_timeout * 1000)),
                 ("grpc.keepalive_permit_without_calls", 1),

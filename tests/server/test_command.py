@@ -130,6 +130,7 @@ def test_every_option_has_a_variable() -> None:
         ({"http": "127.0.0.1:99999"}, "HOST:PORT"),
         ({"backlog_frames": 0}, "at least 1"),
         ({"frames_kept": 8}, "raise frames_kept"),
+        ({"frame_pixels": 0}, "16x16"),
         ({"minimum_score": 2.0}, "0 to 1"),
         ({"codec_threads": 0}, "at least 1"),
     ],

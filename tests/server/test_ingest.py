@@ -239,6 +239,21 @@ async def test_what_cannot_be_stored_is_refused_by_reason(
         assert await frames_in(client) == ["1-2"]
 
 
+async def test_the_size_of_a_frame_is_limited_as_configured(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    async with start_server(frame_pixels=96 * 64 - 1) as server, edge_stream(server, codec) as edge:
+        await edge.hello()
+        await edge.send(1, encoded[0])
+        nack = await edge.nack()
+        assert nack.reason == ingest_pb2.NACK_REASON_LIMIT
+        assert "--frame-pixels" in nack.detail
+    async with start_server(frame_pixels=96 * 64) as server, edge_stream(server, codec) as edge:
+        await edge.hello()
+        await edge.send(1, encoded[0])
+        await edge.ack_of(1)
+
+
 async def test_a_frame_of_another_model_is_refused(
     start_server: StartServer, codec: Codec, encoded: Encoded
 ) -> None:

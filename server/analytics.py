@@ -14,8 +14,6 @@ from server.catalogue import Catalogue
 from server.errors import StoreUnavailableError
 from server.frame_bus import FrameBus
 
-_READ_AT_ONCE = 32
-
 _ListContext = grpc.aio.ServicerContext[analytics_pb2.ListCamerasRequest, analytics_pb2.ListCamerasResponse]
 _SubscribeContext = grpc.aio.ServicerContext[analytics_pb2.SubscribeRequest, analytics_pb2.SubscribeResponse]
 
@@ -59,7 +57,7 @@ class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
                     # A camera that was not there at the start: all that it sent came after the call.
                     for camera_id in await self._bus.cameras():
                         positions.setdefault(camera_id, "0-0")
-                for published in await self._bus.results_after(positions, _READ_AT_ONCE):
+                for published in await self._bus.results_after(positions):
                     positions[published.camera_id] = published.entry_id
                     result = wanted.apply(analytics_pb2.RecognitionResult.FromString(published.result))
                     if result is not None:

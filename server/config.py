@@ -63,6 +63,10 @@ class ServerConfig:
     """How long a store that does not answer is asked again before the caller is told."""
     store_pause: float = 0.2
     """Between two of these attempts."""
+    store_retry_after: int = 2
+    """Told to REST clients when the store does not answer."""
+    results_read_at_once: int = 32
+    """Of a camera, for one subscriber."""
     block: float = 0.5
     """Longest blocking read of a stream, and so the delay until a new camera is seen."""
 
@@ -104,7 +108,7 @@ class ServerConfig:
             )
         if self.frame_pixels < _LEAST_PIXELS:
             raise ServerConfigError(
-                f"frame_pixels is {self.frame_pixels}; use at least {_LEAST_PIXELS}, the codec's smallest frame is 16x16"
+                f"frame_pixels is {self.frame_pixels}; use at least {_LEAST_PIXELS}, the codec's least is 16x16"
             )
 
 

@@ -235,8 +235,8 @@ class FrameBus:
 
         return await self._patiently(attempt)
 
-    async def results_after(self, positions: dict[str, str], count: int) -> list[Published]:
-        """Results after these ids, by camera, at most `count` of each; waits up to `config.block` for one.
+    async def results_after(self, positions: dict[str, str]) -> list[Published]:
+        """Some results after these ids, by camera; waits up to `config.block` for one.
 
         Raises:
             StoreUnavailableError
@@ -249,7 +249,9 @@ class FrameBus:
             store_keys.results(camera_id): after for camera_id, after in positions.items()
         }
         reply = await self._patiently(
-            lambda: self._blocking.xread(asked, count=count, block=int(self._config.block * 1000))
+            lambda: self._blocking.xread(
+                asked, count=self._config.results_read_at_once, block=int(self._config.block * 1000)
+            )
         )
         return [
             Published(keys[key.decode()], entry_id.decode(), fields[store_keys.RESULT_FIELD])

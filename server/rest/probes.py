@@ -24,7 +24,6 @@ class Readiness(BaseModel):
     """Whether requests can be served now, part by part."""
 
     ready: bool
-    model: bool
     store: bool
     leaving: bool
 
@@ -42,7 +41,10 @@ async def get_health() -> Health:
     responses={503: {"model": Readiness}},
 )
 async def get_readiness(services: Serving, response: Response) -> Readiness:
-    """200 when the store answers and the server is not about to leave, else 503."""
+    """200 when the store answers and the server is not about to leave, else 503.
+
+    The model is loaded before anything is answered.
+    """
     try:
         await services.catalogue.ping()
         store = True
@@ -51,8 +53,7 @@ async def get_readiness(services: Serving, response: Response) -> Readiness:
     ready = store and not services.leaving
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    # Routes exist only once the model is loaded.
-    return Readiness(ready=ready, model=True, store=store, leaving=services.leaving)
+    return Readiness(ready=ready, store=store, leaving=services.leaving)
 
 
 @router.get("/metrics", operation_id="get_metrics", summary="Metrics for Prometheus", response_class=Response)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from server import errors
+from server.rest.services import services_of
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -73,8 +74,6 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
 }
 _INVALID_REQUEST: Final = _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "Invalid request")
 
-_STORE_RETRY_AFTER: Final = 2
-
 PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem, "content": {MEDIA_TYPE: {}}}
     for status in sorted({int(kind.status) for kind in (*_KINDS.values(), _INVALID_REQUEST)})
@@ -129,7 +128,7 @@ async def _server_error(request: Request, error: Exception) -> JSONResponse:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.StoreUnavailableError):
         _log.info("%s cannot be answered: %r", request.url.path, error.__cause__)
-        headers["Retry-After"] = str(_STORE_RETRY_AFTER)
+        headers["Retry-After"] = str(services_of(request).config.store_retry_after)
     return _answer(request, kind, str(error), headers)
 
 

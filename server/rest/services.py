@@ -22,8 +22,9 @@ class Services:
     leaving: bool = False
 
 
-def _services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
+    """The services of the application that answers."""
     return cast(Services, request.app.state.services)
 
 
-Serving = Annotated[Services, Depends(_services)]
+Serving = Annotated[Services, Depends(services_of)]

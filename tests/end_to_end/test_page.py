@@ -245,7 +245,7 @@ def test_boxes_lie_on_the_picture_and_can_be_taken_off(page: Page, serving: Serv
     assert canvas.evaluate("canvas => canvas.toDataURL()") == with_boxes
 
 
-def test_an_expired_enhancement_is_told_and_the_machine_view_stays(
+def test_an_evicted_enhancement_is_told_and_the_machine_view_stays(
     page: Page, serving: Serving, faults: Faults
 ) -> None:
     faults.expected_status = 410
@@ -254,7 +254,7 @@ def test_an_expired_enhancement_is_told_and_the_machine_view_stays(
     serving.store.delete(store_keys.enhancement("street", *store_keys.parse_entry_id(serving.frames[0])))
     oldest.click()
     message = page.locator("#human .message")
-    expect(message).to_contain_text("The enhancement layer has expired", timeout=30_000)
+    expect(message).to_contain_text("The enhancement layer was evicted", timeout=30_000)
     expect(message).to_contain_text("its machine view can still be had")
     assert page.locator("#machine canvas").evaluate(COLOURS) > 100
 

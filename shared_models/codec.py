@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,11 +57,10 @@ class EncodedFrame:
 
 @dataclass(frozen=True)
 class _Latents:
-    """Decoded integers and latents of one layer, (1, slices * w, H, W) each, with checksums of its segments."""
+    """Integers and decoded latents of one layer, (1, slices * w, H, W) each."""
 
     symbols: Tensor
     latents: Tensor
-    segments: tuple[Segment, ...]
 
 
 class Codec:
@@ -88,7 +87,7 @@ class Codec:
         self.layers.eval().requires_grad_(False)
         self.tables = weights.tables
         self._models = SymbolModels(weights.tables)
-        self._beside = ThreadPoolExecutor(thread_name_prefix="analysis")
+        self._beside = ThreadPoolExecutor(thread_name_prefix="codec")
         keep_freed_memory()
         freeze(self.layers)
         self.layers.to(device=self.device)
@@ -127,7 +126,7 @@ class Codec:
             raise SlicesError(f"slices={slices}: this profile has 1 to {config.slices}")
         pixels = self._pixels(image)
         analysed = self._beside.submit(self._analysed, pixels)
-        machine = self._encode_layer(
+        machine, machine_segments = self._encode_layer(
             self._machine.entropy,
             self._machine.analysis(pixels),
             self._level(machine_quality, 0),
@@ -135,10 +134,9 @@ class Codec:
             config.slices,
             one_segment=True,
         )
-        frame_crc = machine.segments[0].integers_crc
         y = self._enhancement.latents(analysed.result(), machine.latents)
         y[:, count * config.slice_width :] = 0.0
-        enhancement = self._encode_layer(
+        _, enhancement_segments = self._encode_layer(
             self._enhancement.entropy,
             y,
             self._level(quality, machine_quality),
@@ -148,13 +146,15 @@ class Codec:
         )
         height, width = image.shape[:2]
 
-        def packed(layer: Layer, own: int, held: int, segments: tuple[Segment, ...]) -> bytes:
+        frame_crc = machine_segments[0].result().integers_crc
+
+        def packed(layer: Layer, own: int, held: int, segments: Sequence[Future[Segment]]) -> bytes:
             header = Header(layer, self.model_id, width, height, own, machine_quality, held, frame_crc)
-            return Bitstream(header, segments).packed()
+            return Bitstream(header, tuple(segment.result() for segment in segments)).packed()
 
         return EncodedFrame(
-            machine=packed(Layer.MACHINE, machine_quality, config.slices, machine.segments),
-            enhancement=packed(Layer.ENHANCEMENT, quality, count, enhancement.segments),
+            machine=packed(Layer.MACHINE, machine_quality, config.slices, machine_segments),
+            enhancement=packed(Layer.ENHANCEMENT, quality, count, enhancement_segments),
         )
 
     @torch.inference_mode()
@@ -268,8 +268,8 @@ class Codec:
         slices: int,
         *,
         one_segment: bool,
-    ) -> _Latents:
-        writer = _SegmentWriter(self._models, one_segment)
+    ) -> tuple[_Latents, list[Future[Segment]]]:
+        writer = _SegmentWriter(self._models, one_segment, self._beside)
         z = _quantised(entropy.hyper_latents(y, level), entropy.hyper_index(level))
         writer.add(z, entropy.hyper_index(level).expand_as(z))
         scaled = entropy.split(y * entropy.gain(level))
@@ -282,7 +282,7 @@ class Codec:
 
         size = (y.shape[-2], y.shape[-1])
         symbols, latents = entropy.walk(z, size, level, context, slices, visit)
-        return _Latents(symbols, latents, writer.finish())
+        return _Latents(symbols, latents), writer.finish()
 
     def _decode_layer(
         self,
@@ -306,7 +306,7 @@ class Codec:
 
         slices = self.config.slices if one_segment else len(stream.segments)
         symbols, latents = entropy.walk(z, size, level, context, slices, visit)
-        return _Latents(symbols, latents, stream.segments)
+        return _Latents(symbols, latents)
 
     def _decode_machine_latents(self, stream: Bitstream) -> _Latents:
         level = self._level(stream.header.quality, 0)
@@ -332,35 +332,37 @@ class Codec:
 
 
 class _SegmentWriter:
-    """Codes slices into one segment, or into one each."""
+    """Codes slices into one segment, or into one each, in threads of their own while the next slice is computed."""
 
-    def __init__(self, models: SymbolModels, one_segment: bool) -> None:
+    def __init__(self, models: SymbolModels, one_segment: bool, threads: ThreadPoolExecutor) -> None:
         self._models = models
         self._one_segment = one_segment
-        self._segments: list[Segment] = []
-        self._begin()
+        self._threads = threads
+        self._parts: list[tuple[Integers, Indices]] = []
+        self._segments: list[Future[Segment]] = []
 
     def add(self, symbols: Tensor, index: Tensor) -> None:
-        flat: Integers = symbols.flatten().to("cpu", torch.int32).numpy()
-        self._encoder.encode(flat, _indices(index))
-        self._integers.append(flat)
+        self._parts.append((symbols.flatten().to("cpu", torch.int32).numpy(), _indices(index)))
 
     def end_slice(self) -> None:
         if not self._one_segment:
             self._end()
-            self._begin()
 
-    def finish(self) -> tuple[Segment, ...]:
+    def finish(self) -> list[Future[Segment]]:
         if self._one_segment:
             self._end()
-        return tuple(self._segments)
-
-    def _begin(self) -> None:
-        self._encoder = SymbolEncoder(self._models)
-        self._integers: list[Integers] = []
+        return self._segments
 
     def _end(self) -> None:
-        self._segments.append(Segment(self._encoder.finish(), integers_crc(*self._integers)))
+        self._segments.append(self._threads.submit(_coded, self._models, self._parts))
+        self._parts = []
+
+
+def _coded(models: SymbolModels, parts: Sequence[tuple[Integers, Indices]]) -> Segment:
+    encoder = SymbolEncoder(models)
+    for symbols, indices in parts:
+        encoder.encode(symbols, indices)
+    return Segment(encoder.finish(), integers_crc(*(symbols for symbols, _ in parts)))
 
 
 class _SegmentReader:

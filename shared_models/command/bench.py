@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from shared_models.codec import load_codec
-from shared_models.device import use_threads
 from shared_models.evaluation.peers import AVIF, JPEG, WEBP
 from shared_models.evaluation.speed import codec_timings, peer_timing, pink_noise
 
@@ -30,11 +29,12 @@ def codec(
     width: Annotated[int, typer.Option(min=16, max=8192)] = 1280,
     height: Annotated[int, typer.Option(min=16, max=8192)] = 720,
     repeats: Annotated[int, typer.Option(min=1)] = 15,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    threads: Annotated[
+        int, typer.Option(min=1, help="CPU threads in all; the encoder's two analyses share them.")
+    ] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Time encoding and decoding of one frame; WebP's encoder in the same run is the measure."""
-    use_threads(threads)
     if picture is None:
         image = pink_noise(height, width)
     else:
@@ -43,7 +43,7 @@ def codec(
         )
     subject = load_codec(device=device)
     anchor = peer_timing(WEBP, image, 75, repeats)
-    timings = [*codec_timings(subject, image, repeats), anchor]
+    timings = [*codec_timings(subject, image, repeats, threads), anchor]
     timings += [peer_timing(peer, image, quality, repeats) for peer, quality in ((JPEG, 75), (AVIF, 60))]
     table = Table(
         "what",

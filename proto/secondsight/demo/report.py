@@ -119,10 +119,12 @@ def frames_a_second(witnessed: Witnessed) -> float | None:
 
 
 def best_look(witnessed: Witnessed) -> tuple[Look, analytics_pb2.RecognitionResult] | None:
-    """The frame looked at in which most was seen."""
+    """The frame looked at in which one thing was seen most surely."""
     results = {received.name: received.result for received in witnessed.results}
     pairs = [(look, results[look.frame]) for look in witnessed.looks if look.frame in results]
-    return max(pairs, key=lambda pair: sum(seen.score for seen in pair[1].detections), default=None)
+    return max(
+        pairs, key=lambda pair: max((seen.score for seen in pair[1].detections), default=0.0), default=None
+    )
 
 
 def side_by_side(source: Picture | None, look: Look, result: analytics_pb2.RecognitionResult) -> Image.Image:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from edge.errors import ConfigError
 from edge.frame import CapturedFrame, EncodedFrame
-from shared_models import Codec, Layer
+from shared_models import Codec
 
 
 class Encoder:
@@ -42,7 +42,7 @@ class Encoder:
         self._codec = codec
         self._quality = quality
         self._machine_quality = machine_quality
-        self._slices = slices
+        self._slices = profile.slices if slices is None else slices
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
 
     @property
@@ -65,7 +65,7 @@ class Encoder:
         return EncodedFrame(
             machine=layers.machine,
             enhancement=layers.enhancement,
-            slices=self._codec.inspect(layers.enhancement, Layer.ENHANCEMENT).slices,
+            slices=self._slices,
             captured_at_ns=frame.captured_at_ns,
             pts_us=frame.pts_us,
             encode_us=encode_us,

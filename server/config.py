@@ -44,7 +44,7 @@ class ServerConfig:
     """For which the number of a session is kept that has stored no frame."""
 
     frame_pixels: int = 4096 * 2304
-    """Of one frame. Memory to decode it grows with them, whatever its bytes are: about 200 bytes a pixel."""
+    """Of one frame. Memory to decode it grows with them, whatever its bytes are."""
     most_slices: int = 5
     grpc_streams: int = 256
     keepalive_time: float = 20.0

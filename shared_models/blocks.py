@@ -52,7 +52,7 @@ class FullPrecisionConv2d(nn.Conv2d):
     """Convolution of patches that do not overlap, 1x1 by default, which stays in float32 under autocast.
 
     The ways in and out of a transform carry large values. With a patch above 1 it is a pixel-unshuffle and a 1x1
-    convolution in one step, and twice as fast.
+    convolution in one step, and faster.
     """
 
     def __init__(self, inputs: int, outputs: int, patch: int = 1) -> None:

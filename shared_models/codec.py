@@ -145,7 +145,6 @@ class Codec:
             one_segment=False,
         )
         height, width = image.shape[:2]
-
         frame_crc = machine_segments[0].result().integers_crc
 
         def packed(layer: Layer, own: int, held: int, segments: Sequence[Future[Segment]]) -> bytes:
@@ -270,8 +269,9 @@ class Codec:
         one_segment: bool,
     ) -> tuple[_Latents, list[Future[Segment]]]:
         writer = _SegmentWriter(self._models, one_segment, self._beside)
-        z = _quantised(entropy.hyper_latents(y, level), entropy.hyper_index(level))
-        writer.add(z, entropy.hyper_index(level).expand_as(z))
+        index = entropy.hyper_index(level)
+        z = _quantised(entropy.hyper_latents(y, level), index)
+        writer.add(z, index.expand_as(z))
         scaled = entropy.split(y * entropy.gain(level))
 
         def visit(k: int, index: Tensor, mean: Tensor) -> Tensor:

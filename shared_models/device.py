@@ -20,8 +20,8 @@ _LARGEST_KEPT_BYTES: Final = 2**30
 def keep_freed_memory() -> None:
     """Let glibc keep the pages of freed tensors, up to 1 GiB, for the next frame's tensors of the same sizes.
 
-    By default it gives every large one back to the kernel, which has to clear its pages anew for each operation: about
-    a quarter of the time of an encoder. Does nothing with other C libraries.
+    By default it gives every large one back to the kernel, which has to clear its pages anew for each operation.
+    Does nothing with other C libraries.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

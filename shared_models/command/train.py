@@ -37,27 +37,40 @@ app = typer.Typer(help="Train the codec's layers: first `machine`, then `enhance
 _DEFAULTS = Recipe()
 
 
+PhotoFolder = Annotated[Path, typer.Option(help="Folder of training photos.")]
+RunFolder = Annotated[Path, typer.Option(help="Folder of the run; an earlier run there goes on.")]
+ValidationFolder = Annotated[Path | None, typer.Option(help="Folder of photos for validation.csv.")]
+WeightsFile = Annotated[
+    Path | None, typer.Option(help="A weights file to go on from; the photos' KLT when left out.")
+]
+Steps = Annotated[int, typer.Option(min=1)]
+Batch = Annotated[int, typer.Option(min=1)]
+Crop = Annotated[int, typer.Option(min=64, help="Side of the crops, a multiple of 64.")]
+LearningRate = Annotated[float, typer.Option()]
+DecayFrom = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Share of the steps after which the learning rate falls.")
+]
+Seed = Annotated[int, typer.Option()]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
+
+
 @app.command()
 def machine(
-    photos: Annotated[Path, typer.Option(help="Folder of training photos.")],
+    photos: PhotoFolder,
     masks: Annotated[Path, typer.Option(help="Folder of their edge masks: PNG, same stems.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; an earlier run there goes on.")],
-    validation: Annotated[Path | None, typer.Option(help="Folder of photos for validation.csv.")] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="A weights file to go on from; the photos' KLT when left out.")
-    ] = None,
-    steps: Annotated[int, typer.Option(min=1)] = 5000,
-    batch: Annotated[int, typer.Option(min=1)] = _DEFAULTS.batch,
-    crop: Annotated[int, typer.Option(min=64, help="Side of the crops, a multiple of 64.")] = _DEFAULTS.crop,
-    learning_rate: Annotated[float, typer.Option()] = _DEFAULTS.learning_rate,
-    decay_from: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of the steps after which the learning rate falls.")
-    ] = _DEFAULTS.decay_from,
+    out: RunFolder,
+    validation: ValidationFolder = None,
+    weights: WeightsFile = None,
+    steps: Steps = 5000,
+    batch: Batch = _DEFAULTS.batch,
+    crop: Crop = _DEFAULTS.crop,
+    learning_rate: LearningRate = _DEFAULTS.learning_rate,
+    decay_from: DecayFrom = _DEFAULTS.decay_from,
     outside: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Weight of the error outside the masks; the paper: 0.")
     ] = _DEFAULTS.outside,
-    seed: Annotated[int, typer.Option()] = _DEFAULTS.seed,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    seed: Seed = _DEFAULTS.seed,
+    threads: Threads = 1,
 ) -> None:
     """Train the machine layer, eq. (2)."""
     recipe = Recipe(
@@ -77,30 +90,26 @@ def machine(
 
 @app.command()
 def enhancement(
-    photos: Annotated[Path, typer.Option(help="Folder of training photos.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; an earlier run there goes on.")],
+    photos: PhotoFolder,
+    out: RunFolder,
     machine: Annotated[
         Path | None, typer.Option(help="Folder of the machine layer's run; that of --weights when left out.")
     ] = None,
-    validation: Annotated[Path | None, typer.Option(help="Folder of photos for validation.csv.")] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="A weights file to go on from; the photos' KLT when left out.")
-    ] = None,
+    validation: ValidationFolder = None,
+    weights: WeightsFile = None,
     unconditioned: Annotated[
         bool, typer.Option("--unconditioned", help="Do not show the machine layer to the entropy model.")
     ] = False,
     free: Annotated[
         bool, typer.Option("--free", help="Code latents of their own, not the difference to the machine's.")
     ] = False,
-    steps: Annotated[int, typer.Option(min=1)] = 7000,
-    batch: Annotated[int, typer.Option(min=1)] = _DEFAULTS.batch,
-    crop: Annotated[int, typer.Option(min=64, help="Side of the crops, a multiple of 64.")] = _DEFAULTS.crop,
-    learning_rate: Annotated[float, typer.Option()] = _DEFAULTS.learning_rate,
-    decay_from: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of the steps after which the learning rate falls.")
-    ] = _DEFAULTS.decay_from,
-    seed: Annotated[int, typer.Option()] = _DEFAULTS.seed,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    steps: Steps = 7000,
+    batch: Batch = _DEFAULTS.batch,
+    crop: Crop = _DEFAULTS.crop,
+    learning_rate: LearningRate = _DEFAULTS.learning_rate,
+    decay_from: DecayFrom = _DEFAULTS.decay_from,
+    seed: Seed = _DEFAULTS.seed,
+    threads: Threads = 1,
 ) -> None:
     """Train the enhancement layer beside a frozen machine layer, eq. (3)."""
     recipe = Recipe(

@@ -16,8 +16,7 @@ from shared_models.codec import Codec
 from shared_models.errors import ImageError
 from shared_models.evaluation.peers import Peer
 from shared_models.evaluation.quality import psnr
-
-_SUFFIXES = {".png", ".webp", ".jpg", ".jpeg"}
+from shared_models.photo_folder import photo_paths
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def photos_of(folder: Path) -> list[NDArray[np.uint8]]:
     Raises:
         ImageError: there is none.
     """
-    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES)
+    paths = photo_paths(folder)
     if not paths:
         raise ImageError(f"{folder} holds no photo")
     return [np.asarray(Image.open(path).convert("RGB")) for path in paths]

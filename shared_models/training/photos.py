@@ -13,8 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from shared_models.errors import TrainingDataError
-
-_SUFFIXES = {".webp", ".png", ".jpg", ".jpeg"}
+from shared_models.photo_folder import photo_paths
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Photos:
     def __init__(
         self, folder: Path, masks: Path | None, crop: int, progress: Callable[[int, int], None] | None = None
     ) -> None:
-        paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES)
+        paths = photo_paths(folder)
         self.crop = crop
         self._photos: list[NDArray[np.uint8]] = []
         self._masks: list[NDArray[np.uint8] | None] = []

@@ -18,6 +18,7 @@ from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
 COMMAND_GROUP = "secondsight.commands"
+GROUPS = {"eval": "Measure the codec's quality beside other codecs."}
 OWN_PACKAGES = frozenset({"edge", "server", "secondsight", "shared_models"})
 
 
@@ -52,8 +53,8 @@ def summary_of(entry: EntryPoint) -> str:
 class DeferredCommand(TyperCommand):
     """Stands for a sub-command until it is called, and only then imports it."""
 
-    def __init__(self, entry: EntryPoint) -> None:
-        super().__init__(entry.name, help=summary_of(entry))
+    def __init__(self, name: str, entry: EntryPoint) -> None:
+        super().__init__(name, help=summary_of(entry))
         self.entry = entry
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -71,23 +72,43 @@ class DeferredCommand(TyperCommand):
             raise CommandUnavailableError(f"{self.entry.name!r} cannot run: {reason}") from error
         if not isinstance(target, typer.Typer):
             command, target = target, typer.Typer(add_completion=False)
-            target.command(self.entry.name)(command)
+            target.command(self.name)(command)
         return typer.main.get_command(target)
 
 
-class CommandGroup(TyperGroup):
-    """The sub-commands of all installed parts; turns the product's own errors into one line and exit code 1."""
+class DeferredGroup(TyperGroup):
+    """The sub-commands whose entry points' names begin with a prefix; a dot in the rest makes a group of its own."""
+
+    prefix = ""
+
+    @classmethod
+    def of(cls, name: str, prefix: str) -> "DeferredGroup":
+        """The group `name` inside the group of `prefix`."""
+        group = cls(name=name, help=GROUPS.get(name), no_args_is_help=True)
+        group.prefix = f"{prefix}{name}."
+        return group
 
     @cached_property
     def _entries(self) -> dict[str, EntryPoint]:
-        return {entry.name: entry for entry in entry_points(group=COMMAND_GROUP)}
+        return {
+            entry.name.removeprefix(self.prefix): entry
+            for entry in entry_points(group=COMMAND_GROUP)
+            if entry.name.startswith(self.prefix)
+        }
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(self._entries)
+        return sorted({name.partition(".")[0] for name in self._entries})
 
-    def get_command(self, ctx: Any, cmd_name: str) -> DeferredCommand | None:
-        entry = self._entries.get(cmd_name)
-        return DeferredCommand(entry) if entry else None
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in self._entries:
+            return DeferredCommand(cmd_name, self._entries[cmd_name])
+        if any(name.startswith(f"{cmd_name}.") for name in self._entries):
+            return DeferredGroup.of(cmd_name, self.prefix)
+        return None
+
+
+class CommandGroup(DeferredGroup):
+    """The sub-commands of all installed parts; turns the product's own errors into one line and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
         try:

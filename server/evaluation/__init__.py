@@ -1,0 +1,1 @@
+"""What recognisers make of coded pictures, measured on annotated photos."""

@@ -1,0 +1,104 @@
+"""What need not be computed twice: peers' streams, and what recognisers saw in a picture."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.recognition import Detection, Recogniser
+
+_FILE: Final = "recognition.sqlite"
+_TABLES: Final = """
+    CREATE TABLE IF NOT EXISTS streams (
+        codec TEXT, quality INTEGER, photo TEXT, stream BLOB, picture TEXT, PRIMARY KEY (codec, quality, photo)
+    );
+    CREATE TABLE IF NOT EXISTS detections (
+        recogniser TEXT, picture TEXT, found TEXT, PRIMARY KEY (recogniser, picture)
+    );
+"""
+_BUSY_SECONDS: Final = 60
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A coded photo, and the digest of the picture that comes out of it."""
+
+    data: bytes
+    picture: str
+
+
+class Cache:
+    """A file in a folder, or nothing that outlives the process when there is no folder.
+
+    Streams go by codec, quality and photo; detections by recogniser and the pixels that it saw. Both outlive a change
+    of our weights; a change of a recogniser's code or network's name makes new entries.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        path = ":memory:" if folder is None else str(folder / _FILE)
+        self._database = sqlite3.connect(path, timeout=_BUSY_SECONDS)
+        self._database.executescript(_TABLES)
+
+    def __enter__(self) -> Cache:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def stream(self, codec: str, quality: int, photo: str, make: Callable[[], Stream]) -> Stream:
+        """The stream of a photo, by the digest of its file; `make` is called when it is not known yet."""
+        key = (codec, quality, photo)
+        row = self._database.execute(
+            "SELECT stream, picture FROM streams WHERE codec = ? AND quality = ? AND photo = ?", key
+        ).fetchone()
+        if row is not None:
+            return Stream(*row)
+        made = make()
+        with self._database:
+            self._database.execute(
+                "INSERT OR REPLACE INTO streams VALUES (?, ?, ?, ?, ?)", (*key, made.data, made.picture)
+            )
+        return made
+
+    def detections(
+        self, recogniser: Recogniser, picture: str, make: Callable[[], Sequence[Detection]]
+    ) -> list[Detection]:
+        """What the recogniser sees in a picture, by its digest; `make` is called when it is not known yet."""
+        key = (_identity(recogniser), picture)
+        row = self._database.execute(
+            "SELECT found FROM detections WHERE recogniser = ? AND picture = ?", key
+        ).fetchone()
+        if row is not None:
+            return [Detection(*found) for found in json.loads(row[0])]
+        made = list(make())
+        with self._database:
+            self._database.execute(
+                "INSERT OR REPLACE INTO detections VALUES (?, ?, ?)",
+                (*key, json.dumps([astuple(found) for found in made])),
+            )
+        return made
+
+
+def picture_digest(pixels: NDArray[np.uint8]) -> str:
+    """SHA-256 of a picture's shape and samples."""
+    return hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def _identity(recogniser: Recogniser) -> str:
+    """Name of the model and digest of the code around it."""
+    code = Path(inspect.getfile(type(recogniser))).read_bytes()
+    return f"{recogniser.name} {hashlib.sha256(code).hexdigest()[:16]}"

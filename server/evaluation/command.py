@@ -1,0 +1,115 @@
+"""Measure what recognisers see in machine and human views and in other codecs' pictures."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from server.evaluation.cache import Cache
+from server.evaluation.codings import CONTESTANTS, Coding, HumanView, MachineView, Original
+from server.evaluation.comparison import Curve
+from server.evaluation.config import EVALUATION
+from server.evaluation.findings import BOTH, MACHINE, Findings
+from server.evaluation.photos import AnnotatedPhotos
+from server.evaluation.recognition import Measured, RecognitionMeasurement
+from server.recognition import load_recogniser
+from shared_models import Codec, load_codec, use_threads
+
+
+def recognition(
+    folder: Annotated[Path, typer.Argument(help="Annotated photos: images/ and COCO's instances.json.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="A weights file; the shipped one when left out.")
+    ] = None,
+    detector: Annotated[
+        list[str] | None, typer.Option(help="A recogniser's name; repeat it for more.")
+    ] = None,
+    peers: Annotated[bool, typer.Option(help="Other codecs beside ours.")] = True,
+    every_human_view: Annotated[
+        bool,
+        typer.Option("--every-human-view", help="Human views of all qualities, not of the default alone."),
+    ] = False,
+    images: Annotated[int | None, typer.Option(min=1, help="Only the first photos, for a quick try.")] = None,
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Of the photos, for the intervals.")
+    ] = EVALUATION.resamples,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of codec and recognisers.")] = 1,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps peers' streams and detections for another run.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
+) -> None:
+    """Average precision (COCO's) over bits per pixel, with paired bootstrap intervals over the photos."""
+    console = Console()
+    use_threads(threads)
+    codec = load_codec(weights=weights)
+    photos = AnnotatedPhotos.load(folder, images)
+    recognisers = {
+        name: load_recogniser(name, minimum_score=EVALUATION.minimum_score, threads=threads)
+        for name in detector or EVALUATION.detectors
+    }
+    with Cache(cache) as kept:
+        measurement = RecognitionMeasurement(
+            photos, recognisers, kept, resamples=resamples, seed=EVALUATION.seed
+        )
+        ours = _ours(codec, every_human_view)
+        theirs = {each.codec.name: each.views(kept) for each in CONTESTANTS} if peers else {}
+        codings = sum(map(len, [*ours.values(), *theirs.values()]), 1)
+        with Progress(console=console) as progress:
+            bar = progress.add_task("", total=len(photos.photos) * codings)
+
+            def measured(name: str, coding: Coding) -> dict[str, Measured]:
+                progress.update(bar, description=f"{name}, {coding.setting}")
+                found = measurement.measure(coding, lambda: progress.advance(bar))
+                for detector, point in found.items():
+                    progress.console.print(
+                        f"{name}, {coding.setting}: {point.bits_per_pixel[0]:.3f} bit/pixel, "
+                        f"{detector} AP {point.precision.mean[0]:.3f}, AP50 {point.precision.at_half[0]:.3f}"
+                    )
+                return found
+
+            original = measured("original", Original())
+            points = {
+                (name, kind): [measured(name, coding) for coding in settings]
+                for kind, group in (("ours", ours), ("peer", theirs))
+                for name, settings in group.items()
+            }
+    findings = [
+        Findings(
+            recogniser,
+            original[recogniser],
+            [
+                Curve.of(name, kind, [point[recogniser] for point in curve])
+                for (name, kind), curve in points.items()
+            ],
+        )
+        for recogniser in recognisers
+    ]
+    for found in findings:
+        found.print(console)
+    if out is not None:
+        figures = {
+            "command": shlex.join(["secondsight", *sys.argv[1:]]),
+            "model": codec.model_id.hex(),
+            "photos": len(photos.photos),
+            "resamples": resamples,
+            "coverage": EVALUATION.coverage,
+            "detectors": {found.recogniser: found.as_dict() for found in findings},
+        }
+        out.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _ours(codec: Codec, every_human_view: bool) -> dict[str, list[Coding]]:
+    config = codec.config
+    qualities = range(config.enhancement.levels) if every_human_view else [config.default_quality]
+    return {
+        MACHINE: [MachineView(codec, level) for level in range(config.machine.levels)],
+        BOTH: [HumanView(codec, quality) for quality in qualities],
+    }

@@ -19,7 +19,7 @@ from typing import Final
 import google_crc32c
 import numpy as np
 
-from shared_models.config import LIMITS
+from shared_models.config import LIMITS, MODEL_ID_BYTES
 from shared_models.errors import (
     CorruptError,
     FrameSizeError,
@@ -33,8 +33,7 @@ from shared_models.errors import (
 
 MAGIC: Final = b"2NDS"
 VERSION: Final = 1
-MODEL_ID_BYTES: Final = 8
-_HEADER: Final = struct.Struct("<4sBBBBBBH8sHHQII")
+_HEADER: Final = struct.Struct(f"<4sBBBBBBH{MODEL_ID_BYTES}sHHQII")
 _SEGMENT: Final = struct.Struct("<III")
 
 

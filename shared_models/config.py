@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+MODEL_ID_BYTES: Final = 8
+"""Length of the hash by which a stream names the weights it was coded with."""
+
 
 @dataclass(frozen=True)
 class TransformConfig:
@@ -92,11 +95,11 @@ LITE: Final = CodecConfig(
     machine=LayerConfig(
         analysis=TransformConfig(width=96, blocks=3),
         synthesis=TransformConfig(width=128, blocks=3),
-        lambdas=(0.0008, 0.0018, 0.004, 0.009),
+        lambdas=(0.0014, 0.0032, 0.0072, 0.016),
     ),
     enhancement=LayerConfig(
         analysis=TransformConfig(width=128, blocks=4),
-        synthesis=TransformConfig(width=160, blocks=4),
+        synthesis=TransformConfig(width=160, blocks=6),
         lambdas=(0.005, 0.01, 0.02, 0.03),
     ),
 )

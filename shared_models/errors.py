@@ -8,9 +8,12 @@
     +-- SlicesError                 no such number of slices, or more than the stream holds
     +-- WeightsError                the weights file is missing, damaged or of another profile
     +-- DeviceError                 the device that was asked for is not there
+    +-- PeerError                   a codec to compare with is missing or failed
     +-- TrainingError
     |   +-- TrainingDataError       the training photos cannot be used
     |   +-- CheckpointError         the checkpoint belongs to another run
+    |   +-- RecipeError             a recipe's numbers are wrong
+    |   +-- PackError               a run cannot be packed
     +-- BitstreamError              the bytes cannot be decoded
         +-- MagicError              not a Secondsight bitstream
         +-- VersionError            a format version that this software does not know
@@ -52,6 +55,10 @@ class DeviceError(CodecError):
     """The device that was asked for is not there."""
 
 
+class PeerError(CodecError):
+    """A codec to compare with is missing or failed."""
+
+
 class TrainingError(CodecError):
     """Training cannot start or go on."""
 
@@ -62,6 +69,14 @@ class TrainingDataError(TrainingError):
 
 class CheckpointError(TrainingError):
     """The checkpoint belongs to another run."""
+
+
+class RecipeError(TrainingError, ValueError):
+    """A recipe's numbers are wrong."""
+
+
+class PackError(TrainingError):
+    """A run cannot be packed."""
 
 
 class BitstreamError(CodecError, ValueError):

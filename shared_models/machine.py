@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
-
-from shared_models.analysis import Analysis
 from shared_models.config import CodecConfig
-from shared_models.layer import LayerEntropyModel
-from shared_models.synthesis import Synthesis
+from shared_models.single import SingleLayer
 
 
-class MachineLayer(nn.Module):
+class MachineLayer(SingleLayer):
     """Analysis and entropy model for the edge, synthesis g_machine for the server."""
 
     def __init__(self, config: CodecConfig) -> None:
-        super().__init__()
-        layer = config.machine
-        self.analysis = Analysis(config, layer.analysis)
-        self.entropy = LayerEntropyModel(config, layer.levels, context_levels=1, conditioned=False)
-        self.synthesis = Synthesis(config, layer.synthesis)
+        super().__init__(config, config.machine)

@@ -13,8 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from shared_models.bitstream import MODEL_ID_BYTES
-from shared_models.config import PROFILES, CodecConfig
+from shared_models.config import MODEL_ID_BYTES, PROFILES, CodecConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.errors import WeightsError
 from shared_models.machine import MachineLayer

@@ -1,4 +1,4 @@
-"""Train the codec's layers: first `machine`, then `enhancement`."""
+"""Train the codec's layers: first `machine`, then `enhancement`; `human` and `difference` to compare with."""
 
 from __future__ import annotations
 
@@ -7,181 +7,182 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-import torch
 import typer
-from PIL import Image
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from torch import Tensor, nn
 
-from shared_models.config import LITE
-from shared_models.device import use_threads
+from shared_models.config import PROFILES, CodecConfig
+from shared_models.device import resolved_device, use_threads
+from shared_models.machine import MachineLayer
+from shared_models.training.difference import DifferenceTask
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.export import trained_machine
-from shared_models.training.loop import Report, TrainingRun
+from shared_models.training.human import HumanTask
+from shared_models.training.loop import TrainingRun
 from shared_models.training.machine import MachineTask
-from shared_models.training.photos import Photos
+from shared_models.training.pack import DEFAULT_LIMIT_MIB, packed
+from shared_models.training.progress import trained
 from shared_models.training.recipe import Recipe
 from shared_models.training.task import Task
 from shared_models.weights import Weights
 
-app = typer.Typer(help="Train the codec's layers: first `machine`, then `enhancement`.", no_args_is_help=True)
-
-_DEFAULTS = Recipe()
-
+app = typer.Typer(
+    help="Train the codec's layers: first `machine`, then `enhancement`; `human` and `difference` to compare with.",
+    no_args_is_help=True,
+)
 
 PhotoFolder = Annotated[Path, typer.Option(help="Folder of training photos.")]
+MaskFolder = Annotated[Path, typer.Option(help="Folder of their edge masks: PNG, same stems.")]
 RunFolder = Annotated[Path, typer.Option(help="Folder of the run; an earlier run there goes on.")]
-ValidationFolder = Annotated[Path | None, typer.Option(help="Folder of photos for validation.csv.")]
+ValidationFolder = Annotated[
+    Path | None, typer.Option(help="Folder of photos to validate on, for example Kodak.")
+]
 WeightsFile = Annotated[
     Path | None, typer.Option(help="A weights file to go on from; the photos' KLT when left out.")
 ]
-Steps = Annotated[int, typer.Option(min=1)]
-Batch = Annotated[int, typer.Option(min=1)]
-Crop = Annotated[int, typer.Option(min=64, help="Side of the crops, a multiple of 64.")]
-LearningRate = Annotated[float, typer.Option()]
-DecayFrom = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Share of the steps after which the learning rate falls.")
+MachineRun = Annotated[
+    Path | None, typer.Option(help="Folder of the machine layer's run; that of --weights when left out.")
 ]
-Seed = Annotated[int, typer.Option()]
+RecipeFile = Annotated[Path | None, typer.Option(help="TOML file; the shipped recipe when left out.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="A number of the recipe, as name=value; may be repeated.")
+]
+Steps = Annotated[int | None, typer.Option(min=1, help="The recipe's when left out.")]
+Profile = Annotated[str, typer.Option(help="Profile of the codec.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 
 
 @app.command()
 def machine(
     photos: PhotoFolder,
-    masks: Annotated[Path, typer.Option(help="Folder of their edge masks: PNG, same stems.")],
+    masks: MaskFolder,
     out: RunFolder,
     validation: ValidationFolder = None,
     weights: WeightsFile = None,
-    steps: Steps = 5000,
-    batch: Batch = _DEFAULTS.batch,
-    crop: Crop = _DEFAULTS.crop,
-    learning_rate: LearningRate = _DEFAULTS.learning_rate,
-    decay_from: DecayFrom = _DEFAULTS.decay_from,
-    outside: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Weight of the error outside the masks; the paper: 0.")
-    ] = _DEFAULTS.outside,
-    seed: Seed = _DEFAULTS.seed,
+    recipe: RecipeFile = None,
+    settings: Settings = None,
+    steps: Steps = None,
+    profile: Profile = "lite",
+    device: Device = "auto",
     threads: Threads = 1,
 ) -> None:
     """Train the machine layer, eq. (2)."""
-    recipe = Recipe(
-        steps=steps,
-        batch=batch,
-        crop=crop,
-        learning_rate=learning_rate,
-        decay_from=decay_from,
-        outside=outside,
-        seed=seed,
-    )
     use_threads(threads)
-    _train(
-        lambda: MachineTask(LITE, recipe), recipe, photos, masks, out, validation, _layer(weights, "machine")
-    )
+    chosen = _recipe("machine", recipe, settings, steps)
+    config = _config(profile, chosen)
+    run = _run(lambda: MachineTask(config, chosen), chosen, out, device)
+    trained(run, photos, masks, validation, None if weights is None else Weights.load(weights).machine)
 
 
 @app.command()
 def enhancement(
     photos: PhotoFolder,
     out: RunFolder,
-    machine: Annotated[
-        Path | None, typer.Option(help="Folder of the machine layer's run; that of --weights when left out.")
-    ] = None,
+    machine: MachineRun = None,
     validation: ValidationFolder = None,
     weights: WeightsFile = None,
-    unconditioned: Annotated[
-        bool, typer.Option("--unconditioned", help="Do not show the machine layer to the entropy model.")
-    ] = False,
-    free: Annotated[
-        bool, typer.Option("--free", help="Code latents of their own, not the difference to the machine's.")
-    ] = False,
-    steps: Steps = 7000,
-    batch: Batch = _DEFAULTS.batch,
-    crop: Crop = _DEFAULTS.crop,
-    learning_rate: LearningRate = _DEFAULTS.learning_rate,
-    decay_from: DecayFrom = _DEFAULTS.decay_from,
-    seed: Seed = _DEFAULTS.seed,
+    recipe: RecipeFile = None,
+    settings: Settings = None,
+    steps: Steps = None,
+    profile: Profile = "lite",
+    device: Device = "auto",
     threads: Threads = 1,
 ) -> None:
     """Train the enhancement layer beside a frozen machine layer, eq. (3)."""
-    recipe = Recipe(
-        steps=steps, batch=batch, crop=crop, learning_rate=learning_rate, decay_from=decay_from, seed=seed
-    )
     use_threads(threads)
-    if machine is not None:
-        frozen = trained_machine(machine, LITE)
-    elif weights is not None:
-        frozen = Weights.load(weights).machine
-    else:
-        raise typer.BadParameter("name the machine layer by --machine or by --weights")
-    config = replace(LITE, condition_on_machine=not unconditioned, residual=not free)
-    _train(
-        lambda: EnhancementTask(config, frozen),
-        recipe,
-        photos,
-        None,
-        out,
-        validation,
-        _layer(weights, "enhancement"),
+    chosen = _recipe("enhancement", recipe, settings, steps)
+    config = _config(profile, chosen)
+    frozen = _machine(machine, weights, config)
+    run = _run(lambda: EnhancementTask(config, chosen, frozen), chosen, out, device)
+    trained(run, photos, None, validation, None if weights is None else Weights.load(weights).enhancement)
+
+
+@app.command()
+def human(
+    photos: PhotoFolder,
+    out: RunFolder,
+    validation: ValidationFolder = None,
+    recipe: RecipeFile = None,
+    settings: Settings = None,
+    steps: Steps = None,
+    profile: Profile = "lite",
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
+    """Train the single-layer codec for people that both layers are compared with, eq. (1)."""
+    use_threads(threads)
+    chosen = _recipe("human", recipe, settings, steps)
+    config = _config(profile, chosen)
+    run = _run(lambda: HumanTask(config, chosen), chosen, out, device)
+    trained(run, photos, None, validation, None)
+
+
+@app.command()
+def difference(
+    photos: PhotoFolder,
+    out: RunFolder,
+    machine: MachineRun = None,
+    weights: WeightsFile = None,
+    validation: ValidationFolder = None,
+    recipe: RecipeFile = None,
+    settings: Settings = None,
+    steps: Steps = None,
+    profile: Profile = "lite",
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
+    """Train the codec of the difference to a frozen machine view, the paper's baseline DC."""
+    use_threads(threads)
+    chosen = _recipe("difference", recipe, settings, steps)
+    config = _config(profile, chosen)
+    frozen = _machine(machine, weights, config)
+    run = _run(lambda: DifferenceTask(config, chosen, frozen), chosen, out, device)
+    trained(run, photos, None, validation, None)
+
+
+@app.command()
+def pack(
+    photos: PhotoFolder,
+    masks: MaskFolder,
+    out: Annotated[Path, typer.Option(help="Folder to make; it must not exist yet.")],
+    validation: ValidationFolder = None,
+    weights: WeightsFile = None,
+    limit_mib: Annotated[
+        float, typer.Option(min=1.0, help="Photos are left out until the folder is no larger.")
+    ] = DEFAULT_LIMIT_MIB,
+    seed: Annotated[int, typer.Option(help="Chooses the photos that are left out.")] = 1,
+) -> None:
+    """Make a folder that trains on a machine with torch and nothing else to download."""
+    summary = packed(
+        photos, masks, out, validation=validation, weights=weights, limit_mib=limit_mib, seed=seed
+    )
+    typer.echo(f"{out}: {summary}; see {out / 'README.md'}")
+
+
+def _recipe(task: str, file: Path | None, settings: list[str] | None, steps: int | None) -> Recipe:
+    chosen = Recipe.shipped(task) if file is None else Recipe.from_file(file)
+    chosen = chosen.with_settings(settings or [])
+    return chosen if steps is None else replace(chosen, steps=steps)
+
+
+def _config(profile: str, recipe: Recipe) -> CodecConfig:
+    if profile not in PROFILES:
+        raise typer.BadParameter(f"there is no profile {profile!r}; known: {', '.join(sorted(PROFILES))}")
+    return replace(
+        PROFILES[profile], condition_on_machine=recipe.condition_on_machine, residual=recipe.residual
     )
 
 
-def _train(
-    make_task: Callable[[], Task],
-    recipe: Recipe,
-    folder: Path,
-    masks: Path | None,
-    out: Path,
-    validation: Path | None,
-    trained: nn.Module | None,
-) -> None:
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}"),
-    ) as progress:
-        reading = progress.add_task("photos", figures="", total=None)
-
-        def read(count: int, total: int) -> None:
-            progress.update(reading, completed=count, total=total)
-
-        photos = Photos(folder, masks, recipe.crop, read)
-        run = TrainingRun(make_task, recipe, out)
-        run.start(photos, trained)
-        bar = progress.add_task("steps", figures="", total=recipe.steps, completed=run.step)
-
-        def show(report: Report) -> None:
-            figures = f"loss {report.loss:.3f}  {report.bits_per_pixel:.3f} bpp  {report.psnr:.2f} dB"
-            progress.update(bar, completed=report.step, figures=figures)
-
-        run.run(photos, _validation(validation, recipe.validation_photos), show)
+def _machine(run: Path | None, weights: Path | None, config: CodecConfig) -> MachineLayer:
+    if run is not None:
+        return trained_machine(run, config)
+    if weights is not None:
+        return Weights.load(weights).machine
+    raise typer.BadParameter("name the machine layer by --machine or by --weights")
 
 
-def _layer(weights: Path | None, name: str) -> nn.Module | None:
-    if weights is None:
-        return None
-    loaded = Weights.load(weights)
-    return {"machine": loaded.machine, "enhancement": loaded.enhancement}[name]
+def _run(make_task: Callable[[], Task], recipe: Recipe, out: Path, device: str) -> TrainingRun:
+    return TrainingRun(make_task, recipe, out, resolved_device(device))
 
 
-def _validation(folder: Path | None, count: int) -> list[Tensor]:
-    """The first photos of a folder, cut to multiples of 16 pixels."""
-    if folder is None:
-        return []
-    pictures = []
-    for path in sorted(folder.glob("*.png"))[:count]:
-        pixels = np.array(Image.open(path).convert("RGB"))
-        height, width = (side // 16 * 16 for side in pixels.shape[:2])
-        pictures.append(torch.from_numpy(pixels[:height, :width]).permute(2, 0, 1)[None].float() / 255.0)
-    return pictures
+if __name__ == "__main__":
+    app()

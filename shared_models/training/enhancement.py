@@ -16,6 +16,8 @@ from shared_models.training.estimate import Estimate, estimate
 from shared_models.training.klt import KarhunenLoeve
 from shared_models.training.losses import lagrangian, squared_error
 from shared_models.training.photos import Crops, Photos
+from shared_models.training.recipe import Recipe
+from shared_models.training.single import KLT_CROPS
 from shared_models.training.task import Outcome, Randomness
 
 _START_CROPS = 100
@@ -25,8 +27,9 @@ _SHARE_OF_ALL_SLICES = 0.5
 class EnhancementTask:
     """Every frame is trained at levels of both layers drawn at random, every batch with a random number of slices."""
 
-    def __init__(self, config: CodecConfig, machine: MachineLayer) -> None:
+    def __init__(self, config: CodecConfig, recipe: Recipe, machine: MachineLayer) -> None:
         self.config = config
+        self.recipe = recipe
         self.machine = machine.eval().requires_grad_(False)
         self.layer = EnhancementLayer(config)
         self.lambdas = torch.tensor(config.enhancement.lambdas)
@@ -35,12 +38,21 @@ class EnhancementTask:
     def module(self) -> nn.Module:
         return self.layer
 
+    def to(self, device: torch.device) -> None:
+        self.layer.to(device)
+        self.machine.to(device)
+        self.lambdas = self.lambdas.to(device)
+
     @torch.no_grad()
     def start(self, photos: Photos, rng: np.random.Generator) -> None:
-        """KLT transforms, and the statistics of what is left to code beside every level of the machine layer."""
-        basis = KarhunenLoeve.of(photos, self.config, rng)
-        basis.start_analysis(self.layer.analysis)
-        basis.start_synthesis(self.layer.synthesis)
+        """KLT transforms, unless the recipe wants random ones, and the statistics of what is left to code.
+
+        The latter for every level of the machine layer.
+        """
+        if self.recipe.start == "klt":
+            basis = KarhunenLoeve.of(photos.crops(KLT_CROPS, rng).pixels, self.config)
+            basis.start_analysis(self.layer.analysis)
+            basis.start_synthesis(self.layer.synthesis)
         pixels = photos.crops(_START_CROPS, rng).pixels
         by_machine_level = []
         for number in range(self.config.machine.levels):
@@ -54,12 +66,16 @@ class EnhancementTask:
 
     def outcome(self, crops: Crops, randomness: Randomness) -> Outcome:
         pixels, numbers = crops.pixels, randomness.numbers
+        own = numbers.integers(self.config.enhancement.levels, size=len(pixels))
+        context = numbers.integers(self.config.machine.levels, size=len(pixels))
         level = Level(
-            own=torch.from_numpy(numbers.integers(self.config.enhancement.levels, size=len(pixels))),
-            context=torch.from_numpy(numbers.integers(self.config.machine.levels, size=len(pixels))),
+            torch.from_numpy(own).to(pixels.device),
+            torch.from_numpy(context).to(pixels.device),
         )
-        every = numbers.random() < _SHARE_OF_ALL_SLICES
-        slices = self.config.slices if every else int(numbers.integers(1, self.config.slices))
+        slices = self.recipe.slices
+        if slices == 0:
+            every = numbers.random() < _SHARE_OF_ALL_SLICES
+            slices = self.config.slices if every else int(numbers.integers(1, self.config.slices))
         _, coded, decoded = self._coded(pixels, level, slices, randomness.noise)
         error = squared_error(pixels, decoded)
         bits_per_pixel = coded.bits / pixels[0, 0].numel()
@@ -71,17 +87,19 @@ class EnhancementTask:
 
     @torch.no_grad()
     def validate(self, pixels: Tensor) -> dict[str, float]:
-        figures = {}
-        context = torch.tensor([self.config.default_machine_quality])
+        figures = {"loss": 0.0}
+        context = torch.tensor([self.config.default_machine_quality], device=pixels.device)
         points = [(number, self.config.slices) for number in range(self.config.enhancement.levels)]
         points += [(self.config.default_quality, slices) for slices in range(1, self.config.slices)]
         for number, slices in points:
-            machine, coded, decoded = self._coded(
-                pixels, Level(torch.tensor([number]), context), slices, None
-            )
+            level = Level(torch.tensor([number], device=pixels.device), context)
+            machine, coded, decoded = self._coded(pixels, level, slices, None)
             error = squared_error(pixels, decoded.clamp(0.0, 1.0)).item()
+            bits_per_pixel = (machine.bits + coded.bits).item() / pixels[0, 0].numel()
+            if slices == (self.recipe.slices or self.config.slices):
+                figures["loss"] += self.lambdas[number].item() * 255.0**2 * error + bits_per_pixel
             point = f"{number}_m{slices}"
-            figures[f"bpp_{point}"] = (machine.bits + coded.bits).item() / pixels[0, 0].numel()
+            figures[f"bpp_{point}"] = bits_per_pixel
             figures[f"psnr_{point}"] = -10.0 * math.log10(error)
         return figures
 

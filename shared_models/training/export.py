@@ -13,7 +13,7 @@ from shared_models.enhancement import EnhancementLayer
 from shared_models.errors import CheckpointError
 from shared_models.machine import MachineLayer
 from shared_models.tables import gaussian_tables
-from shared_models.training.loop import CHECKPOINT
+from shared_models.training.loop import BEST
 from shared_models.weights import Weights
 
 
@@ -45,7 +45,7 @@ def exported(machine: Path, enhancement: Path, config: CodecConfig) -> Weights:
 
 
 def _checkpoint(folder: Path) -> dict[str, Any]:
-    path = folder / CHECKPOINT
+    path = folder / BEST
     if not path.is_file():
         raise CheckpointError(f"{path} is missing: train first, or name another folder")
     state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")

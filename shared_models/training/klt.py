@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,9 +17,6 @@ from torch import Tensor
 from shared_models.analysis import Analysis
 from shared_models.config import CodecConfig
 from shared_models.synthesis import Synthesis
-from shared_models.training.photos import Photos
-
-_CROPS = 1500
 
 
 @dataclass(frozen=True)
@@ -33,13 +29,12 @@ class KarhunenLoeve:
     step: float
 
     @classmethod
-    def of(cls, photos: Photos, config: CodecConfig, rng: np.random.Generator) -> KarhunenLoeve:
-        """Measure it on random crops.
+    def of(cls, pixels: Tensor, config: CodecConfig) -> KarhunenLoeve:
+        """Measure it on crops (N, 3, H, W).
 
         The unit of the latents is the uniform quantiser step that is optimal at high rate for the profile's reference
         lambda: ``step**2 = 18 / (lambda * 255**2 * ln 2)``.
         """
-        pixels = photos.crops(_CROPS, rng).pixels
         samples = F.pixel_unshuffle(pixels, config.patch)
         mean, blocks = _principal(samples, samples.shape[1])
         features = torch.einsum("nchw,cf->nfhw", samples - mean[:, None, None], blocks)

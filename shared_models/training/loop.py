@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from shared_models.errors import CheckpointError
-from shared_models.training.photos import Photos
+from shared_models.training.learning_curve import LearningCurve
+from shared_models.training.photos import Crops, Photos
 from shared_models.training.recipe import Recipe
 from shared_models.training.task import Randomness, Task
 
-CHECKPOINT = "checkpoint.pt"
-CURVE = "curve.csv"
-VALIDATION = "validation.csv"
+CHECKPOINT: Final = "checkpoint.pt"
+BEST: Final = "best.pt"
+"""Averaged weights of the best validation, or of the last step when there is none, without the optimizer's state."""
+CURVE: Final = "curve.csv"
+VALIDATION: Final = "validation.csv"
 
 
 @dataclass(frozen=True)
 class Report:
-    """State after a step, averaged over the steps since the last report."""
+    """State after a step."""
 
     step: int
     loss: float
@@ -39,43 +43,43 @@ class TrainingRun:
     Args:
         make_task: makes the layer; called once the random numbers are seeded.
         recipe: the numbers of the run.
-        folder: receives the checkpoint, ``curve.csv`` and ``validation.csv``.
+        folder: receives the checkpoint, the best weights, ``curve.csv``, ``validation.csv`` and TensorBoard's files.
+        device: what computes.
 
     Raises:
         CheckpointError: the folder's checkpoint belongs to a run with another seed, batch or crop.
     """
 
-    def __init__(self, make_task: Callable[[], Task], recipe: Recipe, folder: Path) -> None:
+    def __init__(
+        self, make_task: Callable[[], Task], recipe: Recipe, folder: Path, device: torch.device
+    ) -> None:
         torch.manual_seed(recipe.seed)
         self.task = make_task()
         self.recipe = recipe
         self.folder = folder
+        self.device = device
         self.step = 0
+        self.best = math.inf
         folder.mkdir(parents=True, exist_ok=True)
-        self.optimizer = torch.optim.Adam(self.task.module.parameters(), lr=recipe.learning_rate)
 
     def start(self, photos: Photos, trained: nn.Module | None = None) -> None:
-        """Load the checkpoint; without one, begin with the weights of `trained`, or else from the photos' KLT."""
+        """Load the checkpoint; without one, begin with the weights of `trained`, or else from the photos."""
         path = self.folder / CHECKPOINT
-        if not path.exists():
-            if trained is not None:
-                self.task.module.load_state_dict(trained.state_dict())
-            else:
-                self.task.start(photos, np.random.default_rng(self.recipe.seed))
-            return
-        state = torch.load(path, weights_only=True)
-        before = Recipe.from_dict(state["recipe"])
-        if (before.seed, before.batch, before.crop) != (
-            self.recipe.seed,
-            self.recipe.batch,
-            self.recipe.crop,
-        ):
-            raise CheckpointError(
-                f"{path} comes from a run with another seed, batch or crop: use another folder"
-            )
-        self.task.module.load_state_dict(state["module"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+        state = torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
+        if state is not None:
+            self._expect_same_run(Recipe.from_checkpoint(state["recipe"]))
+            self.task.module.load_state_dict(state["module"])
+        elif trained is not None:
+            self.task.module.load_state_dict(trained.state_dict())
+        else:
+            self.task.start(photos, np.random.default_rng(self.recipe.seed))
+        self.task.to(self.device)
+        self.average = AveragedModel(self.task.module, avg_fn=self._averaged)
+        self.optimizer = torch.optim.Adam(self.task.module.parameters(), lr=self.recipe.learning_rate)
+        if state is not None:
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.average.load_state_dict(state["average"])
+            self.step, self.best = state["step"], state["best"]
 
     def run(self, photos: Photos, validation: Sequence[Tensor], report: Callable[[Report], None]) -> None:
         """Train to the recipe's last step.
@@ -87,19 +91,23 @@ class TrainingRun:
         """
         recipe = self.recipe
         with (
-            Curve(self.folder / CURVE, self.step) as curve,
-            Curve(self.folder / VALIDATION, self.step) as validated,
+            LearningCurve(self.folder / CURVE, self.step) as curve,
+            LearningCurve(self.folder / VALIDATION, self.step) as validated,
         ):
             while self.step < recipe.steps:
                 rate = learning_rate(recipe, self.step)
                 for group in self.optimizer.param_groups:
                     group["lr"] = rate
-                randomness = Randomness.of_step(recipe.seed, self.step)
-                outcome = self.task.outcome(photos.crops(recipe.batch, randomness.numbers), randomness)
+                randomness = Randomness.of_step(recipe.seed, self.step, self.device)
+                crops = photos.crops(recipe.batch, randomness.numbers)
+                outcome = self.task.outcome(
+                    Crops(crops.pixels.to(self.device), crops.masks.to(self.device)), randomness
+                )
                 self.optimizer.zero_grad(set_to_none=True)
                 outcome.loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(self.task.module.parameters(), recipe.gradient_norm)
                 self.optimizer.step()
+                self.average.update_parameters(self.task.module)
                 self.step += 1
                 psnr = -10.0 * math.log10(max(outcome.mean_squared_error, 1e-10))
                 now = Report(self.step, outcome.loss.item(), outcome.bits_per_pixel, psnr)
@@ -108,59 +116,63 @@ class TrainingRun:
                 )
                 report(now)
                 last = self.step == recipe.steps
+                if validation and (self.step % recipe.validate_every == 0 or last):
+                    figures = self._validate(validation)
+                    validated.add({"step": self.step} | figures)
+                    if figures["loss"] < self.best:
+                        self.best = figures["loss"]
+                        self._write(BEST, {"module": self.average.module.state_dict()})
+                elif last and not validation:
+                    self._write(BEST, {"module": self.average.module.state_dict()})
                 if self.step % recipe.save_every == 0 or last:
                     self.save()
-                if validation and (self.step % recipe.validate_every == 0 or last):
-                    validated.add({"step": self.step} | self._validate(validation))
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
-        state: dict[str, Any] = {
+        state = {
             "module": self.task.module.state_dict(),
+            "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+        }
+        self._write(CHECKPOINT, state)
+
+    def _write(self, name: str, state: dict[str, Any]) -> None:
+        about = {
             "step": self.step,
             "recipe": self.recipe.as_dict(),
             "switches": self.task.config.switches,
         }
-        temporary = self.folder / f"{CHECKPOINT}.part"
-        torch.save(state, temporary)
-        temporary.replace(self.folder / CHECKPOINT)
+        temporary = self.folder / f"{name}.part"
+        torch.save(state | about, temporary)
+        temporary.replace(self.folder / name)
 
     def _validate(self, validation: Sequence[Tensor]) -> dict[str, float]:
-        figures = [self.task.validate(pixels) for pixels in validation]
+        with self._average_in_place():
+            figures = [self.task.validate(pixels.to(self.device)) for pixels in validation]
         return {name: sum(figure[name] for figure in figures) / len(figures) for name in figures[0]}
 
+    @contextmanager
+    def _average_in_place(self) -> Iterator[None]:
+        module = self.task.module
+        current = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        module.load_state_dict(self.average.module.state_dict())
+        try:
+            yield
+        finally:
+            module.load_state_dict(current)
 
-class Curve:
-    """A CSV file that grows by a row at a time; its columns are those of the first row, the first of them `step`.
+    def _averaged(self, average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        """One step of the moving average, whose memory grows with the run until it has the recipe's length."""
+        decay = min(self.recipe.average, (1.0 + float(count)) / (10.0 + float(count)))
+        return average + (1.0 - decay) * (current - average)
 
-    Rows beyond step `last`, which an interrupted run left behind its checkpoint, are dropped on opening.
-    """
-
-    def __init__(self, path: Path, last: int) -> None:
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        kept = lines[:1] + [line for line in lines[1:] if int(line.partition(",")[0]) <= last]
-        path.write_text("".join(kept))
-        self._file = path.open("a", newline="")
-        self._writer: csv.DictWriter[str] | None = None
-        self._empty = not kept
-
-    def __enter__(self) -> Curve:
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        self._file.close()
-
-    def add(self, row: dict[str, float]) -> None:
-        """Append `row`."""
-        if self._writer is None:
-            self._writer = csv.DictWriter(self._file, list(row), lineterminator="\n")
-            if self._empty:
-                self._writer.writeheader()
-        self._writer.writerow(
-            {name: value if name == "step" else f"{value:.6g}" for name, value in row.items()}
-        )
-        self._file.flush()
+    def _expect_same_run(self, before: Recipe) -> None:
+        now = self.recipe
+        if (before.seed, before.batch, before.crop) != (now.seed, now.batch, now.crop):
+            raise CheckpointError(
+                f"{self.folder / CHECKPOINT} comes from a run with another seed, batch or crop: use another folder"
+            )
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

@@ -21,9 +21,10 @@ class Randomness:
     noise: torch.Generator
 
     @classmethod
-    def of_step(cls, seed: int, step: int) -> Randomness:
+    def of_step(cls, seed: int, step: int, device: torch.device) -> Randomness:
         """Randomness of step `step` of a run with `seed`."""
-        return cls(np.random.default_rng([seed, step]), torch.Generator().manual_seed((seed << 32) + step))
+        noise = torch.Generator(device).manual_seed((seed << 32) + step)
+        return cls(np.random.default_rng([seed, step]), noise)
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,14 @@ class Task(Protocol):
     def module(self) -> nn.Module:
         """What is trained and saved."""
 
+    def to(self, device: torch.device) -> None:
+        """Move everything that computes to `device`."""
+
     def start(self, photos: Photos, rng: np.random.Generator) -> None:
         """Set the weights to begin from."""
 
     def outcome(self, crops: Crops, randomness: Randomness) -> Outcome:
-        """Loss of one batch."""
+        """Loss of one batch, its crops on the task's device."""
 
     def validate(self, pixels: Tensor) -> dict[str, float]:
-        """Figures for one photo, (1, 3, H, W) with H and W multiples of 16."""
+        """Figures for one photo, (1, 3, H, W) with H and W multiples of 16; `loss` is what the run should lower."""

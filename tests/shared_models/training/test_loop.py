@@ -21,13 +21,15 @@ from shared_models.training.photos import Photos
 from shared_models.training.recipe import Recipe
 from tests.shared_models.training.conftest import TINY
 
+CPU = torch.device("cpu")
+
 
 class Interrupted(Exception):
     """Stands for the end of the machine."""
 
 
 def machine_run(folder: Path, photos: Photos, recipe: Recipe = TINY) -> TrainingRun:
-    run = TrainingRun(lambda: MachineTask(LITE, recipe), recipe, folder)
+    run = TrainingRun(lambda: MachineTask(LITE, recipe), recipe, folder, CPU)
     run.start(photos)
     return run
 
@@ -80,7 +82,7 @@ def test_both_layers_train_and_become_a_codec(tmp_path: Path, photos: Photos) ->
     machine_run(tmp_path / "machine", photos).run(photos, [], lambda report: None)
     machine = trained_machine(tmp_path / "machine", LITE)
     before = {name: tensor.clone() for name, tensor in machine.state_dict().items()}
-    run = TrainingRun(lambda: EnhancementTask(LITE, machine), TINY, tmp_path / "enhancement")
+    run = TrainingRun(lambda: EnhancementTask(LITE, TINY, machine), TINY, tmp_path / "enhancement", CPU)
     run.start(photos)
     run.run(photos, [], lambda report: None)
     assert all(torch.equal(tensor, before[name]) for name, tensor in machine.state_dict().items())
@@ -93,7 +95,7 @@ def test_both_layers_train_and_become_a_codec(tmp_path: Path, photos: Photos) ->
 def test_a_run_can_go_on_from_trained_weights(tmp_path: Path, photos: Photos) -> None:
     first = machine_run(tmp_path / "first", photos)
     first.run(photos, [], lambda report: None)
-    second = TrainingRun(lambda: MachineTask(LITE, TINY), TINY, tmp_path / "second")
+    second = TrainingRun(lambda: MachineTask(LITE, TINY), TINY, tmp_path / "second", CPU)
     second.start(photos, trained=first.task.module)
     expected, found = first.task.module.state_dict(), second.task.module.state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())

@@ -1,0 +1,15 @@
+"""Training of the single-layer codec for people alone, eq. (1): what both layers are compared with."""
+
+from __future__ import annotations
+
+from shared_models.config import CodecConfig
+from shared_models.single import SingleLayer
+from shared_models.training.recipe import Recipe
+from shared_models.training.single import SingleLayerTask
+
+
+class HumanTask(SingleLayerTask):
+    """A single layer of the size and with the operating points of the profile's enhancement layer."""
+
+    def __init__(self, config: CodecConfig, recipe: Recipe) -> None:
+        super().__init__(config, recipe, SingleLayer(config, config.enhancement), config.enhancement)

@@ -1,0 +1,105 @@
+"""A folder that holds all that training needs: for a machine with torch from which nothing can be downloaded."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from shared_models.errors import PackError
+from shared_models.photo_folder import photo_paths
+from shared_models.training.recipe import Recipe
+
+DEFAULT_LIMIT_MIB: Final = 64.0
+_PACKAGE: Final = Path(__file__).parents[1]
+_MIB: Final = 2**20
+_CODE: Final = (".py", ".toml", ".typed")
+
+_README: Final = """# Training, packed
+
+Needs Python 3.11 or later with torch, numpy, pillow, safetensors, rich, typer and tensorboard. From this folder:
+
+```sh
+python -m shared_models.command.train machine --photos photos --masks masks --out runs/machine{validation}{weights}
+python -m shared_models.command.train enhancement --photos photos --machine runs/machine --out runs/enhancement{validation}{weights}
+python -m shared_models.command.train human --photos photos --out runs/human{validation}
+python -m shared_models.command.train difference --photos photos --machine runs/machine --out runs/difference{validation}
+```
+
+A run that was stopped goes on when its command is given again. Bring back `runs/*/best.pt` and `runs/*/*.csv`, none of
+which is larger than 16 MiB, and join the layers: `secondsight models export --machine runs/machine --enhancement
+runs/enhancement --out lite.safetensors`.
+"""
+
+
+def packed(
+    photos: Path,
+    masks: Path,
+    out: Path,
+    *,
+    validation: Path | None,
+    weights: Path | None,
+    limit_mib: float,
+    seed: int,
+) -> str:
+    """Fill the folder `out` with code, photos, their masks and as many validation photos as a run uses.
+
+    Args:
+        photos, masks: as training reads them.
+        validation: photos to validate on.
+        weights: a weights file to go on from.
+        limit_mib: photos are left out at random until everything is no larger.
+        seed: of that choice.
+
+    Returns:
+        what was packed, in words.
+
+    Raises:
+        PackError: `out` exists, a mask is missing, or nothing fits.
+    """
+    if out.exists():
+        raise PackError(f"{out} exists: name a folder that does not")
+    code = [path for path in sorted(_PACKAGE.rglob("*")) if path.suffix in _CODE]
+    checked = [] if validation is None else photo_paths(validation)[: Recipe().validation_photos]
+    room = limit_mib * _MIB - _size(code) - _size(checked) - (0 if weights is None else _size([weights]))
+    room -= len(_README.encode()) + _MIB
+    chosen = photo_paths(photos)
+    random.Random(seed).shuffle(chosen)
+    pairs = []
+    for path in chosen:
+        mask = masks / f"{path.stem}.png"
+        if not mask.is_file():
+            raise PackError(f"{mask} is missing: every photo needs a mask of the same stem")
+        room -= _size([path, mask])
+        if room < 0:
+            break
+        pairs.append((path, mask))
+    if not pairs:
+        raise PackError(f"{limit_mib} MiB hold the code but no photo: allow more with --limit-mib")
+    for path in code:
+        _copy(path, out / _PACKAGE.name / path.relative_to(_PACKAGE))
+    for path, mask in pairs:
+        _copy(path, out / "photos" / path.name)
+        _copy(mask, out / "masks" / mask.name)
+    for path in checked:
+        _copy(path, out / "validation" / path.name)
+    if weights is not None:
+        _copy(weights, out / "weights.safetensors")
+    readme = _README.format(
+        validation=" --validation validation" if checked else "",
+        weights="" if weights is None else " --weights weights.safetensors",
+    )
+    (out / "README.md").write_text(readme)
+    total = _size(path for path in out.rglob("*") if path.is_file())
+    return f"{len(pairs)} of {len(chosen)} photos, {total / _MIB:.1f} MiB"
+
+
+def _size(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)

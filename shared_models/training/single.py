@@ -1,0 +1,96 @@
+"""Training of a layer that stands alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shared_models.config import CodecConfig, LayerConfig
+from shared_models.layer import Level
+from shared_models.single import SingleLayer
+from shared_models.training.estimate import Estimate, estimate
+from shared_models.training.klt import KarhunenLoeve
+from shared_models.training.losses import lagrangian, squared_error
+from shared_models.training.photos import Crops, Photos
+from shared_models.training.recipe import Recipe
+from shared_models.training.task import Outcome, Randomness
+
+KLT_CROPS = 1500
+_START_CROPS = 200
+
+
+class SingleLayerTask:
+    """Every frame of a batch is trained at a level drawn at random, by eq. (1): plain mean squared error."""
+
+    def __init__(self, config: CodecConfig, recipe: Recipe, layer: SingleLayer, size: LayerConfig) -> None:
+        self.config = config
+        self.recipe = recipe
+        self.layer = layer
+        self.lambdas = torch.tensor(size.lambdas)
+
+    @property
+    def module(self) -> nn.Module:
+        return self.layer
+
+    def to(self, device: torch.device) -> None:
+        self.layer.to(device)
+        self.lambdas = self.lambdas.to(device)
+
+    @torch.no_grad()
+    def start(self, photos: Photos, rng: np.random.Generator) -> None:
+        """KLT transforms, unless the recipe wants random ones, and the statistics of what they give."""
+        if self.recipe.start == "klt":
+            basis = KarhunenLoeve.of(self._sample(photos, KLT_CROPS, rng), self.config)
+            basis.start_analysis(self.layer.analysis)
+            basis.start_synthesis(self.layer.synthesis)
+        y = self.layer.analysis(self._sample(photos, _START_CROPS, rng))
+        deviations = y.std((0, 2, 3))
+        gains = torch.sqrt(self.lambdas / self.config.reference_lambda)
+        self.layer.entropy.start_from(gains, deviations, deviations[None])
+
+    def outcome(self, crops: Crops, randomness: Randomness) -> Outcome:
+        pixels = crops.pixels
+        numbers = randomness.numbers.integers(len(self.lambdas), size=len(pixels))
+        chosen = torch.from_numpy(numbers).to(pixels.device)
+        coded, decoded = self._coded(pixels, chosen, randomness.noise)
+        bits_per_pixel = coded.bits / pixels[0, 0].numel()
+        return Outcome(
+            lagrangian(self._error(crops, decoded), bits_per_pixel, self.lambdas[chosen]),
+            bits_per_pixel.mean().item(),
+            squared_error(pixels, decoded).mean().item(),
+        )
+
+    @torch.no_grad()
+    def validate(self, pixels: Tensor) -> dict[str, float]:
+        figures = {"loss": 0.0}
+        whole = Crops(pixels, torch.ones_like(pixels[:, :1]))
+        for number, weight in enumerate(self.lambdas):
+            coded, decoded = self._coded(pixels, torch.tensor([number], device=pixels.device), noise=None)
+            decoded = decoded.clamp(0.0, 1.0)
+            bits_per_pixel = coded.bits / pixels[0, 0].numel()
+            figures["loss"] += lagrangian(self._error(whole, decoded), bits_per_pixel, weight).item()
+            figures[f"bpp_{number}"] = bits_per_pixel.item()
+            figures[f"psnr_{number}"] = -10.0 * math.log10(squared_error(pixels, decoded).item())
+        return figures
+
+    def _sample(self, photos: Photos, count: int, rng: np.random.Generator) -> Tensor:
+        """What the layer has to code, on the CPU: (count, 3, S, S)."""
+        return photos.crops(count, rng).pixels
+
+    def _error(self, crops: Crops, decoded: Tensor) -> Tensor:
+        return squared_error(crops.pixels, decoded)
+
+    def _coded(
+        self, pixels: Tensor, chosen: Tensor, noise: torch.Generator | None
+    ) -> tuple[Estimate, Tensor]:
+        """What `pixels` cost at the chosen levels, (B,), and what they become."""
+        with torch.autocast(pixels.device.type, torch.bfloat16):
+            y = self.layer.analysis(pixels)
+        level = Level(own=chosen, context=torch.zeros_like(chosen))
+        coded = estimate(self.layer.entropy, y, level, None, self.config.slices, noise)
+        with torch.autocast(pixels.device.type, torch.bfloat16):
+            decoded = self.layer.synthesis(coded.latents)
+        return coded, decoded

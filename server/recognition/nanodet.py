@@ -137,6 +137,6 @@ def _best(scores: Floats, boxes: Floats, minimum_score: float) -> list[tuple[int
     places, labels, found = places[order], labels[order], found[order]
     corners = boxes[places]
     sized = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
-    kept = cv2.dnn.NMSBoxesBatched(sized, found, labels.tolist(), minimum_score, _OVERLAP)
+    kept = cv2.dnn.NMSBoxesBatched(sized.tolist(), found.tolist(), labels.tolist(), minimum_score, _OVERLAP)
     best = np.sort(np.asarray(kept, np.int64))[:_MOST_DETECTIONS]
     return [(int(places[k]), int(labels[k])) for k in best]

@@ -78,7 +78,7 @@ def server(
     recogniser: Annotated[
         str,
         typer.Option(
-            envvar="SECONDSIGHT_RECOGNISER", help="What looks at the frames: ssd-mobilenet or none."
+            envvar="SECONDSIGHT_RECOGNISER", help="What looks at the frames: ssd-mobilenet, nanodet or none."
         ),
     ] = _DEFAULTS.recogniser,
     recogniser_threads: Annotated[

@@ -16,6 +16,7 @@ from server.evaluation.cache import Cache
 from server.evaluation.codings import CONTESTANTS, Coding, HumanView, MachineView, Original
 from server.evaluation.comparison import Curve
 from server.evaluation.config import EVALUATION
+from server.evaluation.errors import EvaluationError
 from server.evaluation.findings import BOTH, MACHINE, Findings
 from server.evaluation.photos import AnnotatedPhotos
 from server.evaluation.recognition import Measured, RecognitionMeasurement
@@ -76,6 +77,12 @@ def recognition(
                 return found
 
             original = measured("original", Original())
+            for name, point in original.items():
+                if not point.precision.mean[0] > 0:
+                    raise EvaluationError(
+                        f"{name} finds nothing of what is annotated in {folder}: measure on more photos, "
+                        "or on photos whose categories are among its labels"
+                    )
             points = {
                 (name, kind): [measured(name, coding) for coding in settings]
                 for kind, group in (("ours", ours), ("peer", theirs))

@@ -23,9 +23,9 @@ class Estimate:
 
     @classmethod
     def of(cls, samples: Samples, coverage: float) -> Estimate:
-        """From samples of which the first is the set itself."""
+        """From samples of which the first is the set itself. A resample without an object has no value (NaN)."""
         tail = 50 * (1 - coverage)
-        low, high = np.percentile(samples[1:] if len(samples) > 1 else samples, [tail, 100 - tail])
+        low, high = np.nanpercentile(samples[1:] if len(samples) > 1 else samples, [tail, 100 - tail])
         return cls(float(samples[0]), float(low), float(high))
 
 
@@ -97,9 +97,16 @@ def compare(ours: Curve, peer: Curve, contest: tuple[float, float], coverage: fl
     return compared
 
 
+def share_of(values: Samples, original: Measured, coverage: float) -> Estimate:
+    """What part of the original's average precision is kept; left out are resamples in which the original has none."""
+    whole = original.precision.mean
+    shares = np.divide(values, whole, out=np.full_like(values, np.nan), where=whole > 0)
+    return Estimate.of(shares, coverage)
+
+
 def share_at(curve: Curve, original: Measured, bits_per_pixel: float, coverage: float) -> Estimate | None:
     """What part of the original's average precision a curve keeps at a rate; None where it has no such rate."""
     if not curve.reaches(bits_per_pixel):
         return None
     rates = np.full_like(original.precision.mean, bits_per_pixel)
-    return Estimate.of(curve.at(rates) / original.precision.mean, coverage)
+    return share_of(curve.at(rates), original, coverage)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from server.evaluation.comparison import Comparison, Curve, Estimate, compare, share_at
+from server.evaluation.comparison import Comparison, Curve, Estimate, compare, share_at, share_of
 from server.evaluation.config import EVALUATION
 from server.evaluation.recognition import Measured
 
@@ -123,7 +123,7 @@ class Findings:
             console.print(f"{self.recogniser}: the machine layer at {bits_per_pixel:g} bit/pixel {told}")
 
     def _share(self, point: Measured) -> Estimate:
-        return Estimate.of(point.precision.mean / self.original.precision.mean, EVALUATION.coverage)
+        return share_of(point.precision.mean, self.original, EVALUATION.coverage)
 
     @staticmethod
     def _figures(point: Measured) -> dict[str, Any]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -12,52 +16,151 @@ from rich.progress import Progress
 from rich.table import Table
 
 from shared_models.codec import load_codec
-from shared_models.evaluation.peers import JPEG, PEERS
-from shared_models.evaluation.rate_distortion import Curve, layered, peer, photos_of
+from shared_models.device import use_threads
+from shared_models.evaluation.machine_plus_vvc import MachinePlusVvc
+from shared_models.evaluation.peers import PEERS, Peer
+from shared_models.evaluation.published import VTM, published_curves
+from shared_models.evaluation.rate_distortion import (
+    BOTH,
+    ENHANCEMENT,
+    MACHINE,
+    MAIN,
+    Curve,
+    Kind,
+    bd_rates,
+    by_photo,
+    coded_by,
+    curves_of,
+    layered,
+    photos_of,
+    side_by_side,
+)
+
+_LAYERS: Final = "layers"
+_PUBLISHED: Final = "published"
 
 
 def rd(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Photos, for example the 24 Kodak images.")],
     weights: Annotated[
         Path | None, typer.Option(help="A weights file; the shipped one when left out.")
     ] = None,
-    peers: Annotated[bool, typer.Option(help="WebP and AVIF beside JPEG.")] = True,
+    peers: Annotated[bool, typer.Option(help="Measure other codecs too: Pillow's, x265, VVC, VVC+M.")] = True,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measure only codecs whose name holds this text; 'layers' is the codec itself. Repeatable."
+        ),
+    ] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Only so many photos, the first by name.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Photos coded at a time; one per CPU when left out.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
 ) -> None:
-    """Bits per pixel and PSNR of both views, JPEG, WebP and AVIF, with Bjøntegaard delta rates."""
+    """Bits per pixel, PSNR and MS-SSIM of both views beside other codecs, with Bjøntegaard delta rates.
+
+    Beside the 24 Kodak images stand curves that others have published for them.
+    """
     console = Console()
+    use_threads(1)
     codec = load_codec(weights=weights)
-    photos = photos_of(folder)
-    others = PEERS if peers else (JPEG,)
+    photos = photos_of(folder, images)
+    offered: dict[Kind, tuple[Peer, ...]] = {
+        "comparison": (MachinePlusVvc(codec),) if peers else (),
+        "peer": PEERS if peers else (),
+    }
+    names = [_LAYERS, _PUBLISHED, *(peer.name for those in offered.values() for peer in those)]
+    wanted = _wanted(only, names)
+    tasks = [partial(layered, codec, photo) for photo in photos] if _LAYERS in wanted else []
+    for kind, those in offered.items():
+        for peer in those:
+            if peer.name in wanted:
+                tasks += [
+                    partial(coded_by, peer, kind, photo, rung) for photo in photos for rung in peer.ladder
+                ]
     with Progress(console=console) as progress:
-        bar = progress.add_task("photos", total=len(photos) * (1 + len(others)))
-
-        def advance() -> None:
-            progress.advance(bar)
-
-        ours = layered(codec, photos, advance)
-        anchors = [peer(other, photos, advance) for other in others]
-    curves = [ours.machine, ours.both, ours.slices, *anchors]
-    for curve in curves:
-        console.print(_table(curve))
-    rates = ", ".join(f"{rate:.3f}" for rate in ours.enhancement_bits_per_pixel)
-    console.print(f"enhancement alone, by quality: {rates} bpp")
-    deltas = {anchor.name: ours.both.bd_rate_against(anchor) for anchor in anchors}
-    for name, delta in deltas.items():
-        console.print(f"BD-rate of both layers against {name}: {delta:+.1f} %")
+        bar = progress.add_task("coding", total=len(tasks))
+        measured = side_by_side(tasks, workers or len(os.sched_getaffinity(0)), lambda: progress.advance(bar))
+    curves = curves_of(measured)
+    if _PUBLISHED in wanted:
+        curves += published_curves([Path(photo.name).stem for photo in photos])
+    shown = [curve for curve in curves if curve.series.kind != "ours" or curve.name in MAIN]
+    anchors = [
+        curve for curve in shown if curve.series.kind in ("peer", "comparison") or curve.name == VTM.name
+    ]
+    compared = [
+        curve for curve in shown if curve.series.kind != "ours" or curve.name in (MACHINE, BOTH, ENHANCEMENT)
+    ]
+    deltas = bd_rates(compared, anchors)
+    for curve in shown:
+        console.print(_points(curve))
+    console.print(_deltas(compared, deltas))
     if out is not None:
         figures = {
+            "command": _as_typed(context),
             "model": codec.model_id.hex(),
             "photos": len(photos),
             "curves": [curve.as_dict() for curve in curves],
-            "enhancement_bits_per_pixel": ours.enhancement_bits_per_pixel,
             "bd_rate_percent": deltas,
+            "images": by_photo(measured),
         }
-        out.write_text(json.dumps(figures, indent=2) + "\n")
+        out.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n")
 
 
-def _table(curve: Curve) -> Table:
-    table = Table("setting", "bit/pixel", "PSNR, dB", title=curve.name)
+def _wanted(only: Iterable[str] | None, names: list[str]) -> set[str]:
+    if not only:
+        return set(names)
+    wanted = set()
+    for text in only:
+        found = {name for name in names if text.casefold() in name.casefold()}
+        if not found:
+            raise typer.BadParameter(f"--only {text}: no codec is called so; there are {'; '.join(names)}")
+        wanted |= found
+    return wanted
+
+
+def _as_typed(context: typer.Context) -> str:
+    """The command line anew; of a path its last part, since where folders lie differs between machines."""
+    words = ["secondsight", "eval", "rd"]
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        given = context.params[name]
+        for value in given if isinstance(given, list | tuple) else [given]:
+            if parameter.param_type_name == "argument":
+                words.append(Path(value).name)
+            elif isinstance(value, bool):
+                words.append(f"--{'' if value else 'no-'}{name}")
+            else:
+                words += [f"--{name}", Path(value).name if isinstance(value, Path) else str(value)]
+    return shlex.join(words)
+
+
+def _points(curve: Curve) -> Table:
+    series = curve.series
+    table = Table(
+        "setting", "bit/pixel", "PSNR, dB", "MS-SSIM, dB", title=curve.name, caption=f"bits: {series.counts}"
+    )
     for point in curve.points:
-        table.add_row(point.setting, f"{point.bits_per_pixel:.3f}", f"{point.psnr_db:.2f}")
+        figures = point.figures
+        similar = "" if figures.ms_ssim_db is None else f"{figures.ms_ssim_db:.2f}"
+        table.add_row(point.setting, f"{figures.bits_per_pixel:.3f}", f"{figures.psnr_db:.2f}", similar)
     return table
+
+
+def _deltas(curves: list[Curve], deltas: dict[str, dict[str, float | None]]) -> Table:
+    """A row per curve, a column per anchor."""
+    table = Table("BD-rate, % of", *(f"against {_short(anchor)}" for anchor in deltas))
+    for curve in curves:
+        row = [against.get(curve.name) for against in deltas.values()]
+        table.add_row(_short(curve.name), *("" if delta is None else f"{delta:+.1f}" for delta in row))
+    return table
+
+
+def _short(name: str) -> str:
+    """Without the settings, for tables."""
+    return name.replace("(published)", "published").partition(" (")[0]

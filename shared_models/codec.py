@@ -9,27 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shared_models.bitstream import Bitstream, Header, Layer, Segment, integers_crc
-from shared_models.coder import (
-    MOST_BYTES_PER_SYMBOL,
-    Indices,
-    Integers,
-    SymbolDecoder,
-    SymbolEncoder,
-    SymbolModels,
-)
-from shared_models.config import LIMITS, PROFILES, CodecConfig
+from shared_models.bitstream import Bitstream, Header, Layer, Segment
+from shared_models.coder import MOST_BYTES_PER_SYMBOL, SymbolModels
+from shared_models.config import PROFILES, CodecConfig
 from shared_models.device import compute_dtype, keep_freed_memory, resolved_device
 from shared_models.errors import (
     CorruptError,
-    DesynchronisedError,
-    ImageError,
     MismatchError,
     ModelError,
     QualityError,
@@ -38,11 +26,10 @@ from shared_models.errors import (
     WeightsError,
 )
 from shared_models.fixed_point import freeze
-from shared_models.hyperprior import HYPER_STRIDE
-from shared_models.layer import Context, LayerEntropyModel, Level
+from shared_models.layer import Level
+from shared_models.layer_coder import CodedLatents, LayerCoder, hyper_size
+from shared_models.picture import Picture, picture_of, pixels_of
 from shared_models.weights import SHIPPED, Weights
-
-Picture = NDArray[np.uint8]
 
 _SEGMENT_SLACK_BYTES: Final = 64
 
@@ -53,14 +40,6 @@ class EncodedFrame:
 
     machine: bytes
     enhancement: bytes
-
-
-@dataclass(frozen=True)
-class _Latents:
-    """Integers and decoded latents of one layer, (1, slices * w, H, W) each."""
-
-    symbols: Tensor
-    latents: Tensor
 
 
 class Codec:
@@ -86,8 +65,14 @@ class Codec:
         self.layers = nn.ModuleDict({"machine": self._machine, "enhancement": self._enhancement})
         self.layers.eval().requires_grad_(False)
         self.tables = weights.tables
-        self._models = SymbolModels(weights.tables)
         self._beside = ThreadPoolExecutor(thread_name_prefix="codec")
+        models = SymbolModels(weights.tables)
+        self._machine_coder = LayerCoder(
+            self._machine.entropy, models, self._beside, self.device, one_segment=True
+        )
+        self._enhancement_coder = LayerCoder(
+            self._enhancement.entropy, models, self._beside, self.device, one_segment=False
+        )
         keep_freed_memory()
         freeze(self.layers)
         self.layers.to(device=self.device)
@@ -124,25 +109,18 @@ class Codec:
         count = config.slices if slices is None else slices
         if not 1 <= count <= config.slices:
             raise SlicesError(f"slices={slices}: this profile has 1 to {config.slices}")
-        pixels = self._pixels(image)
+        pixels = pixels_of(image, config.stride, self.device)
         analysed = self._beside.submit(self._analysed, pixels)
-        machine, machine_segments = self._encode_layer(
-            self._machine.entropy,
-            self._machine.analysis(pixels),
-            self._level(machine_quality, 0),
-            None,
-            config.slices,
-            one_segment=True,
+        machine, machine_segments = self._machine_coder.encode(
+            self._machine.analysis(pixels), self._level(machine_quality, 0), None, config.slices
         )
         y = self._enhancement.latents(analysed.result(), machine.latents)
         y[:, count * config.slice_width :] = 0.0
-        _, enhancement_segments = self._encode_layer(
-            self._enhancement.entropy,
+        _, enhancement_segments = self._enhancement_coder.encode(
             y,
             self._level(quality, machine_quality),
             self._enhancement.context(machine.symbols, machine.latents),
             count,
-            one_segment=False,
         )
         height, width = image.shape[:2]
         frame_crc = machine_segments[0].result().integers_crc
@@ -170,7 +148,8 @@ class Codec:
         """
         stream = self._parsed(machine, Layer.MACHINE)
         decoded = self._decode_machine_latents(stream)
-        return _picture(self._machine.synthesis(decoded.latents), stream.header)
+        header = stream.header
+        return picture_of(self._machine.synthesis(decoded.latents), header.width, header.height)
 
     @torch.inference_mode()
     def decode_human(self, machine: bytes, enhancement: bytes, slices: int | None = None) -> Picture:
@@ -197,14 +176,14 @@ class Codec:
             raise MismatchError("the enhancement layer belongs to another frame than the machine layer")
         count = _held(added, slices)
         decoded = self._decode_machine_latents(stream)
-        fine = self._decode_layer(
-            self._enhancement.entropy,
-            Bitstream(theirs, added.segments[:count]),
+        fine = self._enhancement_coder.decode(
+            added.segments[:count],
+            self._size(theirs),
             self._level(theirs.quality, theirs.machine_quality),
             self._enhancement.context(decoded.symbols, decoded.latents),
-            one_segment=False,
         )
-        return _picture(self._enhancement.picture(decoded.latents, fine.latents), ours)
+        view = self._enhancement.picture(decoded.latents, fine.latents)
+        return picture_of(view, ours.width, ours.height)
 
     def inspect(self, data: bytes, layer: Layer = Layer.MACHINE) -> Header:
         """Check a bitstream as far as that is possible without decoding it, and return its header.
@@ -247,152 +226,22 @@ class Codec:
             )
         return stream
 
-    def _sizes(self, header: Header) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Height and width of the latents and of the hyper latents of a frame."""
+    def _size(self, header: Header) -> tuple[int, int]:
+        """Height and width of the latents of a frame."""
         stride = self.config.stride
-        size = (-(-header.height // stride), -(-header.width // stride))
-        return size, (-(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE))
+        return -(-header.height // stride), -(-header.width // stride)
 
     def _symbols(self, header: Header) -> int:
         """Symbols of one layer of a frame."""
-        size, coarse = self._sizes(header)
-        return self.config.latents * math.prod(size) + self.config.hyper_latents * math.prod(coarse)
+        size = self._size(header)
+        return self.config.latents * math.prod(size) + self.config.hyper_latents * math.prod(hyper_size(size))
 
-    def _encode_layer(
-        self,
-        entropy: LayerEntropyModel,
-        y: Tensor,
-        level: Level,
-        context: Context | None,
-        slices: int,
-        *,
-        one_segment: bool,
-    ) -> tuple[_Latents, list[Future[Segment]]]:
-        writer = _SegmentWriter(self._models, one_segment, self._beside)
-        index = entropy.hyper_index(level)
-        z = _quantised(entropy.hyper_latents(y, level), index)
-        writer.add(z, index.expand_as(z))
-        scaled = entropy.split(y * entropy.gain(level))
-
-        def visit(k: int, index: Tensor, mean: Tensor) -> Tensor:
-            q = _quantised(scaled[k] - mean, index)
-            writer.add(q, index)
-            writer.end_slice()
-            return q
-
-        size = (y.shape[-2], y.shape[-1])
-        symbols, latents = entropy.walk(z, size, level, context, slices, visit)
-        return _Latents(symbols, latents), writer.finish()
-
-    def _decode_layer(
-        self,
-        entropy: LayerEntropyModel,
-        stream: Bitstream,
-        level: Level,
-        context: Context | None,
-        *,
-        one_segment: bool,
-    ) -> _Latents:
-        size, coarse = self._sizes(stream.header)
-        reader = _SegmentReader(self._models, stream.segments, self.device)
-        index = entropy.hyper_index(level)
-        z = reader.take(index.expand(1, index.shape[1], *coarse))
-
-        def visit(k: int, index: Tensor, mean: Tensor) -> Tensor:
-            q = reader.take(index)
-            if not one_segment or k == self.config.slices - 1:
-                reader.end_segment()
-            return q
-
-        slices = self.config.slices if one_segment else len(stream.segments)
-        symbols, latents = entropy.walk(z, size, level, context, slices, visit)
-        return _Latents(symbols, latents)
-
-    def _decode_machine_latents(self, stream: Bitstream) -> _Latents:
+    def _decode_machine_latents(self, stream: Bitstream) -> CodedLatents:
         level = self._level(stream.header.quality, 0)
-        return self._decode_layer(self._machine.entropy, stream, level, None, one_segment=True)
+        return self._machine_coder.decode(stream.segments, self._size(stream.header), level, None)
 
     def _level(self, own: int, context: int) -> Level:
         return Level(torch.tensor([own], device=self.device), torch.tensor([context], device=self.device))
-
-    def _pixels(self, image: Picture) -> Tensor:
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ImageError(f"an image is uint8 (H, W, 3) RGB, not {image.dtype} {image.shape}")
-        height, width = image.shape[:2]
-        if not all(LIMITS.smallest_side <= side <= LIMITS.largest_side for side in (width, height)):
-            raise ImageError(
-                f"{width}x{height} is outside {LIMITS.smallest_side} to {LIMITS.largest_side} pixels a side: "
-                "scale the image first"
-            )
-        stride = self.config.stride
-        levels = torch.tensor(np.ascontiguousarray(image), device=self.device).permute(2, 0, 1)[None]
-        pixels = levels.float().mul_(1.0 / 255.0)
-        right, below = -width % stride, -height % stride
-        return F.pad(pixels, (0, right, 0, below), mode="replicate") if right or below else pixels
-
-
-class _SegmentWriter:
-    """Codes slices into one segment, or into one each, in threads of their own while the next slice is computed."""
-
-    def __init__(self, models: SymbolModels, one_segment: bool, threads: ThreadPoolExecutor) -> None:
-        self._models = models
-        self._one_segment = one_segment
-        self._threads = threads
-        self._parts: list[tuple[Integers, Indices]] = []
-        self._segments: list[Future[Segment]] = []
-
-    def add(self, symbols: Tensor, index: Tensor) -> None:
-        self._parts.append((symbols.flatten().to("cpu", torch.int32).numpy(), _indices(index)))
-
-    def end_slice(self) -> None:
-        if not self._one_segment:
-            self._end()
-
-    def finish(self) -> list[Future[Segment]]:
-        if self._one_segment:
-            self._end()
-        return self._segments
-
-    def _end(self) -> None:
-        self._segments.append(self._threads.submit(_coded, self._models, self._parts))
-        self._parts = []
-
-
-def _coded(models: SymbolModels, parts: Sequence[tuple[Integers, Indices]]) -> Segment:
-    encoder = SymbolEncoder(models)
-    for symbols, indices in parts:
-        encoder.encode(symbols, indices)
-    return Segment(encoder.finish(), integers_crc(*(symbols for symbols, _ in parts)))
-
-
-class _SegmentReader:
-    """Reads slices from segments and holds each segment's integers against their checksum."""
-
-    def __init__(self, models: SymbolModels, segments: Sequence[Segment], device: torch.device) -> None:
-        self._models = models
-        self._device = device
-        self._waiting = list(segments)
-        self._decoder: SymbolDecoder | None = None
-        self._integers: list[Integers] = []
-
-    def take(self, index: Tensor) -> Tensor:
-        if self._decoder is None:
-            self._decoder = SymbolDecoder(self._models, self._waiting[0].payload)
-        flat = self._decoder.decode(_indices(index))
-        self._integers.append(flat)
-        return torch.from_numpy(flat).reshape(index.shape).to(self._device, torch.float32)
-
-    def end_segment(self) -> None:
-        assert self._decoder is not None
-        if not self._decoder.exhausted:
-            raise TrailingDataError("a segment goes on behind its last symbol")
-        if integers_crc(*self._integers) != self._waiting.pop(0).integers_crc:
-            raise DesynchronisedError(
-                "the decoded integers differ from the encoder's although the bytes arrived whole: "
-                "this device does not compute the exact path as the encoder did"
-            )
-        self._decoder = None
-        self._integers = []
 
 
 def load_codec(
@@ -415,23 +264,6 @@ def load_codec(
     if loaded.config.name != profile:
         raise WeightsError(f"{path} is for profile {loaded.config.name!r}, not {profile!r}")
     return Codec(loaded, device, dtype)
-
-
-def _quantised(values: Tensor, index: Tensor) -> Tensor:
-    """Integers in float32; 0 where the index says that nothing is coded."""
-    limit = LIMITS.largest_symbol
-    return torch.round(values).clamp(-limit, limit) * (index > 0)
-
-
-def _indices(index: Tensor) -> Indices:
-    return index.flatten().to("cpu", torch.uint8).numpy()
-
-
-def _picture(pixels: Tensor, header: Header) -> Picture:
-    """(1, 3, H', W') in [0, 1] -> (height, width, 3) uint8."""
-    cut = pixels[0, :, : header.height, : header.width].clamp(0.0, 1.0)
-    levels = (cut * 255.0).round().to(torch.uint8).permute(1, 2, 0).contiguous()
-    return levels.cpu().numpy()
 
 
 def _held(stream: Bitstream, slices: int | None) -> int:

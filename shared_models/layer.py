@@ -103,6 +103,7 @@ class LayerEntropyModel(nn.Module):
 
     def __init__(self, config: CodecConfig, levels: int, context_levels: int, conditioned: bool) -> None:
         super().__init__()
+        self.slices = config.slices
         self.slice_width = config.slice_width
         self.conditioned = conditioned
         self.hyper_analysis = HyperAnalysis(config)

@@ -1,4 +1,4 @@
-"""Training of the difference codec, the paper's baseline "DC": what is left of the machine view, coded by a second LIC."""
+"""Training of the difference codec, the paper's baseline "DC": a second LIC codes what the machine view lacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AT_A_TIME = 20
 
 
 class DifferenceTask(SingleLayerTask):
-    """A single layer of the enhancement's size that codes ``x - x^_t``, the machine view x^_t at a level drawn at random.
+    """A single layer of the enhancement's size that codes ``x - x^_t``, the machine view at a level drawn at random.
 
     The loss is eq. (1) of the difference, which is the error of the sum of both.
     """

@@ -22,13 +22,15 @@ _README: Final = """# Training, packed
 Needs Python 3.11 or later with torch, numpy, pillow, safetensors, rich, typer and tensorboard. From this folder:
 
 ```sh
-python -m shared_models.command.train machine --photos photos --masks masks --out runs/machine{validation}{weights}
-python -m shared_models.command.train enhancement --photos photos --machine runs/machine --out runs/enhancement{validation}{weights}
-python -m shared_models.command.train human --photos photos --out runs/human{validation}
-python -m shared_models.command.train difference --photos photos --machine runs/machine --out runs/difference{validation}
+train="python -m shared_models.command.train"
+$train machine --photos photos --masks masks --out runs/machine{options}
+$train enhancement --photos photos --machine runs/machine --out runs/enhancement{options}
+$train human --photos photos --out runs/human{options}
+$train difference --photos photos --machine runs/machine --out runs/difference{options}
 ```
 
-A run that was stopped goes on when its command is given again. Bring back `runs/*/best.pt` and `runs/*/*.csv`, none of
+With `weights.safetensors` here, `--weights weights.safetensors` makes a run of `machine` or `enhancement` go on from
+them. A run that was stopped goes on when its command is given again. Bring back `runs/*/best.pt` and `runs/*/*.csv`, none of
 which is larger than 16 MiB, and join the layers: `secondsight models export --machine runs/machine --enhancement
 runs/enhancement --out lite.safetensors`.
 """
@@ -87,11 +89,7 @@ def packed(
         _copy(path, out / "validation" / path.name)
     if weights is not None:
         _copy(weights, out / "weights.safetensors")
-    readme = _README.format(
-        validation=" --validation validation" if checked else "",
-        weights="" if weights is None else " --weights weights.safetensors",
-    )
-    (out / "README.md").write_text(readme)
+    (out / "README.md").write_text(_README.format(options=" --validation validation" if checked else ""))
     total = _size(path for path in out.rglob("*") if path.is_file())
     return f"{len(pairs)} of {len(chosen)} photos, {total / _MIB:.1f} MiB"
 

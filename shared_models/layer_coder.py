@@ -1,0 +1,175 @@
+"""Latents of one layer to segments of bytes and back: the entropy model's walk with the entropy coder at each slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from shared_models.bitstream import Segment, integers_crc
+from shared_models.coder import Indices, Integers, SymbolDecoder, SymbolEncoder, SymbolModels
+from shared_models.config import LIMITS
+from shared_models.errors import DesynchronisedError, TrailingDataError
+from shared_models.hyperprior import HYPER_STRIDE
+from shared_models.layer import Context, LayerEntropyModel, Level
+
+
+@dataclass(frozen=True)
+class CodedLatents:
+    """Integers and decoded latents of one layer, (1, slices * w, H, W) each."""
+
+    symbols: Tensor
+    latents: Tensor
+
+
+class LayerCoder:
+    """Codes one layer.
+
+    Args:
+        entropy: its entropy model.
+        models: the coder's view of the tables.
+        threads: codes a slice while the next one is computed.
+        device: where the entropy model is.
+        one_segment: all slices together in one segment, or one segment each.
+    """
+
+    def __init__(
+        self,
+        entropy: LayerEntropyModel,
+        models: SymbolModels,
+        threads: ThreadPoolExecutor,
+        device: torch.device,
+        *,
+        one_segment: bool,
+    ) -> None:
+        self._entropy = entropy
+        self._models = models
+        self._threads = threads
+        self._device = device
+        self._one_segment = one_segment
+
+    def encode(
+        self, y: Tensor, level: Level, context: Context | None, slices: int
+    ) -> tuple[CodedLatents, list[Future[Segment]]]:
+        """Code latents (1, M, H, W), their first `slices` slices."""
+        entropy = self._entropy
+        writer = _SegmentWriter(self._models, self._one_segment, self._threads)
+        index = entropy.hyper_index(level)
+        z = _quantised(entropy.hyper_latents(y, level), index)
+        writer.add(z, index.expand_as(z))
+        scaled = entropy.split(y * entropy.gain(level))
+
+        def visit(k: int, index: Tensor, mean: Tensor) -> Tensor:
+            q = _quantised(scaled[k] - mean, index)
+            writer.add(q, index)
+            writer.end_slice()
+            return q
+
+        size = (y.shape[-2], y.shape[-1])
+        symbols, latents = entropy.walk(z, size, level, context, slices, visit)
+        return CodedLatents(symbols, latents), writer.finish()
+
+    def decode(
+        self, segments: Sequence[Segment], size: tuple[int, int], level: Level, context: Context | None
+    ) -> CodedLatents:
+        """Decode latents of `size` (height, width).
+
+        Raises:
+            BitstreamError: the subclass names what is wrong with the segments.
+        """
+        entropy = self._entropy
+        reader = _SegmentReader(self._models, segments, self._device)
+        index = entropy.hyper_index(level)
+        z = reader.take(index.expand(1, index.shape[1], *hyper_size(size)))
+        slices = entropy.slices if self._one_segment else len(segments)
+
+        def visit(k: int, index: Tensor, mean: Tensor) -> Tensor:
+            q = reader.take(index)
+            if not self._one_segment or k == slices - 1:
+                reader.end_segment()
+            return q
+
+        symbols, latents = entropy.walk(z, size, level, context, slices, visit)
+        return CodedLatents(symbols, latents)
+
+
+def hyper_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the hyper latents of latents of `size`."""
+    return -(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE)
+
+
+class _SegmentWriter:
+    """Codes slices into one segment, or into one each, in threads of their own while the next slice is computed."""
+
+    def __init__(self, models: SymbolModels, one_segment: bool, threads: ThreadPoolExecutor) -> None:
+        self._models = models
+        self._one_segment = one_segment
+        self._threads = threads
+        self._parts: list[tuple[Integers, Indices]] = []
+        self._segments: list[Future[Segment]] = []
+
+    def add(self, symbols: Tensor, index: Tensor) -> None:
+        self._parts.append((symbols.flatten().to("cpu", torch.int32).numpy(), _indices(index)))
+
+    def end_slice(self) -> None:
+        if not self._one_segment:
+            self._end()
+
+    def finish(self) -> list[Future[Segment]]:
+        if self._one_segment:
+            self._end()
+        return self._segments
+
+    def _end(self) -> None:
+        self._segments.append(self._threads.submit(_coded, self._models, self._parts))
+        self._parts = []
+
+
+def _coded(models: SymbolModels, parts: Sequence[tuple[Integers, Indices]]) -> Segment:
+    encoder = SymbolEncoder(models)
+    for symbols, indices in parts:
+        encoder.encode(symbols, indices)
+    return Segment(encoder.finish(), integers_crc(*(symbols for symbols, _ in parts)))
+
+
+class _SegmentReader:
+    """Reads slices from segments and holds each segment's integers against their checksum."""
+
+    def __init__(self, models: SymbolModels, segments: Sequence[Segment], device: torch.device) -> None:
+        self._models = models
+        self._device = device
+        self._waiting = list(segments)
+        self._decoder: SymbolDecoder | None = None
+        self._integers: list[Integers] = []
+
+    def take(self, index: Tensor) -> Tensor:
+        if self._decoder is None:
+            self._decoder = SymbolDecoder(self._models, self._waiting[0].payload)
+        flat = self._decoder.decode(_indices(index))
+        self._integers.append(flat)
+        return torch.from_numpy(flat).reshape(index.shape).to(self._device, torch.float32)
+
+    def end_segment(self) -> None:
+        assert self._decoder is not None
+        if not self._decoder.exhausted:
+            raise TrailingDataError("a segment goes on behind its last symbol")
+        if integers_crc(*self._integers) != self._waiting.pop(0).integers_crc:
+            raise DesynchronisedError(
+                "the decoded integers differ from the encoder's although the bytes arrived whole: "
+                "this device does not compute the exact path as the encoder did"
+            )
+        self._decoder = None
+        self._integers = []
+
+
+def _quantised(values: Tensor, index: Tensor) -> Tensor:
+    """Integers in float32; 0 where the index says that nothing is coded."""
+    limit = LIMITS.largest_symbol
+    return torch.round(values).clamp(-limit, limit) * (index > 0)
+
+
+def _indices(index: Tensor) -> Indices:
+    return index.flatten().to("cpu", torch.uint8).numpy()

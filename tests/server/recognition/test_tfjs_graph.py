@@ -128,7 +128,7 @@ def test_a_padding_that_is_not_known_is_named() -> None:
     graph.weight("kernel", np.zeros((1, 1, 3, 3), np.float32))
     same = {"data_format": text("NHWC"), "padding": text("SAME")}
     graph.node("Conv2D", "conv", "source", "kernel", **same)
-    with pytest.raises(GraphError, match="conv is .*SAME"):
+    with pytest.raises(GraphError, match=r"conv is .*SAME"):
         to_onnx(graph.model((1, 4, 4, 3), {"conv": (1, 4, 4, 3)}), graph.weights)
 
 

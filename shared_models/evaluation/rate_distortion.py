@@ -31,6 +31,7 @@ MAIN: Final = (MACHINE, BOTH, ENHANCEMENT, SLICES)
 _MACHINE_BITS: Final = "machine layer"
 _ENHANCEMENT_BITS: Final = "enhancement layer"
 _BOTH_BITS: Final = "machine layer and enhancement layer"
+_DECIMALS: Final = 6
 _FEWEST_POINTS: Final = 4
 """That Bjøntegaard's interpolation is defined for (VCEG-M33)."""
 
@@ -89,12 +90,13 @@ class Point:
     figures: Figures
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, which has no infinity: equal pictures have null."""
-        values = asdict(self.figures).items()
-        finite = {
-            name: value if value is not None and math.isfinite(value) else None for name, value in values
+        """For JSON, to `_DECIMALS`. It has no infinity: equal pictures have null."""
+        values: dict[str, float | None] = asdict(self.figures)
+        written = {
+            name: None if value is None or not math.isfinite(value) else round(value, _DECIMALS)
+            for name, value in values.items()
         }
-        return {"setting": self.setting, **finite}
+        return {"setting": self.setting, **written}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from secondsight.command_line import app
 from shared_models import Codec
+from shared_models.evaluation import video_peers
 from shared_models.evaluation.machine_plus_vvc import MachinePlusVvc
 from shared_models.evaluation.peers import JPEG, WEBP
 from shared_models.evaluation.published import KODAK, PUBLISHED, VTM
@@ -90,6 +91,20 @@ def test_published_curves_stand_beside_kodak(tmp_path: Path) -> None:
     assert {curve["kind"] for curve in figures["curves"]} == {"published"}
     assert set(figures["bd_rate_percent"]) == {VTM.name}
     assert measured(tmp_path, folder, "--only", "published", "--images", 23)["curves"] == []
+
+
+def test_a_missing_ffmpeg_is_told_before_anything_is_coded(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "none"))
+    video_peers._ffmpeg_path.cache_clear()
+    try:
+        result = CliRunner().invoke(app, ["eval", "rd", str(photos)])
+    finally:
+        video_peers._ffmpeg_path.cache_clear()
+    assert result.exit_code == 1
+    assert "unset IMAGEIO_FFMPEG_EXE" in " ".join(result.output.split())
+    assert "coding" not in result.output
 
 
 def test_a_codec_that_is_not_there_is_named_with_those_that_are(photos: Path) -> None:

@@ -139,7 +139,7 @@ class Contestant:
         return [PeerView(self.codec, quality, cache) for quality in self.ladder]
 
 
-# The preset that rate and distortion are measured with would take an hour here, on one core.
+# Preset medium, with which rate and distortion are measured, would take most of an hour here, on one core.
 _FASTER_VVC: Final = replace(
     VVC,
     name="VVC intra (libvvenc, 4:2:0, 10 bits, preset faster)",

@@ -9,6 +9,7 @@
     +-- WeightsError                the weights file is missing, damaged or of another profile
     +-- DeviceError                 the device that was asked for is not there
     +-- PeerError                   a codec to compare with is missing or failed
+    +-- ResultsError                a file of measurements is missing, damaged or about another model
     +-- TrainingError
     |   +-- TrainingDataError       the training photos cannot be used
     |   +-- CheckpointError         the checkpoint belongs to another run
@@ -57,6 +58,10 @@ class DeviceError(CodecError):
 
 class PeerError(CodecError):
     """A codec to compare with is missing or failed."""
+
+
+class ResultsError(CodecError):
+    """A file of measurements is missing, damaged or about another model."""
 
 
 class TrainingError(CodecError):

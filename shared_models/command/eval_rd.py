@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from shared_models.codec import load_codec
+from shared_models.command.as_typed import as_typed
 from shared_models.device import use_threads
 from shared_models.evaluation.machine_plus_vvc import MachinePlusVvc
 from shared_models.evaluation.peers import PEERS, Peer
@@ -101,7 +101,7 @@ def rd(
     console.print(_deltas(compared, deltas))
     if out is not None:
         figures = {
-            "command": _as_typed(context),
+            "command": as_typed(context, "eval", "rd"),
             "model": codec.model_id.hex(),
             "photos": len(photos),
             "curves": [curve.as_dict() for curve in curves],
@@ -126,25 +126,6 @@ def _wanted(only: Iterable[str] | None, names: list[str]) -> set[str]:
             raise typer.BadParameter(f"--only {text}: no codec is called so; there are {'; '.join(names)}")
         wanted |= found
     return wanted
-
-
-def _as_typed(context: typer.Context) -> str:
-    """The command line anew; of a path its last part, since where folders lie differs between machines."""
-    words = ["secondsight", "eval", "rd"]
-    for parameter in context.command.params:
-        name = str(parameter.name)
-        source = context.get_parameter_source(name)
-        if source is None or source.name != "COMMANDLINE":
-            continue
-        given = context.params[name]
-        for value in given if isinstance(given, list | tuple) else [given]:
-            if parameter.param_type_name == "argument":
-                words.append(Path(value).name)
-            elif isinstance(value, bool):
-                words.append(f"--{'' if value else 'no-'}{name}")
-            else:
-                words += [f"--{name}", Path(value).name if isinstance(value, Path) else str(value)]
-    return shlex.join(words)
 
 
 def _points(curve: Curve) -> Table:

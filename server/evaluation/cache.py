@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -75,16 +75,16 @@ class Cache:
         return made
 
     def detections(
-        self, recogniser: Recogniser, picture: str, make: Callable[[], Sequence[Detection]]
+        self, recogniser: Recogniser, digest: str, picture: Callable[[], NDArray[np.uint8]]
     ) -> list[Detection]:
-        """What the recogniser sees in a picture, by its digest; `make` is called when it is not known yet."""
-        key = (_identity(recogniser), picture)
+        """What the recogniser sees in a picture, which is made and looked at when its digest is not known yet."""
+        key = (_identity(recogniser), digest)
         row = self._database.execute(
             "SELECT found FROM detections WHERE recogniser = ? AND picture = ?", key
         ).fetchone()
         if row is not None:
             return [Detection(*found) for found in json.loads(row[0])]
-        made = list(make())
+        made = recogniser.recognise(picture())
         with self._database:
             self._database.execute(
                 "INSERT OR REPLACE INTO detections VALUES (?, ?, ?)",

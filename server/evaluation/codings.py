@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -118,13 +119,14 @@ class PeerView:
 
     def code(self, photo: Photo) -> Coded:
         """Encode and decode, unless that was done before."""
+        decoded = functools.cache(self.codec.decode)
 
         def make() -> Stream:
             data = self.codec.encode(photo.read(), self.quality)
-            return Stream(data, picture_digest(self.codec.decode(data)))
+            return Stream(data, picture_digest(decoded(data)))
 
         stream = self.cache.stream(self.codec.name, self.quality, photo.digest, make)
-        return Coded(len(stream.data), stream.picture, lambda: self.codec.decode(stream.data))
+        return Coded(len(stream.data), stream.picture, lambda: decoded(stream.data))
 
 
 @dataclass(frozen=True)

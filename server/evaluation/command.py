@@ -72,7 +72,8 @@ def recognition(
                 for detector, point in found.items():
                     progress.console.print(
                         f"{name}, {coding.setting}: {point.bits_per_pixel[0]:.3f} bit/pixel, "
-                        f"{detector} AP {point.precision.mean[0]:.3f}, AP50 {point.precision.at_half[0]:.3f}"
+                        f"{detector} AP {point.precision.mean[0]:.3f}, AP50 {point.precision.at_half[0]:.3f}",
+                        soft_wrap=True,
                     )
                 return found
 

@@ -64,11 +64,7 @@ class RecognitionMeasurement:
             coded = coding.code(photo)
             sizes.append(coded.size)
             for name, recogniser in self._recognisers.items():
-                seen[name][photo.id] = self._cache.detections(
-                    recogniser,
-                    coded.digest,
-                    lambda recogniser=recogniser, coded=coded: recogniser.recognise(coded.picture()),  # type: ignore[misc]
-                )
+                seen[name][photo.id] = self._cache.detections(recogniser, coded.digest, coded.picture)
             advance()
         rates = 8 * (self._weights @ np.array(sizes, float)) / (self._weights @ self._pixels)
         return {

@@ -6,32 +6,42 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from server.evaluation.cache import Cache, Stream, picture_digest
 from server.recognition import Detection, NoRecogniser
-from tests.server.evaluation.synthetic import ColourRecogniser
+from tests.server.evaluation.synthetic import COLOURS, ColourRecogniser
 
-CAR = Detection("car", 0.1 + 0.2, 1.5, 2.0, 3.25, 4.0)
+Picture = NDArray[np.uint8]
 
 
-def must_not_be_made() -> list[Detection]:
-    raise AssertionError("it is known already")
+def red() -> Picture:
+    picture = np.full((8, 12, 3), 128, np.uint8)
+    picture[2:5, 3:7] = COLOURS["person"]
+    return picture
+
+
+PERSON = Detection("person", 0.9, 3.0, 2.0, 7.0, 5.0)
+
+
+def not_to_be_made() -> Picture:
+    raise AssertionError("what is in it is known already")
 
 
 def test_detections_outlive_the_process_and_come_back_exactly(tmp_path: Path) -> None:
     with Cache(tmp_path / "cache") as cache:
-        assert cache.detections(ColourRecogniser(), "picture", lambda: [CAR]) == [CAR]
-        assert cache.detections(ColourRecogniser(), "empty", lambda: []) == []
+        assert cache.detections(ColourRecogniser(), "red", red) == [PERSON]
+        assert cache.detections(ColourRecogniser(), "grey", lambda: red()[6:]) == []
     with Cache(tmp_path / "cache") as cache:
-        assert cache.detections(ColourRecogniser(), "picture", must_not_be_made) == [CAR]
-        assert cache.detections(ColourRecogniser(), "empty", must_not_be_made) == []
+        assert cache.detections(ColourRecogniser(), "red", not_to_be_made) == [PERSON]
+        assert cache.detections(ColourRecogniser(), "grey", not_to_be_made) == []
 
 
-def test_another_recogniser_or_picture_is_something_else(tmp_path: Path) -> None:
+def test_another_recogniser_or_picture_is_something_else() -> None:
     with Cache(None) as cache:
-        cache.detections(ColourRecogniser(), "picture", lambda: [CAR])
-        assert cache.detections(NoRecogniser(), "picture", lambda: []) == []
-        assert cache.detections(ColourRecogniser(), "other", lambda: []) == []
+        cache.detections(ColourRecogniser(), "red", red)
+        assert cache.detections(NoRecogniser(), "red", red) == []
+        assert cache.detections(ColourRecogniser(), "cut", lambda: red()[:, 4:]) != [PERSON]
 
 
 def test_changed_code_of_a_recogniser_is_another_recogniser(
@@ -39,14 +49,23 @@ def test_changed_code_of_a_recogniser_is_another_recogniser(
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     source = tmp_path / "changing_recogniser.py"
-    source.write_text("class Changing:\n    name = 'changing'\n")
+    code = "class Changing:\n    name = 'changing'\n\n    def recognise(self, image):\n        return []\n"
+    source.write_text(code)
     from changing_recogniser import Changing  # type: ignore[import-not-found]
 
+    looked = []
+
+    def picture() -> Picture:
+        looked.append(1)
+        return red()
+
     with Cache(None) as cache:
-        cache.detections(Changing(), "picture", lambda: [CAR])
-        assert cache.detections(Changing(), "picture", must_not_be_made) == [CAR]
-        source.write_text("class Changing:\n    name = 'changing'\n    limit = 2\n")
-        assert cache.detections(Changing(), "picture", lambda: []) == []
+        for _ in range(2):
+            cache.detections(Changing(), "red", picture)
+        assert len(looked) == 1
+        source.write_text(code + "    limit = 2\n")
+        cache.detections(Changing(), "red", picture)
+        assert len(looked) == 2
 
 
 def test_streams_go_by_codec_quality_and_photo(tmp_path: Path) -> None:

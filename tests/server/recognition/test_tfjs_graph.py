@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from server.recognition.tfjs_graph import GraphError, to_onnx
 from tests.server.recognition.graph_files import GraphFiles, integers, text
 
-
 NHWC: dict[str, Any] = {"data_format": text("NHWC"), "padding": text("VALID")}
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from shared_models.codec import Codec
 from shared_models.complexity import kilo_macs_per_pixel
 from shared_models.config import PROFILES
-from shared_models.training.export import exported
+from shared_models.training.export import exported, exported_comparison, with_machine
 from shared_models.weights import SHIPPED, Weights
 
 app = typer.Typer(help="Show the codec's models, or export trained ones to a weights file.")
@@ -54,11 +54,35 @@ def show(
 @app.command()
 def export(
     machine: Annotated[Path, typer.Option(help="Folder of the machine layer's run.")],
-    enhancement: Annotated[Path, typer.Option(help="Folder of the enhancement layer's run.")],
     out: Annotated[Path, typer.Option(help="The weights file to write.")],
+    enhancement: Annotated[
+        Path | None, typer.Option(help="Folder of the enhancement layer's run; that of --weights otherwise.")
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="A weights file whose enhancement layer is kept: to try machine views."),
+    ] = None,
     profile: Annotated[str, typer.Option()] = "lite",
 ) -> None:
     """Join two training runs into a weights file."""
-    weights = exported(machine, enhancement, PROFILES[profile])
-    weights.save(out)
-    typer.echo(f"{out}: model {weights.model_id.hex()}")
+    if enhancement is not None:
+        joined = exported(machine, enhancement, PROFILES[profile])
+    elif weights is not None:
+        joined = with_machine(machine, Weights.load(weights))
+    else:
+        raise typer.BadParameter("name the enhancement layer by --enhancement or by --weights")
+    joined.save(out)
+    typer.echo(f"{out}: model {joined.model_id.hex()}")
+
+
+@app.command()
+def export_comparison(
+    run: Annotated[Path, typer.Argument(help="Folder of a run of `train human` or `train difference`.")],
+    out: Annotated[Path, typer.Option(help="Folder for its weights file.")],
+    profile: Annotated[str, typer.Option()] = "lite",
+) -> None:
+    """Make a weights file of a codec that the layered one is compared with."""
+    weights = exported_comparison(run, PROFILES[profile])
+    path = out / f"{weights.task}.safetensors"
+    weights.save(path)
+    typer.echo(f"{path}: model {weights.model_id.hex()}")

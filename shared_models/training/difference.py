@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ class DifferenceTask(SingleLayerTask):
 
     The loss is eq. (1) of the difference, which is the error of the sum of both.
     """
+
+    name: ClassVar = "difference"
 
     def __init__(self, config: CodecConfig, recipe: Recipe, machine: MachineLayer) -> None:
         super().__init__(config, recipe, SingleLayer(config, config.enhancement), config.enhancement)

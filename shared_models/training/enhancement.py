@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ _SHARE_OF_ALL_SLICES = 0.5
 
 class EnhancementTask:
     """Every frame is trained at levels of both layers drawn at random, every batch with a random number of slices."""
+
+    name: ClassVar = "enhancement"
 
     def __init__(self, config: CodecConfig, recipe: Recipe, machine: MachineLayer) -> None:
         self.config = config

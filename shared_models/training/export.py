@@ -1,4 +1,4 @@
-"""From checkpoints to a weights file."""
+"""From checkpoints to weights files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 
+from shared_models.comparison_weights import ComparisonWeights
 from shared_models.config import CodecConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.errors import CheckpointError
 from shared_models.machine import MachineLayer
+from shared_models.single import SingleLayer
 from shared_models.tables import gaussian_tables
 from shared_models.training.loop import BEST
 from shared_models.weights import Weights
@@ -24,7 +26,7 @@ def trained_machine(folder: Path, config: CodecConfig) -> MachineLayer:
         CheckpointError: the folder holds no such run.
     """
     layer = MachineLayer(config)
-    layer.load_state_dict(_checkpoint(folder)["module"])
+    layer.load_state_dict(_best(folder, "machine")["module"])
     return layer
 
 
@@ -34,19 +36,46 @@ def exported(machine: Path, enhancement: Path, config: CodecConfig) -> Weights:
     Raises:
         CheckpointError: a folder holds no such run.
     """
-    states = {"machine": _checkpoint(machine), "enhancement": _checkpoint(enhancement)}
-    config = replace(config, **states["enhancement"].get("switches", {}))
+    states = {"machine": _best(machine, "machine"), "enhancement": _best(enhancement, "enhancement")}
+    config = replace(config, **states["enhancement"]["switches"])
     layer = EnhancementLayer(config)
     layer.load_state_dict(states["enhancement"]["module"])
-    training: dict[str, object] = {
-        name: {"steps": state["step"], "recipe": state["recipe"]} for name, state in states.items()
-    }
+    training: dict[str, object] = {name: _history(state) for name, state in states.items()}
     return Weights(config, trained_machine(machine, config), layer, gaussian_tables(), training)
 
 
-def _checkpoint(folder: Path) -> dict[str, Any]:
+def with_machine(machine: Path, weights: Weights) -> Weights:
+    """`weights` with the machine layer of a run: good for machine views, its enhancement layer knows another one.
+
+    Raises:
+        CheckpointError: the folder holds no such run.
+    """
+    layer = trained_machine(machine, weights.config)
+    training = weights.training | {"machine": _history(_best(machine, "machine"))}
+    return replace(weights, machine=layer, training=training)
+
+
+def exported_comparison(run: Path, config: CodecConfig) -> ComparisonWeights:
+    """The layer of a run of `human` or `difference`.
+
+    Raises:
+        CheckpointError: the folder holds no such run.
+    """
+    state = _best(run, "human", "difference")
+    layer = SingleLayer(config, config.enhancement)
+    layer.load_state_dict(state["module"])
+    return ComparisonWeights(state["task"], config, layer, gaussian_tables(), _history(state))
+
+
+def _history(state: dict[str, Any]) -> dict[str, object]:
+    return {"steps": state["step"], "recipe": state["recipe"]}
+
+
+def _best(folder: Path, *tasks: str) -> dict[str, Any]:
     path = folder / BEST
     if not path.is_file():
         raise CheckpointError(f"{path} is missing: train first, or name another folder")
     state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    if state["task"] not in tasks:
+        raise CheckpointError(f"{path} comes from a run of {state['task']}: name one of {' or '.join(tasks)}")
     return state

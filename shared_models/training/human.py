@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from shared_models.config import CodecConfig
 from shared_models.single import SingleLayer
 from shared_models.training.recipe import Recipe
@@ -10,6 +12,8 @@ from shared_models.training.single import SingleLayerTask
 
 class HumanTask(SingleLayerTask):
     """A single layer of the size and with the operating points of the profile's enhancement layer."""
+
+    name: ClassVar = "human"
 
     def __init__(self, config: CodecConfig, recipe: Recipe) -> None:
         super().__init__(config, recipe, SingleLayer(config, config.enhancement), config.enhancement)

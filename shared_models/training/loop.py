@@ -139,6 +139,7 @@ class TrainingRun:
 
     def _write(self, name: str, state: dict[str, Any]) -> None:
         about = {
+            "task": self.task.name,
             "step": self.step,
             "recipe": self.recipe.as_dict(),
             "switches": self.task.config.switches,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from shared_models.config import CodecConfig
@@ -14,6 +16,8 @@ from shared_models.training.single import SingleLayerTask
 
 class MachineTask(SingleLayerTask):
     """The error counts where the masks are, and there mostly what a recogniser can still see at half the size."""
+
+    name: ClassVar = "machine"
 
     def __init__(self, config: CodecConfig, recipe: Recipe) -> None:
         super().__init__(config, recipe, MachineLayer(config), config.machine)

@@ -30,9 +30,9 @@ $train difference --photos photos --machine runs/machine --out runs/difference{o
 ```
 
 With `weights.safetensors` here, `--weights weights.safetensors` makes a run of `machine` or `enhancement` go on from
-them. A run that was stopped goes on when its command is given again. Bring back `runs/*/best.pt` and `runs/*/*.csv`, none of
-which is larger than 16 MiB, and join the layers: `secondsight models export --machine runs/machine --enhancement
-runs/enhancement --out lite.safetensors`.
+them. A run that was stopped goes on when its command is given again. Bring back `runs/*/best.pt` and `runs/*/*.csv`,
+none of which is larger than 16 MiB, and join the layers: `secondsight models export --machine runs/machine
+--enhancement runs/enhancement --out lite.safetensors`.
 """
 
 

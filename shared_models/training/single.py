@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ _START_CROPS = 200
 
 class SingleLayerTask:
     """Every frame of a batch is trained at a level drawn at random, by eq. (1): plain mean squared error."""
+
+    name: ClassVar[str]
 
     def __init__(self, config: CodecConfig, recipe: Recipe, layer: SingleLayer, size: LayerConfig) -> None:
         self.config = config

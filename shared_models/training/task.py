@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -38,6 +38,9 @@ class Outcome:
 
 class Task(Protocol):
     """One layer in training."""
+
+    name: ClassVar[str]
+    """What checkpoints call it."""
 
     @property
     def config(self) -> CodecConfig:

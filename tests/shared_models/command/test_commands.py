@@ -74,35 +74,40 @@ def test_training_goes_from_photos_to_a_weights_file(run, tmp_path: Path) -> Non
     for number in range(3):
         Image.fromarray(pink_noise(80, 80, number)).save(photos / f"{number}.png")
         Image.fromarray(np.eye(80, dtype=np.uint8) * 255).convert("1").save(masks / f"{number}.png")
-    common = ("--photos", photos, "--steps", 2, "--batch", 1, "--crop", 64)
+    common = ("--photos", photos, "--steps", 2, "--set", "batch=1", "--set", "crop=64")
     run("train", "machine", *common, "--masks", masks, "--out", tmp_path / "m")
     run("train", "enhancement", *common, "--machine", tmp_path / "m", "--out", tmp_path / "e")
     weights = tmp_path / "own.safetensors"
     run("models", "export", "--machine", tmp_path / "m", "--enhancement", tmp_path / "e", "--out", weights)
     assert "lite" in run("models", "--weights", weights)
+    run(
+        "models",
+        "export",
+        "--machine",
+        tmp_path / "m",
+        "--weights",
+        weights,
+        "--out",
+        tmp_path / "w.safetensors",
+    )
+    for task, machine in (("human", ()), ("difference", ("--machine", tmp_path / "m"))):
+        run("train", task, *common, *machine, "--out", tmp_path / task)
+        run("models", "export-comparison", tmp_path / task, "--out", tmp_path)
+        assert (tmp_path / f"{task}.safetensors").is_file()
     run("train", "enhancement", *common, "--weights", weights, "--out", tmp_path / "further")
     run("train", "enhancement", *common, "--out", tmp_path / "nothing", code=2)
 
 
-@pytest.mark.parametrize("switch", ["--unconditioned", "--free"])
+@pytest.mark.parametrize("switch", ["condition_on_machine", "residual"])
 def test_the_departures_from_the_paper_can_be_switched_off(run, tmp_path: Path, switch: str) -> None:  # type: ignore[no-untyped-def]
     photos = tmp_path / "photos"
     photos.mkdir()
     Image.fromarray(pink_noise(80, 80)).save(photos / "a.png")
     shipped = SHIPPED / "lite.safetensors"
-    common = ("--photos", photos, "--masks", photos, "--steps", 1, "--batch", 1, "--crop", 64)
-    run("train", "machine", *common, "--out", tmp_path / "m")
-    run(
-        "train",
-        "enhancement",
-        *common[:2],
-        *common[4:],
-        "--machine",
-        tmp_path / "m",
-        switch,
-        "--out",
-        tmp_path / "e",
-    )
+    common = ("--photos", photos, "--steps", 1, "--set", "batch=1", "--set", "crop=64")
+    run("train", "machine", *common, "--masks", photos, "--out", tmp_path / "m")
+    off = ("--set", f"{switch}=false")
+    run("train", "enhancement", *common, *off, "--machine", tmp_path / "m", "--out", tmp_path / "e")
     weights = tmp_path / "own.safetensors"
     run("models", "export", "--machine", tmp_path / "m", "--enhancement", tmp_path / "e", "--out", weights)
     codec = load_codec("lite", weights=weights, device="cpu")

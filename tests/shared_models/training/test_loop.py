@@ -10,15 +10,20 @@ import pytest
 import torch
 
 from shared_models import Codec
+from shared_models.comparison_weights import ComparisonWeights
 from shared_models.config import LITE
 from shared_models.errors import CheckpointError
 from shared_models.evaluation.speed import pink_noise
+from shared_models.machine import MachineLayer
+from shared_models.training.difference import DifferenceTask
 from shared_models.training.enhancement import EnhancementTask
-from shared_models.training.export import exported, trained_machine
-from shared_models.training.loop import CURVE, VALIDATION, Report, TrainingRun, learning_rate
+from shared_models.training.export import exported, exported_comparison, trained_machine
+from shared_models.training.human import HumanTask
+from shared_models.training.loop import BEST, CURVE, VALIDATION, Report, TrainingRun, learning_rate
 from shared_models.training.machine import MachineTask
 from shared_models.training.photos import Photos
 from shared_models.training.recipe import Recipe
+from shared_models.training.task import Task
 from tests.shared_models.training.conftest import TINY
 
 CPU = torch.device("cpu")
@@ -100,6 +105,46 @@ def test_a_run_can_go_on_from_trained_weights(tmp_path: Path, photos: Photos) ->
     expected, found = first.task.module.state_dict(), second.task.module.state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
     assert second.step == 0
+
+
+def test_the_average_lags_and_is_what_is_exported(tmp_path: Path, photos: Photos) -> None:
+    run = machine_run(tmp_path, photos)
+    run.run(photos, [], lambda report: None)
+    averaged, last = run.average.module.state_dict(), run.task.module.state_dict()
+    assert any(not torch.equal(averaged[name], tensor) for name, tensor in last.items())
+    exported_layer = trained_machine(tmp_path, LITE).state_dict()
+    assert all(torch.equal(exported_layer[name], tensor) for name, tensor in averaged.items())
+
+
+def test_a_later_and_worse_validation_does_not_replace_the_best(tmp_path: Path, photos: Photos) -> None:
+    picture = torch.from_numpy(pink_noise(64, 96)).permute(2, 0, 1)[None] / 255.0
+    run = machine_run(tmp_path, photos, replace(TINY, validate_every=3))
+    run.best = 0.0
+    run.run(photos, [picture], lambda report: None)
+    assert not (tmp_path / BEST).exists()
+    run = machine_run(tmp_path / "other", photos, replace(TINY, validate_every=3))
+    run.run(photos, [picture], lambda report: None)
+    rows = list(csv.DictReader((tmp_path / "other" / VALIDATION).open()))
+    assert run.best == pytest.approx(min(float(row["loss"]) for row in rows), rel=1e-4)
+
+
+def test_the_codecs_to_compare_with_train_and_code(tmp_path: Path, photos: Photos) -> None:
+    machine = MachineLayer(LITE)
+    tasks: list[Task] = [HumanTask(LITE, TINY), DifferenceTask(LITE, TINY, machine)]
+    for task in tasks:
+        run = TrainingRun(lambda task=task: task, TINY, tmp_path / task.name, CPU)  # type: ignore[misc]
+        run.start(photos)
+        run.run(photos, [torch.rand(1, 3, 64, 64)], lambda report: None)
+        weights = exported_comparison(tmp_path / task.name, LITE)
+        weights.save(tmp_path / "again.safetensors")
+        again = ComparisonWeights.load(tmp_path / "again.safetensors")
+        assert (again.task, again.model_id) == (task.name, weights.model_id)
+
+
+def test_a_run_of_another_task_is_refused(tmp_path: Path, photos: Photos) -> None:
+    machine_run(tmp_path, photos).run(photos, [], lambda report: None)
+    with pytest.raises(CheckpointError, match="run of machine"):
+        exported_comparison(tmp_path, LITE)
 
 
 def test_a_missing_run_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared_models.errors import PackError
+from shared_models.training.loop import BEST
+from shared_models.training.pack import packed
+
+# What a machine without a network cannot be expected to have: of these, training uses none.
+ABSENT = ("constriction", "google_crc32c", "redis", "grpc", "bjontegaard", "cv2", "av")
+START = f"""
+import runpy, sys
+sys.modules.update(dict.fromkeys({ABSENT!r}))
+sys.argv[0] = "train"
+runpy.run_module("shared_models.command.train", run_name="__main__")
+"""
+
+
+def pack(
+    folders: tuple[Path, Path], out: Path, limit_mib: float = 64.0, validation: Path | None = None
+) -> str:
+    return packed(*folders, out, validation=validation, weights=None, limit_mib=limit_mib, seed=1)
+
+
+def test_a_pack_trains_on_its_own(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "pack"
+    assert "6 of 6 photos" in pack(folders, out, validation=folders[0])
+    command = [
+        "machine",
+        "--photos",
+        "photos",
+        "--masks",
+        "masks",
+        "--out",
+        "run",
+        "--validation",
+        "validation",
+    ]
+    small = ["--set", "crop=64", "--set", "batch=2", "--steps", "2"]
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, '.'){START}", *command, *small],
+        cwd=out,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert (out / "run" / BEST).stat().st_size < 16 * 2**20
+
+
+def test_photos_are_left_out_until_the_rest_fits(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    photo = max(path.stat().st_size for path in folders[0].iterdir())
+    whole = tmp_path / "whole"
+    pack(folders, whole)
+    size = sum(path.stat().st_size for path in whole.rglob("*") if path.is_file())
+    limit = (size - 2 * photo) / 2**20 + 1.0
+    small = tmp_path / "small"
+    summary = pack(folders, small, limit)
+    kept = {path.stem for path in (small / "photos").iterdir()}
+    assert 0 < len(kept) < 6
+    assert f"{len(kept)} of 6" in summary
+    assert kept == {path.stem for path in (small / "masks").iterdir()}
+    assert sum(path.stat().st_size for path in small.rglob("*") if path.is_file()) <= limit * 2**20
+
+
+def test_what_cannot_be_packed_is_named(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="exists"):
+        pack(folders, tmp_path)
+    with pytest.raises(PackError, match="hold the code but no photo"):
+        pack(folders, tmp_path / "tiny", limit_mib=1.0)
+    next(folders[1].iterdir()).unlink()
+    with pytest.raises(PackError, match="is missing"):
+        pack(folders, tmp_path / "masks missing")

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared_models.errors import RecipeError
+from shared_models.training.recipe import Recipe
+
+
+@pytest.mark.parametrize("task", ["machine", "enhancement", "human", "difference"])
+def test_every_task_has_a_shipped_recipe(task: str) -> None:
+    assert Recipe.shipped(task).steps > 1000
+
+
+def test_a_file_changes_what_it_names_and_settings_change_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text('steps = 70\nstart = "random"\noutside = 1\n')
+    recipe = Recipe.from_file(file).with_settings(["steps=80", "residual=false"])
+    assert (recipe.steps, recipe.start, recipe.outside, recipe.residual) == (80, "random", 1, False)
+    assert recipe.crop == Recipe().crop
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("stepps=3", "no 'stepps'"),
+        ("steps=2.5", "wants int"),
+        ("steps=true", "wants int"),
+        ("residual=1", "wants bool"),
+        ("crop=100", "multiples of 64"),
+        ("start='zero'", "klt"),
+        ("outside=2.0", "0 to 1"),
+        ("steps", "name=value"),
+    ],
+)
+def test_what_is_wrong_with_a_setting_is_said(setting: str, problem: str) -> None:
+    with pytest.raises(RecipeError, match=problem):
+        Recipe().with_settings([setting])
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="is missing"):
+        Recipe.from_file(tmp_path / "none.toml")
+
+
+def test_a_checkpoint_may_be_older_than_the_recipe() -> None:
+    assert Recipe.from_checkpoint({"steps": 7, "forgotten": 1}).steps == 7

@@ -12,6 +12,8 @@
     +-- ResultsError                a file of measurements is missing, damaged or about another model
     +-- TrainingError
     |   +-- TrainingDataError       the training photos cannot be used
+    |   |   +-- PhotoError          one of them cannot be used
+    |   +-- MaskError               edge masks cannot be made
     |   +-- CheckpointError         the checkpoint belongs to another run
     |   +-- RecipeError             a recipe's numbers are wrong
     |   +-- PackError               a run cannot be packed
@@ -70,6 +72,14 @@ class TrainingError(CodecError):
 
 class TrainingDataError(TrainingError):
     """The training photos cannot be used."""
+
+
+class PhotoError(TrainingDataError):
+    """One of the training photos cannot be used."""
+
+
+class MaskError(TrainingError):
+    """Edge masks cannot be made."""
 
 
 class CheckpointError(TrainingError):

@@ -156,7 +156,7 @@ class Photos:
             self._entries.append(_Entry(path, mask, height, width))
 
     def _read_all(self, progress: Callable[[int, int], None] | None) -> None:
-        whole = []
+        whole: list[_Entry] = []
         with ThreadPoolExecutor(LIMITS.readers) as readers:
             for count, (entry, read) in enumerate(
                 zip(self._entries, readers.map(_read, self._entries), strict=True), start=1

@@ -12,6 +12,7 @@ import typer
 from shared_models.config import PROFILES, CodecConfig
 from shared_models.device import resolved_device, use_threads
 from shared_models.machine import MachineLayer
+from shared_models.training.ablation_report import measured
 from shared_models.training.difference import DifferenceTask
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.export import trained_machine
@@ -137,6 +138,29 @@ def difference(
     frozen = _machine(machine, weights, config)
     run = _run(lambda: DifferenceTask(config, chosen, frozen), chosen, out, device)
     trained(run, photos, None, validation, None)
+
+
+@app.command()
+def ablation(
+    photos: PhotoFolder,
+    validation: Annotated[Path, typer.Option(help="Folder of photos on which the runs are compared.")],
+    out: Annotated[Path, typer.Option(help="Folder of the runs; those that are there go on.")],
+    result: Annotated[Path | None, typer.Option(help="JSON file for the figures.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A weights file; the shipped one when left out.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this variant and its baseline; may be repeated.")
+    ] = None,
+    settings: Settings = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of every run.")] = 600,
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
+    """Train short runs that differ in one decision each, and tell what it is worth in bits."""
+    use_threads(threads)
+    recipe = _recipe("enhancement", None, settings, steps)
+    measured(photos, validation, out, result, weights, only, recipe, resolved_device(device))
 
 
 @app.command()

@@ -92,8 +92,9 @@ class EnhancementTask:
     def validate(self, pixels: Tensor) -> dict[str, float]:
         figures = {"loss": 0.0}
         context = torch.tensor([self.config.default_machine_quality], device=pixels.device)
-        points = [(number, self.config.slices) for number in range(self.config.enhancement.levels)]
-        points += [(self.config.default_quality, slices) for slices in range(1, self.config.slices)]
+        default, most = self.config.default_quality, self.config.slices
+        points = [(number, slices) for number in range(len(self.lambdas)) for slices in (1, most)]
+        points += [(default, slices) for slices in range(2, most)]
         for number, slices in points:
             level = Level(torch.tensor([number], device=pixels.device), context)
             machine, coded, decoded = self._coded(pixels, level, slices, None)

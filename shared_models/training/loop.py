@@ -117,7 +117,7 @@ class TrainingRun:
                 report(now)
                 last = self.step == recipe.steps
                 if validation and (self.step % recipe.validate_every == 0 or last):
-                    figures = self._validate(validation)
+                    figures = self.validate(validation)
                     validated.add({"step": self.step} | figures)
                     if figures["loss"] < self.best:
                         self.best = figures["loss"]
@@ -137,6 +137,12 @@ class TrainingRun:
         }
         self._write(CHECKPOINT, state)
 
+    def validate(self, validation: Sequence[Tensor]) -> dict[str, float]:
+        """Means of the task's figures over photos (1, 3, H, W), by the averaged weights."""
+        with self._average_in_place():
+            figures = [self.task.validate(pixels.to(self.device)) for pixels in validation]
+        return {name: sum(figure[name] for figure in figures) / len(figures) for name in figures[0]}
+
     def _write(self, name: str, state: dict[str, Any]) -> None:
         about = {
             "task": self.task.name,
@@ -147,11 +153,6 @@ class TrainingRun:
         temporary = self.folder / f"{name}.part"
         torch.save(state | about, temporary)
         temporary.replace(self.folder / name)
-
-    def _validate(self, validation: Sequence[Tensor]) -> dict[str, float]:
-        with self._average_in_place():
-            figures = [self.task.validate(pixels.to(self.device)) for pixels in validation]
-        return {name: sum(figure[name] for figure in figures) / len(figures) for name in figures[0]}
 
     @contextmanager
     def _average_in_place(self) -> Iterator[None]:

@@ -1,0 +1,95 @@
+"""The ablation from folders to a table and a file."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from shared_models.errors import RecipeError
+from shared_models.training.ablation import VARIANTS, Outcome, Variant, ablated
+from shared_models.training.photos import Photos
+from shared_models.training.recipe import Recipe
+from shared_models.training.validation import validation_photos
+from shared_models.weights import SHIPPED, Weights
+
+
+def measured(
+    photos: Path,
+    validation: Path,
+    out: Path,
+    result: Path | None,
+    weights: Path | None,
+    only: list[str] | None,
+    recipe: Recipe,
+    device: torch.device,
+) -> None:
+    """Run the ablation, print its table and write `result`.
+
+    Raises:
+        RecipeError: `only` names no variant.
+    """
+    variants = _chosen(only)
+    loaded = Weights.load(SHIPPED / "lite.safetensors" if weights is None else weights)
+
+    @cache
+    def photos_of(crop: int) -> Photos:
+        return Photos(photos, None, crop)
+
+    console = Console()
+    with Progress(console=console) as progress:
+        bars = {v.name: progress.add_task(v.name, total=recipe.steps) for v in variants}
+
+        def advance(variant: Variant, step: int) -> None:
+            progress.update(bars[variant.name], completed=step)
+
+        outcomes = ablated(
+            variants,
+            loaded,
+            recipe,
+            lambda chosen: photos_of(chosen.crop),
+            validation_photos(validation, recipe.validation_photos),
+            out,
+            device,
+            advance,
+        )
+    console.print(_table(outcomes))
+    if result is not None:
+        figures = {
+            "command": f"secondsight train ablation --photos {photos.name} --validation {validation.name} "
+            f"--out {out.name} --result {result.name} --steps {recipe.steps}",
+            "model": loaded.model_id.hex(),
+            "steps": recipe.steps,
+            "recipe": recipe.as_dict(),
+            "variants": [outcome.as_dict() for outcome in outcomes],
+        }
+        result.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _chosen(only: list[str] | None) -> list[Variant]:
+    if not only:
+        return list(VARIANTS)
+    known = {variant.name: variant for variant in VARIANTS}
+    unknown = [name for name in only if name not in known]
+    if unknown:
+        raise RecipeError(f"there is no variant {unknown[0]!r}; there are: {', '.join(known)}")
+    wanted = {*only, *(known[name].against for name in only)}
+    return [variant for variant in VARIANTS if variant.name in wanted]
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    table = Table("variant", "change", "against", "bits at equal PSNR", title="enhancement layer, short runs")
+    for outcome in outcomes:
+        delta = outcome.bd_rate_percent
+        table.add_row(
+            outcome.variant.name,
+            outcome.variant.change,
+            "" if delta is None else outcome.variant.against,
+            "" if delta is None else f"{delta:+.1f} %",
+        )
+    return table

@@ -29,7 +29,7 @@ ENHANCEMENT: Final = "enhancement alone"
 SLICES: Final = "both layers, by slices"
 MAIN: Final = (MACHINE, BOTH, ENHANCEMENT, SLICES)
 _MACHINE_BITS: Final = "machine layer"
-_ENHANCEMENT_BITS: Final = "enhancement layer"
+ENHANCEMENT_BITS: Final = "enhancement layer"
 _BOTH_BITS: Final = "machine layer and enhancement layer"
 _DECIMALS: Final = 6
 _FEWEST_POINTS: Final = 4
@@ -167,7 +167,7 @@ def layered(codec: Codec, photo: Photo) -> list[Measured]:
                 for name, setting in _curves_of_both(config, level, quality, count):
                     measured.append(Measured(photo, Series(name, "ours", _BOTH_BITS), setting, both))
                 for name, setting in _curves_of_enhancement(config, level, quality, count):
-                    measured.append(Measured(photo, Series(name, "ours", _ENHANCEMENT_BITS), setting, alone))
+                    measured.append(Measured(photo, Series(name, "ours", ENHANCEMENT_BITS), setting, alone))
     return measured
 
 
@@ -229,6 +229,11 @@ def by_photo(measured: Iterable[Measured]) -> list[dict[str, Any]]:
     return list(photos.values())
 
 
+def by_slices(quality: int) -> str:
+    """Name of the curve of one quality's stream, cut after each of its slices."""
+    return f"{BOTH}, quality {quality}, by slices"
+
+
 def _curves_of_both(config: CodecConfig, level: int, quality: int, count: int) -> Iterator[tuple[str, str]]:
     """Names and settings under which a human view stands with the bits of both layers."""
     default = level == config.default_machine_quality
@@ -237,7 +242,7 @@ def _curves_of_both(config: CodecConfig, level: int, quality: int, count: int) -
         if default:
             yield BOTH, f"quality {quality}"
     if default:
-        yield f"{BOTH}, quality {quality}, by slices", f"{count} slices"
+        yield by_slices(quality), f"{count} slices"
         if quality == config.default_quality:
             yield SLICES, f"{count} slices"
 

@@ -1,0 +1,478 @@
+"""The report: every result file in one text with plots and pictures. Nothing in it but what the files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from shared_models.evaluation.contact_sheet import View, contact_sheet
+from shared_models.evaluation.goals import Goal, goals
+from shared_models.evaluation.plots import (
+    OURS,
+    Level,
+    Line,
+    Style,
+    line_plot,
+    peer_style,
+    rate_line,
+    rate_lines,
+    short,
+)
+from shared_models.evaluation.rate_distortion import BOTH, ENHANCEMENT, MACHINE, MAIN, Curve
+from shared_models.evaluation.results import curves_in, read_results, same_model
+
+_PICTURES: Final = "report"
+_RATE: Final = "bits per pixel"
+_PSNR: Final = "PSNR in RGB, dB"
+_MS_SSIM: Final = "MS-SSIM, dB (−10 log₁₀(1 − MS-SSIM))"
+_SOLID: Final = Style(OURS, "o", "-", 2.6, 6.0)
+_DOTTED: Final = Style(OURS, "o", ":", 2.2, 5.0)
+_SHADES: Final = ("#f4a6a6", "#e8707a", "#d63c4e", "#a80d26", "#6d0618")
+_VERDICTS: Final = {True: "**reached**", False: "not reached", None: "not measured"}
+_ESCAPED: Final = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#~"})
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A file of measurements, what it has to hold and the command that makes it."""
+
+    name: str
+    about: str
+    made_by: str
+    keys: tuple[str, ...]
+
+
+RD: Final = ResultFile(
+    "rd.json",
+    "rate and distortion",
+    "secondsight eval rd FOLDER --out docs/results/rd.json",
+    ("command", "model", "photos", "curves", "bd_rate_percent"),
+)
+RECOGNITION: Final = ResultFile(
+    "recognition.json",
+    "recognition",
+    "make eval-recognition",
+    ("command", "model", "photos", "coverage", "detectors"),
+)
+PAPER: Final = ResultFile(
+    "paper.json",
+    "the paper's experiments",
+    "secondsight eval paper FOLDER --rd docs/results/rd.json",
+    ("command", "model", "photos", "differences", "table_1", "table_2", "figure_6", "figure_7"),
+)
+ABLATION: Final = ResultFile(
+    "ablation.json", "ablation", "secondsight eval ablation", ("command", "steps", "variants")
+)
+BENCH: Final = ResultFile(
+    "bench.json",
+    "speed",
+    "secondsight bench codec --out docs/results/bench.json",
+    ("command", "model", "device", "timings"),
+)
+FILES: Final = (RD, RECOGNITION, PAPER, ABLATION, BENCH)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is there, by file name."""
+
+    figures: Mapping[str, dict[str, Any]]
+
+    @classmethod
+    def read(cls, folder: Path) -> Results:
+        """All result files of a folder; missing ones are left out.
+
+        Raises:
+            ResultsError: one is damaged, or they are about different models.
+        """
+        there = [file for file in FILES if (folder / file.name).exists()]
+        figures = {file.name: read_results(folder / file.name, file.made_by, file.keys) for file in there}
+        same_model({name: held["model"] for name, held in figures.items() if "model" in held})
+        return cls(figures)
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The model of every file that is about one."""
+        return {name: held["model"] for name, held in self.figures.items() if "model" in held}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A photo's name and its views."""
+
+    photo: str
+    views: Sequence[View]
+
+
+@dataclass
+class Report:
+    """Markdown, and the pictures that it shows, by their paths beside it."""
+
+    lines: list[str] = field(default_factory=list)
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """All of the Markdown."""
+        return "\n".join(self.lines).rstrip() + "\n"
+
+    def heading(self, level: int, text: str) -> None:
+        """A heading."""
+        self._block(f"{'#' * level} {text}")
+
+    def paragraph(self, text: str) -> None:
+        """A paragraph; what comes out of a file has to be `escaped`."""
+        self._block(text)
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A table of Markdown cells, whose first column names the rows."""
+        self._block(
+            "\n".join(
+                [
+                    _row(header),
+                    _row(["---"] + ["---:" if column else "" for column in header[1:]]),
+                    *map(_row, rows),
+                ]
+            )
+        )
+
+    def picture(self, name: str, data: bytes, alt: str) -> None:
+        """A picture that stands alone."""
+        path = f"{_PICTURES}/{quote(name)}"
+        self.pictures[path] = data
+        self._block(f"![{escaped(alt)}]({path})")
+
+    def _block(self, text: str) -> None:
+        self.lines += [text, ""]
+
+
+def escaped(text: str) -> str:
+    """Text as Markdown that shows just this text."""
+    return text.translate(_ESCAPED)
+
+
+def report_of(results: Results, sheets: Sequence[Sheet], command: str) -> Report:
+    """The whole report."""
+    report = Report()
+    held = results.figures
+    rd, recognition = held.get(RD.name), held.get(RECOGNITION.name)
+    curves = curves_in(rd) if rd else []
+    report.heading(1, "Secondsight: what was measured")
+    model = next(iter(results.models.values()), None)
+    told = f"Model `{model}`. " if model else ""
+    report.paragraph(f"{told}Written by `{command}` from the files named below; nothing is typed in by hand.")
+    _goals(
+        report,
+        goals(curves, rd["bd_rate_percent"] if rd else {}, recognition["detectors"] if recognition else {}),
+    )
+    _sources(report, results)
+    if rd:
+        _rate_distortion(report, rd, curves)
+        _enhancement(report, curves)
+    if recognition:
+        _recognition(report, recognition)
+    if PAPER.name in held:
+        _paper(report, held[PAPER.name])
+    if ABLATION.name in held:
+        _ablation(report, held[ABLATION.name])
+    if BENCH.name in held:
+        _speed(report, held[BENCH.name])
+    _sheets(report, sheets)
+    return report
+
+
+def _goals(report: Report, found: Sequence[Goal]) -> None:
+    report.heading(2, "Goals and what was reached")
+    rows = [(escaped(goal.text), _VERDICTS[goal.reached], escaped(goal.found)) for goal in found]
+    report.table(("goal", "", "found"), rows)
+
+
+def _sources(report: Report, results: Results) -> None:
+    report.heading(2, "How it was measured")
+    rows = []
+    for file in FILES:
+        held = results.figures.get(file.name)
+        if held is None:
+            rows.append((file.about, f"not measured: `{file.made_by}` makes `{file.name}`", "", ""))
+        else:
+            photos = held.get("photos")
+            rows.append(
+                (file.about, f"`{held['command']}`", f"`{file.name}`", "" if photos is None else str(photos))
+            )
+    report.table(("what", "command", "file", "photos"), rows)
+
+
+def _rate_distortion(report: Report, rd: Mapping[str, Any], curves: Sequence[Curve]) -> None:
+    report.heading(2, "Rate and distortion")
+    report.paragraph(
+        "Bits are those of the bytes really written; PSNR and MS-SSIM are of 8-bit pictures, each photo's own, then "
+        "averaged. Dashed grey curves were published by others, not measured here."
+    )
+    ours = {curve.name: curve for curve in curves if curve.name in MAIN}
+    others = [curve for curve in curves if curve.series.kind != "ours"]
+    if BOTH in ours:
+        for quality, label, name in (("psnr_db", _PSNR, "rd"), ("ms_ssim_db", _MS_SSIM, "ms-ssim")):
+            lines = rate_line(ours[BOTH], "ours, both layers", _SOLID, quality)
+            if not lines:
+                report.paragraph(f"No plot of {label.partition(',')[0]}: not measured on these photos.")
+                continue
+            if MACHINE in ours:
+                lines += rate_line(
+                    ours[MACHINE], "ours, machine layer", Style(_SHADES[1], "s", "-", 1.8), quality
+                )
+            plot = line_plot([*lines, *rate_lines(others, quality)], _RATE, label, around=lines)
+            report.picture(f"{name}.svg", plot, _told(f"{label} over {_RATE}", lines))
+    report.heading(3, "Our points")
+    report.table(
+        ("curve", "setting", "bit/pixel", "PSNR, dB", "MS-SSIM, dB"),
+        [
+            (
+                escaped(curve.name),
+                escaped(point.setting),
+                f"{point.figures.bits_per_pixel:.3f}",
+                f"{point.figures.psnr_db:.2f}",
+                _number(point.figures.ms_ssim_db, ".2f"),
+            )
+            for curve in ours.values()
+            for point in curve.points
+        ],
+    )
+    report.heading(3, "BD-rate")
+    report.paragraph(
+        "Bits more (+) or fewer (−) at equal PSNR, percent, over the range of PSNR that both curves reach. A row's "
+        "curve against a column's."
+    )
+    deltas = rd["bd_rate_percent"]
+    named = [curve.name for curve in curves if any(curve.name in against for against in deltas.values())]
+    report.table(
+        ("curve", *(escaped(short(anchor)) for anchor in deltas)),
+        [
+            (escaped(short(name)), *(_number(against.get(name), "+.1f") for against in deltas.values()))
+            for name in named
+        ],
+    )
+    report.paragraph("Settings: " + "; ".join(escaped(curve.name) for curve in others) + ".")
+
+
+def _enhancement(report: Report, curves: Sequence[Curve]) -> None:
+    prefix = f"{ENHANCEMENT}, machine level "
+    levels = [curve for curve in curves if curve.name.startswith(prefix)]
+    if not levels:
+        return
+    report.heading(2, "Enhancement alone")
+    report.paragraph(
+        "What a person's look costs when the machine layer has been sent already: the bits of the enhancement layer "
+        "alone, against the PSNR of the human view, for every level of the machine layer beneath."
+    )
+    lines = [
+        line
+        for number, curve in enumerate(levels)
+        for line in rate_line(
+            curve,
+            f"ours, {curve.name.partition(', ')[2]}",
+            Style(_SHADES[number % 4 + 1], "osD^"[number % 4], "-", 2.2),
+        )
+    ]
+    anchors = [curve for curve in curves if curve.name.startswith(("VVC intra", "x265", "AVIF", "VTM"))]
+    plot = line_plot([*lines, *rate_lines(anchors)], _RATE, _PSNR, around=lines)
+    report.picture("enhancement.svg", plot, _told("PSNR over the enhancement layer's bits per pixel", lines))
+
+
+def _recognition(report: Report, recognition: Mapping[str, Any]) -> None:
+    report.heading(2, "Machine layer: what detectors see")
+    report.paragraph(
+        f"COCO's box AP over bits per pixel of all {recognition['photos']} photos; bands are "
+        f"{100 * recognition['coverage']:g} % intervals over resampled photos. The interval of a difference is a "
+        "paired one, narrower than two bands suggest."
+    )
+    for detector, figures in recognition["detectors"].items():
+        report.heading(3, escaped(detector))
+        lines = []
+        for curve in figures["curves"]:
+            ours = curve["kind"] == "ours"
+            style = (
+                (_SOLID if curve["name"] == MACHINE else _DOTTED)
+                if ours
+                else peer_style(curve["name"], "peer", 0)
+            )
+            points = curve["points"]
+            lines.append(
+                Line(
+                    f"ours, {curve['name']}" if ours else short(curve["name"]),
+                    [point["bits_per_pixel"] for point in points],
+                    [point["ap"]["value"] for point in points],
+                    style,
+                    [point["ap"]["low"] for point in points] if curve["name"] == MACHINE else None,
+                    [point["ap"]["high"] for point in points] if curve["name"] == MACHINE else None,
+                )
+            )
+        original = figures["original"]["ap"]["value"]
+        levels = [Level("originals", original), Level("90 % of originals", 0.9 * original)]
+        around = [line for line in lines if line.label != f"ours, {BOTH}"]
+        plot = line_plot(lines, _RATE, "AP (COCO, boxes)", around=around, levels=levels)
+        report.picture(f"recognition-{detector}.svg", plot, _told(f"{detector}: AP over {_RATE}", lines[:1]))
+        report.table(
+            ("machine layer", "bit/pixel", "AP", "AP50", "of originals"),
+            [
+                (
+                    escaped(point["setting"]),
+                    f"{point['bits_per_pixel']:.3f}",
+                    _interval(point["ap"], ".3f"),
+                    _interval(point["ap50"], ".3f"),
+                    _interval(point["share_of_original"], ".3f"),
+                )
+                for curve in figures["curves"]
+                if curve["name"] == MACHINE
+                for point in curve["points"]
+            ],
+        )
+        report.table(
+            ("at the same bits as", "our setting", "bit/pixel", "AP, ours less theirs", "verdict"),
+            [
+                (
+                    escaped(against["peer"]),
+                    escaped(against["setting"]),
+                    f"{against['bits_per_pixel']:.3f}",
+                    "–" if against["difference"] is None else _interval(against["difference"], "+.3f"),
+                    escaped(against["verdict"]),
+                )
+                for against in figures["machine_layer_against_peers"]
+            ],
+        )
+
+
+def _paper(report: Report, paper: Mapping[str, Any]) -> None:
+    report.heading(2, "The paper's experiments")
+    report.paragraph(
+        f"{escaped(paper['paper'])}, with our models on {paper['photos']} photos. The values differ in what they "
+        "were measured on and with, so none of them is better or worse than its neighbour by itself:"
+    )
+    report.table(
+        ("what differs", "paper", "ours"),
+        [
+            (escaped(row["subject"]), escaped(row["paper"]), escaped(row["ours"]))
+            for row in paper["differences"]
+        ],
+    )
+    first = paper["table_1"]
+    report.heading(3, "Table I: parameters of the enhancement model against m")
+    rows = [("channels, ours", *map(str, first["ours"]["channels"]))]
+    for label, key in (("", "parameters"), (", edge", "parameters_edge"), (", server", "parameters_server")):
+        rows.append((f"million, ours{label}", *(f"{count / 1e6:.3f}" for count in first["ours"][key])))
+    rows.append(("channels, paper", *map(str, first["paper"]["channels"])))
+    rows.append(("million, paper", *map(str, first["paper"]["parameters_million"])))
+    report.table(("m", *map(str, first["m"])), rows)
+    second = paper["table_2"]
+    report.heading(3, "Table II: PSNR in dB against λ and m")
+    report.paragraph(
+        f"Machine level {second['machine_level']}. In brackets the bits per pixel of both layers; the paper prints "
+        "none, and no PSNR where a dash stands."
+    )
+    rows = []
+    for row in second["rows"]:
+        pairs = zip(row["psnr_db"], row["bits_per_pixel"], strict=True)
+        rows.append((f"{row['lambda']:g}, ours", *(f"{_number(q, '.2f')} ({rate:.3f})" for q, rate in pairs)))
+        rows.append((f"{row['lambda']:g}, paper", *(_number(q, ".2f") for q in row["paper_psnr_db"])))
+    report.table(("λ", *(f"m = {m}" for m in second["m"])), rows)
+    report.heading(3, "Fig. 6: enhancement alone (solid), both layers (dotted)")
+    curves = curves_in({"curves": paper["figure_6"]})
+    lines = [
+        line
+        for name, style in ((ENHANCEMENT, _SOLID), (BOTH, _DOTTED))
+        for curve in curves
+        if curve.name == name
+        for line in rate_line(curve, f"ours, {name}", style)
+    ]
+    others = [curve for curve in curves if curve.series.kind != "ours"]
+    plot = line_plot([*lines, *rate_lines(others)], _RATE, _PSNR, around=lines)
+    report.picture("figure-6.svg", plot, _told(f"PSNR over {_RATE}", lines))
+    report.heading(3, "Fig. 7: m = 1 to 5")
+    lines = [
+        line
+        for number, curve in enumerate(curves_in({"curves": paper["figure_7"]}))
+        for line in rate_line(curve, curve.name, Style(_SHADES[number % 5], "osD^v"[number % 5], "-", 2.0))
+    ]
+    plot = line_plot(lines, f"{_RATE}, enhancement alone", _PSNR, around=lines, columns=5)
+    report.picture("figure-7.svg", plot, _told("PSNR over the enhancement layer's bits per pixel", lines))
+
+
+def _ablation(report: Report, ablation: Mapping[str, Any]) -> None:
+    report.heading(2, "Ablation")
+    report.paragraph(
+        f"Short runs of {ablation['steps']} steps each, one change at a time; BD-rate against the baseline of the "
+        "same task, negative is better."
+    )
+    report.table(
+        ("variant", "task", "change", "BD-rate, %", "loss"),
+        [
+            (
+                escaped(variant["name"]),
+                escaped(variant["task"]),
+                escaped(variant["change"]),
+                _number(variant["bd_rate_percent"], "+.1f"),
+                _number(variant["loss"], ".4f"),
+            )
+            for variant in ablation["variants"]
+        ],
+    )
+
+
+def _speed(report: Report, bench: Mapping[str, Any]) -> None:
+    report.heading(2, "Speed")
+    report.paragraph(
+        f"{bench['width']}x{bench['height']} pixels, {escaped(bench['device'])}, {escaped(bench['dtype'])}, "
+        f"{bench['threads']} threads."
+    )
+    report.table(
+        ("what", "median, ms", "best, ms", "frames/s", "bytes"),
+        [
+            (
+                escaped(timing["name"]),
+                f"{timing['median_ms']:.1f}",
+                f"{timing['best_ms']:.1f}",
+                f"{1000 / timing['median_ms']:.1f}",
+                str(timing["size"]),
+            )
+            for timing in bench["timings"]
+        ],
+    )
+
+
+def _sheets(report: Report, sheets: Sequence[Sheet]) -> None:
+    report.heading(2, "Pictures")
+    if not sheets:
+        report.paragraph("None: `secondsight eval report --photos FOLDER` adds them.")
+        return
+    report.paragraph(
+        "The middle of each photo, pixel for pixel; bits and PSNR are those of the whole photo, for human views those "
+        "of both layers together."
+    )
+    for sheet in sheets:
+        report.heading(3, escaped(sheet.photo))
+        alt = f"{sheet.photo}. " + "; ".join(view.caption for view in sheet.views)
+        report.picture(f"{Path(sheet.photo).stem}.webp", contact_sheet(sheet.views), alt)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _interval(estimate: Mapping[str, float], form: str) -> str:
+    value, low, high = (format(estimate[key], form) for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _told(what: str, lines: Sequence[Line]) -> str:
+    """A plot in words: its first and last points."""
+    ends = (
+        f"{line.label} from {line.y[0]:.4g} at {line.x[0]:.3f} to {line.y[-1]:.4g} at {line.x[-1]:.3f}"
+        for line in lines
+    )
+    return f"{what}: {'; '.join(ends)}"

@@ -1,0 +1,1 @@
+"""Edge masks of training photos, for the machine layer's loss."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -73,7 +72,7 @@ def _weights(checkpoint: Path) -> dict[str, Tensor]:
         weights = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError(f"{checkpoint} is missing: name a Segment Anything checkpoint") from error
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except Exception as error:  # which of them, a foreign file's bytes decide
         raise WeightsError(f"{checkpoint} is no checkpoint: PyTorch cannot read it") from error
     return weights if isinstance(weights, dict) else {}
 

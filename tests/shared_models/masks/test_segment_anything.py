@@ -49,9 +49,10 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.pt"
     with pytest.raises(WeightsError, match="is missing"):
         SegmentEdges(path)
-    path.write_bytes(b"no checkpoint")
-    with pytest.raises(WeightsError, match="cannot read"):
-        SegmentEdges(path)
+    for content in (b"", b"no checkpoint", b"root:x:0:0:root:/root:/bin/sh\n", b"PK\x03\x04"):
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match="cannot read"):
+            SegmentEdges(path)
     for other in (
         [1, 2],
         {"layer.weight": torch.zeros(2)},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared_models.codec import load_codec
+from shared_models.command.as_typed import as_typed
 from shared_models.evaluation.peers import AVIF, JPEG, WEBP
 from shared_models.evaluation.speed import codec_timings, peer_timing, pink_noise
 
@@ -25,6 +28,7 @@ def bench() -> None:
 
 @app.command()
 def codec(
+    context: typer.Context,
     picture: Annotated[Path | None, typer.Option(help="A picture; 1/f noise when left out.")] = None,
     width: Annotated[int, typer.Option(min=16, max=8192)] = 1280,
     height: Annotated[int, typer.Option(min=16, max=8192)] = 720,
@@ -33,6 +37,7 @@ def codec(
         int, typer.Option(min=1, help="CPU threads in all; the encoder's two analyses share them.")
     ] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
 ) -> None:
     """Time encoding and decoding of one frame; WebP's encoder in the same run is the measure."""
     if picture is None:
@@ -64,3 +69,15 @@ def codec(
             f"{timing.size:,}",
         )
     Console().print(table)
+    if out is not None:
+        figures = {
+            "command": as_typed(context, "bench", "codec"),
+            "model": subject.model_id.hex(),
+            "device": subject.device.type,
+            "dtype": str(subject.dtype),
+            "threads": threads,
+            "width": width,
+            "height": height,
+            "timings": [asdict(timing) for timing in timings],
+        }
+        out.write_text(json.dumps(figures, indent=1) + "\n")

@@ -14,8 +14,8 @@ from shared_models.device import use_threads
 from shared_models.errors import ResultsError
 from shared_models.evaluation.contact_sheet import views_of
 from shared_models.evaluation.rate_distortion import photos_of
-from shared_models.evaluation.report import FILES, Results, Sheet, report_of
-from shared_models.evaluation.report_page import page_of
+from shared_models.evaluation.report import FILES, PICTURES, Results, Sheet, report_of
+from shared_models.evaluation.report_page import PICTURE_TYPES, page_of
 from shared_models.evaluation.results import same_model
 
 _MOST_BYTES: Final = 4 * 2**20
@@ -45,9 +45,13 @@ def report(
     page = page_of(drawn).encode()
     if len(page) > _MOST_BYTES:
         raise ResultsError(f"the page has {len(page)} bytes, {_MOST_BYTES} at most: ask for fewer --sheets")
-    for path, data in drawn.pictures.items():
-        (results / path).parent.mkdir(parents=True, exist_ok=True)
-        (results / path).write_bytes(data)
+    pictures = results / PICTURES
+    pictures.mkdir(exist_ok=True)
+    for stale in (path for path in pictures.iterdir() if path.suffix in PICTURE_TYPES):
+        if f"{PICTURES}/{stale.name}" not in drawn.pictures:
+            stale.unlink()
+    for name, data in drawn.pictures.items():
+        (results / name).write_bytes(data)
     (results / "report.md").write_text(drawn.text)
     (results / "report.html").write_bytes(page)
     console.print(f"{results / 'report.html'}: {len(page) / 2**20:.2f} MiB, {len(drawn.pictures)} pictures")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from shared_models.evaluation.rate_distortion import BOTH, ENHANCEMENT, SLICES, Curve
+from shared_models.evaluation.rate_distortion import BOTH, ENHANCEMENT, MACHINE, SLICES, Curve
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,14 @@ def _enhancement(curves: Sequence[Curve]) -> Goal:
     if vvc is None or not levels:
         return Goal(text, None, "not measured")
     told, reached = [], False
+    machine = {
+        point.setting: point.figures for curve in curves if curve.name == MACHINE for point in curve.points
+    }
     for curve in sorted(levels, key=lambda curve: curve.name):
         shared, spans = below(curve, vvc)
-        level = f"machine level {curve.name.removeprefix(prefix)}"
+        number = curve.name.removeprefix(prefix)
+        beneath = machine[f"level {number}"].bits_per_pixel
+        level = f"machine level {number}, {beneath:.3f} bit/pixel beneath"
         if shared is None:
             told.append(f"{level}: no PSNR in common")
             continue
@@ -198,7 +203,7 @@ def _share(detectors: Mapping[str, Mapping[str, Any]], limits: GoalLimits) -> Go
 def _shares(figures: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
     """Bits per pixel, and the share of the original's average precision that the machine layer keeps there."""
     for curve in figures["curves"]:
-        if curve["name"] == "machine layer":
+        if curve["name"] == MACHINE:
             for point in curve["points"]:
                 yield point["bits_per_pixel"], point["share_of_original"]["value"]
     for between in figures["machine_layer_share_of_original"]:

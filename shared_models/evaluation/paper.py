@@ -126,12 +126,12 @@ def table_2(config: CodecConfig, curves: Sequence[Curve]) -> dict[str, Any]:
     """PSNR against lambda and m, with the bits of both layers, at the default machine level."""
     rows = []
     for quality, weight in enumerate(config.enhancement.lambdas):
-        points = _by_rising_m(config, curves, quality)
+        points = [point.as_dict() for point in _by_rising_m(config, curves, quality)]
         rows.append(
             {
                 "lambda": weight,
-                "psnr_db": [point.as_dict()["psnr_db"] for point in points],
-                "bits_per_pixel": [point.figures.bits_per_pixel for point in points],
+                "psnr_db": [point["psnr_db"] for point in points],
+                "bits_per_pixel": [point["bits_per_pixel"] for point in points],
                 "paper_psnr_db": list(_PSNR.get(weight, (None,) * len(_CHANNELS))),
             }
         )

@@ -72,6 +72,7 @@ class Level:
 
     label: str
     y: float
+    dash: str = "-"
 
 
 def peer_style(name: str, kind: Kind, number: int) -> Style:
@@ -131,16 +132,18 @@ def line_plot(
     """
     with mpl.rc_context(_RC):
         rows = math.ceil((len(lines) + len(levels)) / columns)
-        legend_height = 0.24 * rows + 0.2
-        height = 4.6 + 0.6 + legend_height
+        legend_height = 0.205 * rows + 0.1
+        height = 4.6 + 0.55 + legend_height
         figure = Figure(figsize=(8.0, height))
         FigureCanvasSVG(figure)
-        bottom = (legend_height + 0.6) / height
+        bottom = (legend_height + 0.55) / height
         axes = figure.add_axes((0.095, bottom, 0.885, 1.0 - bottom - 0.12 / height))
         for line in lines:
             _draw(axes, line)
         for level in levels:
-            axes.axhline(level.y, color=_INK, linestyle=":", linewidth=1.2, label=level.label, zorder=1)
+            axes.axhline(
+                level.y, color=_INK, linestyle=level.dash, linewidth=1.2, label=level.label, zorder=1
+            )
         axes.set_xlim(*_range([x for line in around for x in line.x], 0.12, floor=0.0))
         heights = [y for line in around for y in (*line.y, *(line.low or ()), *(line.high or ()))]
         axes.set_ylim(*_range([*heights, *(level.y for level in levels)], 0.08))
@@ -157,7 +160,9 @@ def line_plot(
             fontsize=9.5,
             handlelength=2.6,
             columnspacing=1.6,
-            borderaxespad=0.2,
+            borderaxespad=0.1,
+            borderpad=0.0,
+            labelspacing=0.4,
         )
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})

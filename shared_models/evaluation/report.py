@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 from shared_models.evaluation.contact_sheet import View, contact_sheet
-from shared_models.evaluation.goals import Goal, goals
+from shared_models.evaluation.goals import LIMITS, Goal, goals
 from shared_models.evaluation.plots import (
     OURS,
     Level,
@@ -24,14 +24,17 @@ from shared_models.evaluation.plots import (
 from shared_models.evaluation.rate_distortion import BOTH, ENHANCEMENT, MACHINE, MAIN, Curve
 from shared_models.evaluation.results import curves_in, read_results, same_model
 
-_PICTURES: Final = "report"
+PICTURES: Final = "report"
+"""Folder of the pictures, beside the Markdown; nothing else is kept there."""
 _RATE: Final = "bits per pixel"
 _PSNR: Final = "PSNR in RGB, dB"
 _MS_SSIM: Final = "MS-SSIM, dB (−10 log₁₀(1 − MS-SSIM))"
 _SOLID: Final = Style(OURS, "o", "-", 2.6, 6.0)
 _DOTTED: Final = Style(OURS, "o", ":", 2.2, 5.0)
 _SHADES: Final = ("#f4a6a6", "#e8707a", "#d63c4e", "#a80d26", "#6d0618")
-_VERDICTS: Final = {True: "**reached**", False: "not reached", None: "not measured"}
+_VERDICTS: Final = {True: "**reached**", False: "not\u00a0reached", None: "not\u00a0measured"}
+_NUMBER: Final = re.compile(r"([+-]?\d[\d.]*( \([^()]*\))?|–|)")
+_UNSAFE: Final = re.compile(r"[^\w.-]+", re.ASCII)
 _ESCAPED: Final = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#~"})
 
 
@@ -43,6 +46,7 @@ class ResultFile:
     about: str
     made_by: str
     keys: tuple[str, ...]
+    of_one_model: bool = True
 
 
 RD: Final = ResultFile(
@@ -64,7 +68,11 @@ PAPER: Final = ResultFile(
     ("command", "model", "photos", "differences", "table_1", "table_2", "figure_6", "figure_7"),
 )
 ABLATION: Final = ResultFile(
-    "ablation.json", "ablation", "secondsight eval ablation", ("command", "steps", "variants")
+    "ablation.json",
+    "ablation",
+    "secondsight train ablation --photos FOLDER --validation FOLDER --out FOLDER --result docs/results/ablation.json",
+    ("command", "steps", "variants"),
+    of_one_model=False,
 )
 BENCH: Final = ResultFile(
     "bench.json",
@@ -90,13 +98,18 @@ class Results:
         """
         there = [file for file in FILES if (folder / file.name).exists()]
         figures = {file.name: read_results(folder / file.name, file.made_by, file.keys) for file in there}
-        same_model({name: held["model"] for name, held in figures.items() if "model" in held})
-        return cls(figures)
+        results = cls(figures)
+        same_model(results.models)
+        return results
 
     @property
     def models(self) -> dict[str, str]:
-        """The model of every file that is about one."""
-        return {name: held["model"] for name, held in self.figures.items() if "model" in held}
+        """The model of every file that is about one, by file name."""
+        return {
+            file.name: self.figures[file.name]["model"]
+            for file in FILES
+            if file.of_one_model and file.name in self.figures
+        }
 
 
 @dataclass(frozen=True)
@@ -128,20 +141,15 @@ class Report:
         self._block(text)
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table of Markdown cells, whose first column names the rows."""
-        self._block(
-            "\n".join(
-                [
-                    _row(header),
-                    _row(["---"] + ["---:" if column else "" for column in header[1:]]),
-                    *map(_row, rows),
-                ]
-            )
-        )
+        """A table of Markdown cells, whose first column names the rows; columns of numbers stand at the right."""
+        body = list(rows)
+        columns = zip(*body, strict=True)
+        rules = ["---:" if all(map(_NUMBER.fullmatch, column)) else "---" for column in columns]
+        self._block("\n".join(map(_row, [header, rules, *body])))
 
     def picture(self, name: str, data: bytes, alt: str) -> None:
         """A picture that stands alone."""
-        path = f"{_PICTURES}/{quote(name)}"
+        path = f"{PICTURES}/{_UNSAFE.sub('-', name)}"
         self.pictures[path] = data
         self._block(f"![{escaped(alt)}]({path})")
 
@@ -162,8 +170,10 @@ def report_of(results: Results, sheets: Sequence[Sheet], command: str) -> Report
     curves = curves_in(rd) if rd else []
     report.heading(1, "Secondsight: what was measured")
     model = next(iter(results.models.values()), None)
-    told = f"Model `{model}`. " if model else ""
-    report.paragraph(f"{told}Written by `{command}` from the files named below; nothing is typed in by hand.")
+    told = f"Model {_code(model)}. " if model else ""
+    report.paragraph(
+        f"{told}Written by {_code(command)} from the files named below; nothing is typed in by hand."
+    )
     _goals(
         report,
         goals(curves, rd["bd_rate_percent"] if rd else {}, recognition["detectors"] if recognition else {}),
@@ -187,7 +197,7 @@ def report_of(results: Results, sheets: Sequence[Sheet], command: str) -> Report
 def _goals(report: Report, found: Sequence[Goal]) -> None:
     report.heading(2, "Goals and what was reached")
     rows = [(escaped(goal.text), _VERDICTS[goal.reached], escaped(goal.found)) for goal in found]
-    report.table(("goal", "", "found"), rows)
+    report.table(("goal", "verdict", "found"), rows)
 
 
 def _sources(report: Report, results: Results) -> None:
@@ -196,11 +206,11 @@ def _sources(report: Report, results: Results) -> None:
     for file in FILES:
         held = results.figures.get(file.name)
         if held is None:
-            rows.append((file.about, f"not measured: `{file.made_by}` makes `{file.name}`", "", ""))
+            rows.append((file.about, f"not measured: {_code(file.made_by)} makes it", _code(file.name), ""))
         else:
             photos = held.get("photos")
             rows.append(
-                (file.about, f"`{held['command']}`", f"`{file.name}`", "" if photos is None else str(photos))
+                (file.about, _code(held["command"]), _code(file.name), "" if photos is None else str(photos))
             )
     report.table(("what", "command", "file", "photos"), rows)
 
@@ -290,34 +300,23 @@ def _recognition(report: Report, recognition: Mapping[str, Any]) -> None:
     )
     for detector, figures in recognition["detectors"].items():
         report.heading(3, escaped(detector))
-        lines = []
-        for curve in figures["curves"]:
-            ours = curve["kind"] == "ours"
-            style = (
-                (_SOLID if curve["name"] == MACHINE else _DOTTED)
-                if ours
-                else peer_style(curve["name"], "peer", 0)
-            )
-            points = curve["points"]
-            lines.append(
-                Line(
-                    f"ours, {curve['name']}" if ours else short(curve["name"]),
-                    [point["bits_per_pixel"] for point in points],
-                    [point["ap"]["value"] for point in points],
-                    style,
-                    [point["ap"]["low"] for point in points] if curve["name"] == MACHINE else None,
-                    [point["ap"]["high"] for point in points] if curve["name"] == MACHINE else None,
-                )
-            )
+        lines = [
+            _precision(curve)
+            for curve in figures["curves"]
+            if curve["name"] == MACHINE or curve["kind"] != "ours"
+        ]
         original = figures["original"]["ap"]["value"]
-        levels = [Level("originals", original), Level("90 % of originals", 0.9 * original)]
-        around = [line for line in lines if line.label != f"ours, {BOTH}"]
-        plot = line_plot(lines, _RATE, "AP (COCO, boxes)", around=around, levels=levels)
+        levels = [
+            Level("originals", original),
+            Level(f"{100 * LIMITS.share:g} % of originals", LIMITS.share * original, ":"),
+        ]
+        plot = line_plot(lines, _RATE, "AP (COCO, boxes)", around=lines, levels=levels)
         report.picture(f"recognition-{detector}.svg", plot, _told(f"{detector}: AP over {_RATE}", lines[:1]))
         report.table(
-            ("machine layer", "bit/pixel", "AP", "AP50", "of originals"),
+            ("view", "setting", "bit/pixel", "AP", "AP50", "of originals"),
             [
                 (
+                    escaped(curve["name"]),
                     escaped(point["setting"]),
                     f"{point['bits_per_pixel']:.3f}",
                     _interval(point["ap"], ".3f"),
@@ -325,7 +324,7 @@ def _recognition(report: Report, recognition: Mapping[str, Any]) -> None:
                     _interval(point["share_of_original"], ".3f"),
                 )
                 for curve in figures["curves"]
-                if curve["name"] == MACHINE
+                if curve["kind"] == "ours"
                 for point in curve["points"]
             ],
         )
@@ -342,6 +341,16 @@ def _recognition(report: Report, recognition: Mapping[str, Any]) -> None:
                 for against in figures["machine_layer_against_peers"]
             ],
         )
+
+
+def _precision(curve: Mapping[str, Any]) -> Line:
+    """AP over bits per pixel, ours with its interval."""
+    points = curve["points"]
+    rates, values = [p["bits_per_pixel"] for p in points], [p["ap"]["value"] for p in points]
+    if curve["kind"] != "ours":
+        return Line(short(curve["name"]), rates, values, peer_style(curve["name"], curve["kind"], 0))
+    low, high = ([p["ap"][end] for p in points] for end in ("low", "high"))
+    return Line(f"ours, {curve['name']}", rates, values, _SOLID, low, high)
 
 
 def _paper(report: Report, paper: Mapping[str, Any]) -> None:
@@ -458,6 +467,11 @@ def _sheets(report: Report, sheets: Sequence[Sheet]) -> None:
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _code(text: str) -> str:
+    """Text as Markdown's code, also within a table."""
+    return f"`{text.replace('|', chr(92) + '|').replace('`', chr(39))}`"
 
 
 def _number(value: float | None, form: str) -> str:

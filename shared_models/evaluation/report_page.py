@@ -14,7 +14,7 @@ from markdown_it.token import Token
 from shared_models.evaluation.report import Report
 
 _STYLE: Final = Path(__file__).with_name("report.css")
-_TYPES: Final = {".svg": "image/svg+xml", ".webp": "image/webp"}
+PICTURE_TYPES: Final = {".svg": "image/svg+xml", ".webp": "image/webp"}
 
 
 def page_of(report: Report) -> str:
@@ -61,5 +61,4 @@ def _embed(tokens: Sequence[Token], report: Report) -> None:
         if token.type == "image":
             path = str(token.attrs["src"])
             data = base64.b64encode(report.pictures[path]).decode()
-            token.attrSet("src", f"data:{_TYPES[Path(path).suffix]};base64,{data}")
-            token.attrSet("loading", "lazy")
+            token.attrSet("src", f"data:{PICTURE_TYPES[Path(path).suffix]};base64,{data}")

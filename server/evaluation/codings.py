@@ -153,5 +153,5 @@ CONTESTANTS: Final = (
     Contestant(WEBP, (0, 1, 3, 5, 10)),
     Contestant(AVIF, (5, 10, 15, 20, 25)),
     Contestant(HalfSize(WEBP), (5, 20, 35, 50, 65)),
-    Contestant(_FASTER_VVC, (42, 44, 46, 48)),
+    Contestant(_FASTER_VVC, (40, 42, 44, 46, 48)),
 )

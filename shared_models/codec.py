@@ -58,6 +58,7 @@ class Codec:
     def __init__(self, weights: Weights, device: str = "auto", dtype: torch.dtype | None = None) -> None:
         self.config: CodecConfig = weights.config
         self.model_id = weights.model_id
+        self.machine_id = weights.machine_id
         self.device = resolved_device(device)
         self.dtype = compute_dtype(self.device) if dtype is None else dtype
         self._machine = weights.machine

@@ -20,8 +20,11 @@ from shared_models.machine import MachineLayer
 from shared_models.tables import Tables
 
 SHIPPED: Final = Path(__file__).parent / "shipped"
-_COUNTS: Final = "tables.counts"
-_LENGTHS: Final = "tables.lengths"
+_TABLES: Final = "tables."
+_COUNTS: Final = f"{_TABLES}counts"
+_LENGTHS: Final = f"{_TABLES}lengths"
+_MACHINE: Final = "machine."
+_ENHANCEMENT: Final = "enhancement."
 _PROFILE: Final = "profile"
 _SWITCHES: Final = "switches"
 _TRAINING: Final = "training"
@@ -43,10 +46,19 @@ class Weights:
 
         Streams of other models are refused.
         """
+        return self._identity("")
+
+    @property
+    def machine_id(self) -> bytes:
+        """The same over the machine layer alone: models that share it write the same machine layers."""
+        return self._identity(_MACHINE)
+
+    def _identity(self, part: str) -> bytes:
         digest = hashlib.sha256(f"{self.config.name} {_switches(self.config)}".encode())
         for name, tensor in sorted(self._tensors().items()):
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.numpy().tobytes())
+            if name.startswith((part, _TABLES)):
+                digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+                digest.update(tensor.numpy().tobytes())
         return digest.digest()[:MODEL_ID_BYTES]
 
     def save(self, path: Path) -> None:
@@ -80,7 +92,7 @@ class Weights:
         machine, enhancement = MachineLayer(config), EnhancementLayer(config)
         try:
             tables = Tables.unflattened(tensors.pop(_COUNTS).numpy(), tensors.pop(_LENGTHS).numpy())
-            for prefix, module in (("machine.", machine), ("enhancement.", enhancement)):
+            for prefix, module in ((_MACHINE, machine), (_ENHANCEMENT, enhancement)):
                 module.load_state_dict(
                     {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
                 )
@@ -91,7 +103,7 @@ class Weights:
     def _tensors(self) -> dict[str, Tensor]:
         counts, lengths = self.tables.flattened()
         tensors = {_COUNTS: torch.from_numpy(counts), _LENGTHS: torch.from_numpy(lengths)}
-        for prefix, module in (("machine.", self.machine), ("enhancement.", self.enhancement)):
+        for prefix, module in ((_MACHINE, self.machine), (_ENHANCEMENT, self.enhancement)):
             for name, tensor in module.state_dict().items():
                 tensors[prefix + name] = tensor.detach().cpu().contiguous()
         return tensors

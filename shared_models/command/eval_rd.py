@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,11 +16,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from shared_models.codec import load_codec
+from shared_models.codec import Codec, load_codec
 from shared_models.command.as_typed import as_typed
 from shared_models.device import use_threads
+from shared_models.evaluation.comparison import comparisons
 from shared_models.evaluation.machine_plus_vvc import MachinePlusVvc
-from shared_models.evaluation.peers import PEERS, Peer
+from shared_models.evaluation.peers import PEERS, Peer, PillowPeer
 from shared_models.evaluation.published import VTM, published_curves
 from shared_models.evaluation.rate_distortion import (
     BOTH,
@@ -28,14 +30,18 @@ from shared_models.evaluation.rate_distortion import (
     MAIN,
     Curve,
     Kind,
+    Measured,
+    Series,
     bd_rates,
     by_photo,
     coded_by,
     curves_of,
     layered,
     photos_of,
+    recalled,
     side_by_side,
 )
+from shared_models.evaluation.video_peers import FfmpegPeer
 
 _LAYERS: Final = "layers"
 _PUBLISHED: Final = "published"
@@ -58,6 +64,12 @@ def rd(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Photos coded at a time; one per CPU when left out.")
     ] = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            help="An earlier JSON file. Codecs that are the same now as then are not measured again for its photos."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
 ) -> None:
     """Bits per pixel, PSNR and MS-SSIM of both views beside other codecs, with Bjøntegaard delta rates.
@@ -69,22 +81,30 @@ def rd(
     codec = load_codec(weights=weights)
     photos = photos_of(folder, images)
     offered: dict[Kind, tuple[Peer, ...]] = {
-        "comparison": (MachinePlusVvc(codec),) if peers else (),
+        "comparison": (*comparisons(codec), MachinePlusVvc(codec)) if peers else (),
         "peer": PEERS if peers else (),
     }
     names = [_LAYERS, _PUBLISHED, *(peer.name for those in offered.values() for peer in those)]
     wanted = _wanted(only, names)
     tasks = [partial(layered, codec, photo) for photo in photos] if _LAYERS in wanted else []
+    before = {} if earlier is None else json.loads(earlier.read_text())
+    identities: dict[str, str] = {}
+    known: list[Measured] = []
     for kind, those in offered.items():
-        for peer in those:
-            if peer.name in wanted:
-                _try_out(peer)
-                tasks += [
-                    partial(coded_by, peer, kind, photo, rung) for photo in photos for rung in peer.ladder
-                ]
+        for peer in (peer for peer in those if peer.name in wanted):
+            if (identity := _identity(peer, codec)) is not None:
+                identities[peer.name] = identity
+                if before.get("identities", {}).get(peer.name) == identity:
+                    series = Series(peer.name, kind, peer.counts)
+                    if (recall := recalled(before["images"], photos, series)) is not None:
+                        known += recall
+                        continue
+            _try_out(peer)
+            tasks += [partial(coded_by, peer, kind, photo, rung) for photo in photos for rung in peer.ladder]
     with Progress(console=console) as progress:
         bar = progress.add_task("coding", total=len(tasks))
         measured = side_by_side(tasks, workers or len(os.sched_getaffinity(0)), lambda: progress.advance(bar))
+    measured += known
     curves = curves_of(measured)
     if _PUBLISHED in wanted:
         curves += published_curves([Path(photo.name).stem for photo in photos])
@@ -104,11 +124,22 @@ def rd(
             "command": as_typed(context, "eval", "rd"),
             "model": codec.model_id.hex(),
             "photos": len(photos),
+            "identities": identities,
             "curves": [curve.as_dict() for curve in curves],
             "bd_rate_percent": deltas,
             "images": by_photo(measured),
         }
         out.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n")
+
+
+def _identity(peer: Peer, codec: Codec) -> str | None:
+    """What must be the same for a codec's figures to be the same; None for one of our own, which is measured anew."""
+    software = [f"{package} {version(package)}" for package in ("pillow", "imageio-ffmpeg")]
+    if isinstance(peer, PillowPeer | FfmpegPeer):
+        return ", ".join([repr(peer), *software])
+    if isinstance(peer, MachinePlusVvc):
+        return ", ".join([peer.name, codec.machine_id.hex(), *software])
+    return None
 
 
 def _try_out(peer: Peer) -> None:

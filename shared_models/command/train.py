@@ -12,7 +12,6 @@ import typer
 from shared_models.config import PROFILES, CodecConfig
 from shared_models.device import resolved_device, use_threads
 from shared_models.machine import MachineLayer
-from shared_models.training.ablation_report import measured
 from shared_models.training.difference import DifferenceTask
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.export import trained_machine
@@ -158,6 +157,9 @@ def ablation(
     threads: Threads = 1,
 ) -> None:
     """Train short runs that differ in one decision each, and tell what it is worth in bits."""
+    # Needs the packages of the evaluation, which the other commands do without on a machine they were packed for.
+    from shared_models.training.ablation_report import measured
+
     use_threads(threads)
     recipe = _recipe("enhancement", None, settings, steps)
     measured(photos, validation, out, result, weights, only, recipe, resolved_device(device))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -176,6 +176,24 @@ def coded_by(peer: Peer, kind: Kind, photo: Photo, quality: int) -> list[Measure
     data = peer.encode(photo.pixels, quality)
     figures = _figures(photo, len(data), peer.decode(data))
     return [Measured(photo, Series(peer.name, kind, peer.counts), f"{peer.dial} {quality}", figures)]
+
+
+def recalled(
+    images: Sequence[Mapping[str, Any]], photos: Sequence[Photo], series: Series
+) -> list[Measured] | None:
+    """What `by_photo` told of a curve earlier, for the same photos; None where one of them is not in it."""
+    earlier = {(image["photo"], image["width"], image["height"]): image["curves"] for image in images}
+    measured = []
+    for photo in photos:
+        height, width = photo.pixels.shape[:2]
+        points = earlier.get((photo.name, width, height), {}).get(series.name)
+        if points is None:
+            return None
+        for point in points:
+            psnr_db = math.inf if point["psnr_db"] is None else point["psnr_db"]
+            figures = Figures(point["bits_per_pixel"], psnr_db, point["ms_ssim_db"])
+            measured.append(Measured(photo, series, point["setting"], figures))
+    return measured
 
 
 def side_by_side(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from shared_models.errors import PackError
-from shared_models.photo_folder import photo_paths
+from shared_models.photo_folder import photo_paths, photo_set
 from shared_models.training.recipe import Recipe
 
 DEFAULT_LIMIT_MIB: Final = 64.0
@@ -60,6 +60,7 @@ def packed(
 
     Raises:
         PackError: `out` exists, a mask is missing, or nothing fits.
+        TrainingDataError: there are no photos.
     """
     if out.exists():
         raise PackError(f"{out} exists: name a folder that does not")
@@ -67,13 +68,14 @@ def packed(
     checked = [] if validation is None else photo_paths(validation)[: Recipe().validation_photos]
     room = limit_mib * _MIB - _size(code) - _size(checked) - (0 if weights is None else _size([weights]))
     room -= len(_README.encode()) + _MIB
-    chosen = photo_paths(photos)
+    found = photo_set(photos)
+    chosen = list(found.paths)
     random.Random(seed).shuffle(chosen)
     pairs = []
     for path in chosen:
-        mask = masks / f"{path.stem}.png"
+        mask = found.mask_of(path, masks)
         if not mask.is_file():
-            raise PackError(f"{mask} is missing: every photo needs a mask of the same stem")
+            raise PackError(f"{mask} is missing: every photo needs its mask")
         room -= _size([path, mask])
         if room < 0:
             break

@@ -21,6 +21,7 @@ class GoalLimits:
         stretch_bd_rates: the same, of what was hoped for with more training.
         share: of the average precision on originals that the machine layer has to keep.
         share_rate: bits per pixel at which it has to, at most.
+        contest: bits per pixel between which the machine layer is held against its peers.
         peers: of the machine layer, by the beginnings of their names.
         stretch_peers: the same, of what was hoped for beyond.
         detectors: that have to agree.
@@ -35,6 +36,7 @@ class GoalLimits:
     stretch_bd_rates: tuple[tuple[str, float], ...] = (("x265 intra", 0.0), ("VVC intra", 10.0))
     share: float = 0.9
     share_rate: float = 0.2
+    contest: tuple[float, float] = (0.1, 0.25)
     peers: tuple[str, ...] = ("JPEG", "WebP", "AVIF", "half size, WebP")
     stretch_peers: tuple[str, ...] = ("VVC intra",)
     detectors: int = 2
@@ -156,13 +158,19 @@ def _enhancement(curves: Sequence[Curve]) -> Goal:
 
 def _above(detectors: Mapping[str, Mapping[str, Any]], peer: str, limits: GoalLimits, mark: str = "") -> Goal:
     """Reached where every point of the contest lies above the peer, for every detector."""
-    text = f"{mark}machine layer: AP above {peer} at equal bits, 0.1 to 0.25 bit/pixel, {limits.detectors} detectors"
+    first, last = limits.contest
+    text = (
+        f"{mark}machine layer: AP above {peer} at equal bits, {first:g} to {last:g} bit/pixel, "
+        f"{limits.detectors} detectors"
+    )
     told, leads = [], []
     for detector, figures in detectors.items():
         held = [
             against
             for against in figures["machine_layer_against_peers"]
-            if against["peer"].startswith(peer) and against["difference"] is not None
+            if against["peer"].startswith(peer)
+            and against["difference"] is not None
+            and first <= against["bits_per_pixel"] <= last
         ]
         if not held:
             told.append(f"{detector}: not measured")

@@ -398,6 +398,8 @@ def _paper(report: Report, paper: Mapping[str, Any]) -> None:
     others = [curve for curve in curves if curve.series.kind != "ours"]
     plot = line_plot([*lines, *rate_lines(others)], _RATE, _PSNR, around=lines)
     report.picture("figure-6.svg", plot, _told(f"PSNR over {_RATE}", lines))
+    if not any(curve.series.kind in ("peer", "comparison") for curve in others):
+        report.paragraph(f"Ours alone: {_code(PAPER.made_by)} brings the other codecs.")
     report.heading(3, "Fig. 7: m = 1 to 5")
     lines = [
         line

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lock proto lint format test demo bench golden detectors eval-recognition clean
+.PHONY: help install lock proto lint format test demo bench golden detectors eval-recognition evaluate clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 SERVE ?=
 SOURCE ?=
 DETECTORS := $(or $(SECONDSIGHT_DETECTORS),$(VENV)/share/secondsight)/nanodet-g.onnx
+KODAK ?= $(or $(SECONDSIGHT_DATA),../shared/data)/kodak
 ANNOTATED ?= $(or $(SECONDSIGHT_DATA),../shared/data)/coco_val
 
 help: ## Show this list
@@ -54,6 +55,13 @@ $(DETECTORS): | $(STAMP)
 
 eval-recognition: $(STAMP) $(DETECTORS) ## Measure recognition in decoded pictures (ANNOTATED=folder, ARGS="...")
 	$(BIN)/secondsight eval recognition $(ANNOTATED) --cache recognition-cache --out docs/results/recognition.json $(ARGS)
+
+evaluate: $(STAMP) $(DETECTORS) ## Measure everything anew and write docs/results (KODAK=folder, ANNOTATED=folder; an hour on two cores)
+	$(BIN)/secondsight eval rd $(KODAK) --out docs/results/rd.json
+	$(BIN)/secondsight eval recognition $(ANNOTATED) --cache recognition-cache --out docs/results/recognition.json
+	$(BIN)/secondsight eval paper $(KODAK) --rd docs/results/rd.json --out docs/results/paper.json
+	$(BIN)/secondsight bench codec --picture $(KODAK)/kodim23.png --out docs/results/bench.json
+	$(BIN)/secondsight eval report --photos $(KODAK)
 
 clean: ## Remove the environment and what runs left behind
 	rm -rf $(VENV) demo-out bench-out .pytest_cache .mypy_cache .ruff_cache build *.egg-info

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +20,11 @@ from server.evaluation.photos import AnnotatedPhotos
 from server.evaluation.recognition import Measured, RecognitionMeasurement
 from server.recognition import load_recogniser
 from shared_models import Codec, load_codec, use_threads
+from shared_models.command.as_typed import as_typed
 
 
 def recognition(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Annotated photos: images/ and COCO's instances.json.")],
     weights: Annotated[
         Path | None, typer.Option(help="A weights file; the shipped one when left out.")
@@ -104,7 +104,7 @@ def recognition(
         found.print(console)
     if out is not None:
         figures = {
-            "command": shlex.join(["secondsight", *sys.argv[1:]]),
+            "command": as_typed(context, "eval", "recognition"),
             "model": codec.model_id.hex(),
             "photos": len(photos.photos),
             "resamples": resamples,

@@ -101,6 +101,9 @@ def human(
     photos: PhotoFolder,
     out: RunFolder,
     validation: ValidationFolder = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A weights file with whose enhancement transforms the run begins.")
+    ] = None,
     recipe: RecipeFile = None,
     settings: Settings = None,
     steps: Steps = None,
@@ -112,8 +115,14 @@ def human(
     use_threads(threads)
     chosen = _recipe("human", recipe, settings, steps)
     config = _config(profile, chosen)
-    run = _run(lambda: HumanTask(config, chosen), chosen, out, device)
-    trained(run, photos, None, validation, None)
+
+    def make_task() -> HumanTask:
+        task = HumanTask(config, chosen)
+        if weights is not None:
+            task.take_transforms(Weights.load(weights).enhancement)
+        return task
+
+    trained(_run(make_task, chosen, out, device), photos, None, validation, None)
 
 
 @app.command()

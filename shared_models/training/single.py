@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from shared_models.config import CodecConfig, LayerConfig
+from shared_models.enhancement import EnhancementLayer
 from shared_models.layer import Level
 from shared_models.single import SingleLayer
 from shared_models.training.estimate import Estimate, estimate
@@ -33,6 +34,7 @@ class SingleLayerTask:
         self.recipe = recipe
         self.layer = layer
         self.lambdas = torch.tensor(size.lambdas)
+        self._has_transforms = False
 
     @property
     def module(self) -> nn.Module:
@@ -42,10 +44,16 @@ class SingleLayerTask:
         self.layer.to(device)
         self.lambdas = self.lambdas.to(device)
 
+    def take_transforms(self, trained: EnhancementLayer) -> None:
+        """Begin with the transforms of a trained layer of the same size."""
+        self.layer.analysis.load_state_dict(trained.analysis.state_dict())
+        self.layer.synthesis.load_state_dict(trained.synthesis.state_dict())
+        self._has_transforms = True
+
     @torch.no_grad()
     def start(self, photos: Photos, rng: np.random.Generator) -> None:
-        """KLT transforms, unless the recipe wants random ones, and the statistics of what they give."""
-        if self.recipe.start == "klt":
+        """KLT transforms, unless there are others already, and the statistics of what they give."""
+        if self.recipe.start == "klt" and not self._has_transforms:
             basis = KarhunenLoeve.of(self._sample(photos, KLT_CROPS, rng), self.config)
             basis.start_analysis(self.layer.analysis)
             basis.start_synthesis(self.layer.synthesis)

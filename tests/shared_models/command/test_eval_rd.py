@@ -112,3 +112,20 @@ def test_a_codec_that_is_not_there_is_named_with_those_that_are(photos: Path) ->
     assert result.exit_code == 2
     assert "h.264" in result.output
     assert "JPEG" in result.output
+
+
+def test_what_was_measured_earlier_is_taken_over_while_nothing_changed(photos: Path, tmp_path: Path) -> None:
+    first = measured(tmp_path, photos, "--only", "webp")
+    file = tmp_path / "earlier.json"
+    marked = json.loads(json.dumps(first))
+    for image in marked["images"]:
+        for point in image["curves"][WEBP.name]:
+            point["psnr_db"] += 1.0
+    file.write_text(json.dumps(marked))
+    again = measured(tmp_path, photos, "--only", "webp", "--only", "jpeg", "--earlier", file)
+    assert again["images"][0]["curves"][WEBP.name] == marked["images"][0]["curves"][WEBP.name]
+    assert JPEG.name in again["images"][0]["curves"]
+    marked["identities"][WEBP.name] = "another release"
+    file.write_text(json.dumps(marked))
+    anew = measured(tmp_path, photos, "--only", "webp", "--earlier", file)
+    assert anew["images"] == first["images"]

@@ -65,20 +65,22 @@ def test_where_a_curve_needs_fewer_bits_than_another() -> None:
     assert below(ours, curve("c", (0.1, 35.0), (0.2, 36.0))) == (None, [])
 
 
-def test_the_enhancement_has_to_win_at_the_low_end_of_one_level() -> None:
+def test_the_enhancement_has_to_win_at_the_low_end_of_the_default_level() -> None:
     machine = curve("machine layer", (0.1, 25.0), (0.2, 27.0), settings="level")
     vvc = curve("VVC intra (4:2:0)", (0.2, 29.0), (0.8, 35.0))
     low = curve("enhancement alone, machine level 0", (0.1, 30.0), (0.9, 34.0))
     high = curve("enhancement alone, machine level 1", (0.5, 30.0), (0.5, 34.0))
     text = "enhancement alone"
-    reached = the(goals([machine, vvc, low, high], {}, {}), text)
+    default = curve("enhancement alone", (0.1, 30.0), (0.9, 34.0))
+    reached = the(goals([machine, vvc, default, low, high], {}, {}), text)
     assert reached.reached
-    assert "machine level 0, 0.100 bit/pixel beneath: 30.00 to" in reached.found
+    assert "machine level 0 (default), 0.100 bit/pixel beneath: 30.00 to" in reached.found
     assert "machine level 1, 0.200 bit/pixel beneath" in reached.found
-    only_above = the(goals([machine, vvc, high], {}, {}), text)
+    default = curve("enhancement alone", (0.5, 30.0), (0.5, 34.0))
+    only_above = the(goals([machine, vvc, default, low, high], {}, {}), text)
     assert only_above.reached is False
     assert "to 34.00 dB (both reach 30.00 to 34.00 dB)" in only_above.found
-    assert the(goals([machine, low], {}, {}), text).reached is None
+    assert the(goals([machine, default, high], {}, {}), text).reached is None
 
 
 def detector(leads: dict[str, float | None], shares: list[tuple[float, float]]) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def test_the_machine_layer_has_to_lead_in_all_detectors_eyes(
 def test_one_detector_alone_reaches_nothing() -> None:
     found = goals([], {}, {"a": detector({"JPEG": 0.1}, [(0.19, 0.95)])})
     assert the(found, "above JPEG").reached is None
-    assert the(found, "90 %").reached is None
+    assert the(found, "at 0.2 bit/pixel or less").reached is None
 
 
 @pytest.mark.parametrize(("share", "reached"), [(0.9, True), (0.899, False)])
@@ -128,9 +130,20 @@ def test_the_share_of_the_originals_counts_at_no_more_than_its_rate(share: float
         "a": detector({}, [(0.1, 0.5), (0.2, 0.95), (0.3, 0.99)]),
         "b": detector({}, [(0.2, share), (0.21, 1.0)]),
     }
-    goal = the(goals([], {}, both), "90 %")
+    found = goals([], {}, both)
+    goal = the(found, "at 0.2 bit/pixel or less")
     assert goal.reached is reached
     assert goal.found == f"a: 95.0 % at 0.200 bit/pixel; b: {100 * share:.1f} % at 0.200 bit/pixel"
+    stretch = the(found, "stretch: machine layer: at least 90 %")
+    assert stretch.reached is False
+    assert stretch.found == "a: 50.0 % at 0.100 bit/pixel; b: not measured"
+
+
+def test_a_peers_settings_stand_in_the_goal() -> None:
+    both = {name: detector({"VVC intra (preset faster)": 0.1}, []) for name in ("a", "b")}
+    goal = the(goals([], {}, both), "above VVC intra (preset faster)")
+    assert goal.reached
+    assert "surely above at 1 of 1 points (0.150)" in goal.found
 
 
 @pytest.mark.parametrize(("last", "reached"), [(31.5, True), (31.0, False)])

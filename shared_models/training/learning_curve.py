@@ -15,7 +15,7 @@ class LearningCurve:
     """A CSV file that grows by a row at a time, and the same figures as TensorBoard's scalars.
 
     Columns are those of the first row, the first of them `step`. Rows beyond step `last`, which an interrupted run left
-    behind its checkpoint, are dropped on opening.
+    behind its checkpoint, are dropped on opening, and so is one that was cut short.
 
     Args:
         path: the CSV file; TensorBoard's lie in the folder `tensorboard` beside it, under the file's stem.
@@ -23,9 +23,12 @@ class LearningCurve:
     """
 
     def __init__(self, path: Path, last: int) -> None:
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        found = path.read_text().splitlines(keepends=True) if path.exists() else []
+        lines = [line for line in found if line.endswith("\n")]
         kept = lines[:1] + [line for line in lines[1:] if int(line.partition(",")[0]) <= last]
-        path.write_text("".join(kept))
+        temporary = path.with_suffix(".part")
+        temporary.write_text("".join(kept))
+        temporary.replace(path)
         self._file = path.open("a", newline="")
         self._writer: csv.DictWriter[str] | None = None
         self._empty = not kept

@@ -45,9 +45,6 @@ class TrainingRun:
         recipe: the numbers of the run.
         folder: receives the checkpoint, the best weights, ``curve.csv``, ``validation.csv`` and TensorBoard's files.
         device: what computes.
-
-    Raises:
-        CheckpointError: the folder's checkpoint belongs to a run with another seed, batch or crop.
     """
 
     def __init__(
@@ -63,11 +60,16 @@ class TrainingRun:
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self, photos: Photos, trained: nn.Module | None = None) -> None:
-        """Load the checkpoint; without one, begin with the weights of `trained`, or else from the photos."""
+        """Load the checkpoint; without one, begin with the weights of `trained`, or else from the photos.
+
+        Raises:
+            CheckpointError: the folder's checkpoint belongs to a run of another task, or with another seed, batch, crop
+                or other switches.
+        """
         path = self.folder / CHECKPOINT
         state = torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
         if state is not None:
-            self._expect_same_run(Recipe.from_checkpoint(state["recipe"]))
+            self._expect_same_run(state)
             self.task.module.load_state_dict(state["module"])
         elif trained is not None:
             self.task.module.load_state_dict(trained.state_dict())
@@ -169,8 +171,14 @@ class TrainingRun:
         decay = min(self.recipe.average, (1.0 + float(count)) / (10.0 + float(count)))
         return average + (1.0 - decay) * (current - average)
 
-    def _expect_same_run(self, before: Recipe) -> None:
-        now = self.recipe
+    def _expect_same_run(self, state: dict[str, Any]) -> None:
+        now, before = self.recipe, Recipe.from_checkpoint(state["recipe"])
+        own = self.task.config.switches
+        # Older checkpoints do not name their task.
+        if state.get("task", self.task.name) != self.task.name or state.get("switches", own) != own:
+            raise CheckpointError(
+                f"{self.folder / CHECKPOINT} comes from another task or other switches: use another folder"
+            )
         if (before.seed, before.batch, before.crop) != (now.seed, now.batch, now.crop):
             raise CheckpointError(
                 f"{self.folder / CHECKPOINT} comes from a run with another seed, batch or crop: use another folder"
@@ -181,5 +189,5 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     """Linear warm-up, constant, then a cosine to nothing."""
     warm = min(1.0, (step + 1) / recipe.warm_up)
     first = recipe.decay_from * recipe.steps
-    share = max(0.0, (step - first) / (recipe.steps - first))
+    share = 0.0 if step < first else (step - first) / (recipe.steps - first)
     return recipe.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * share))

@@ -48,6 +48,9 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise RecipeError("a run has at least one step and one crop a batch")
+        for name in ("warm_up", "save_every", "validate_every"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name} = {getattr(self, name)}: use 1 step or more")
         if self.crop < 64 or self.crop % 64:
             raise RecipeError(f"crop = {self.crop}: crops are multiples of 64 pixels a side")
         if self.start not in ("klt", "random"):

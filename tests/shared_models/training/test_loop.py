@@ -19,6 +19,7 @@ from shared_models.training.difference import DifferenceTask
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.export import exported, exported_comparison, trained_machine
 from shared_models.training.human import HumanTask
+from shared_models.training.learning_curve import LearningCurve
 from shared_models.training.loop import BEST, CURVE, VALIDATION, Report, TrainingRun, learning_rate
 from shared_models.training.machine import MachineTask
 from shared_models.training.photos import Photos
@@ -81,6 +82,22 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, photos: Photos) 
     machine_run(tmp_path, photos).save()
     with pytest.raises(CheckpointError, match="another folder"):
         machine_run(tmp_path, photos, replace(TINY, seed=2))
+
+
+def test_a_checkpoint_of_another_task_is_refused(tmp_path: Path, photos: Photos) -> None:
+    run = TrainingRun(lambda: HumanTask(LITE, TINY), TINY, tmp_path, CPU)
+    run.start(photos)
+    run.save()
+    with pytest.raises(CheckpointError, match="another task"):
+        TrainingRun(lambda: DifferenceTask(LITE, TINY, MachineLayer(LITE)), TINY, tmp_path, CPU).start(photos)
+
+
+def test_rows_behind_the_checkpoint_and_rows_cut_short_are_dropped(tmp_path: Path) -> None:
+    file = tmp_path / "curve.csv"
+    file.write_text("step,loss\n1,0.5\n2,0.4\n3,0.3\n1")
+    with LearningCurve(file, 2) as curve:
+        curve.add({"step": 3, "loss": 0.25})
+    assert file.read_text() == "step,loss\n1,0.5\n2,0.4\n3,0.25\n"
 
 
 def test_both_layers_train_and_become_a_codec(tmp_path: Path, photos: Photos) -> None:
@@ -158,3 +175,4 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
     assert learning_rate(recipe, 300) == 1.0
     assert learning_rate(recipe, 750) == pytest.approx(0.5)
     assert learning_rate(recipe, 999) < 1e-4
+    assert learning_rate(replace(recipe, decay_from=1.0), 999) == 1.0

@@ -31,6 +31,7 @@ def test_a_file_changes_what_it_names_and_settings_change_the_file(tmp_path: Pat
         ("crop=100", "multiples of 64"),
         ("start='zero'", "klt"),
         ("outside=2.0", "0 to 1"),
+        ("save_every=0", "1 step or more"),
         ("steps", "name=value"),
     ],
 )

@@ -64,7 +64,9 @@ class ComparisonWeights:
                 about = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except FileNotFoundError as error:
-            raise WeightsError(f"{path} is missing: reinstall, or name a weights file") from error
+            raise WeightsError(
+                f"{path} is missing: reinstall, or make it with `secondsight models export-comparison`"
+            ) from error
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"{path} is no weights file: {error}") from error
         try:

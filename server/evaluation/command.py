@@ -56,6 +56,8 @@ def recognition(
         name: load_recogniser(name, minimum_score=EVALUATION.minimum_score, threads=threads)
         for name in detector or EVALUATION.detectors
     }
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
     with Cache(cache) as kept:
         measurement = RecognitionMeasurement(
             photos, recognisers, kept, resamples=resamples, seed=EVALUATION.seed

@@ -16,13 +16,12 @@ def as_typed(context: typer.Context, *command: str) -> str:
         source = context.get_parameter_source(name)
         if source is None or source.name != "COMMANDLINE":
             continue
-        option = name.replace("_", "-")
         given = context.params[name]
         for value in given if isinstance(given, list | tuple) else [given]:
             if parameter.param_type_name == "argument":
                 words.append(Path(value).name)
             elif isinstance(value, bool):
-                words.append(f"--{'' if value else 'no-'}{option}")
+                words.append(parameter.opts[0] if value else parameter.secondary_opts[0])
             else:
-                words += [f"--{option}", Path(value).name if isinstance(value, Path) else str(value)]
+                words += [parameter.opts[0], Path(value).name if isinstance(value, Path) else str(value)]
     return shlex.join(words)

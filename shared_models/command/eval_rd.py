@@ -41,10 +41,12 @@ from shared_models.evaluation.rate_distortion import (
     recalled,
     side_by_side,
 )
+from shared_models.evaluation.results import read_results
 from shared_models.evaluation.video_peers import FfmpegPeer
 
 _LAYERS: Final = "layers"
 _PUBLISHED: Final = "published"
+_MADE_BY: Final = "secondsight eval rd FOLDER --out FILE"
 
 
 def rd(
@@ -53,7 +55,9 @@ def rd(
     weights: Annotated[
         Path | None, typer.Option(help="A weights file; the shipped one when left out.")
     ] = None,
-    peers: Annotated[bool, typer.Option(help="Measure other codecs too: Pillow's, x265, VVC, VVC+M.")] = True,
+    peers: Annotated[
+        bool, typer.Option(help="Measure other codecs too: Pillow's, x265, VVC, VVC+M, single-layer LIC, DC.")
+    ] = True,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,7 +91,9 @@ def rd(
     names = [_LAYERS, _PUBLISHED, *(peer.name for those in offered.values() for peer in those)]
     wanted = _wanted(only, names)
     tasks = [partial(layered, codec, photo) for photo in photos] if _LAYERS in wanted else []
-    before = {} if earlier is None else json.loads(earlier.read_text())
+    before = {} if earlier is None else read_results(earlier, _MADE_BY, ("identities", "images"))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
     identities: dict[str, str] = {}
     known: list[Measured] = []
     for kind, those in offered.items():

@@ -83,6 +83,7 @@ def export_comparison(
 ) -> None:
     """Make a weights file of a codec that the layered one is compared with."""
     weights = exported_comparison(run, PROFILES[profile])
+    out.mkdir(parents=True, exist_ok=True)
     path = out / f"{weights.task}.safetensors"
     weights.save(path)
     typer.echo(f"{path}: model {weights.model_id.hex()}")

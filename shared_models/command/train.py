@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from shared_models.command.as_typed import as_typed
 from shared_models.config import PROFILES, CodecConfig
 from shared_models.device import resolved_device, use_threads
 from shared_models.machine import MachineLayer
@@ -130,7 +131,10 @@ def difference(
     photos: PhotoFolder,
     out: RunFolder,
     machine: MachineRun = None,
-    weights: WeightsFile = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="A weights file whose machine layer is used where --machine is left out."),
+    ] = None,
     validation: ValidationFolder = None,
     recipe: RecipeFile = None,
     settings: Settings = None,
@@ -150,6 +154,7 @@ def difference(
 
 @app.command()
 def ablation(
+    context: typer.Context,
     photos: PhotoFolder,
     validation: Annotated[Path, typer.Option(help="Folder of photos on which the runs are compared.")],
     out: Annotated[Path, typer.Option(help="Folder of the runs; those that are there go on.")],
@@ -171,7 +176,8 @@ def ablation(
 
     use_threads(threads)
     recipe = _recipe("enhancement", None, settings, steps)
-    measured(photos, validation, out, result, weights, only, recipe, resolved_device(device))
+    command = as_typed(context, "train", "ablation")
+    measured(photos, validation, out, result, weights, only, recipe, resolved_device(device), command)
 
 
 @app.command()

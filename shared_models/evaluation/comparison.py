@@ -146,7 +146,7 @@ def _loaded(folder: Path, task: str) -> SingleLayerCodec:
     weights = ComparisonWeights.load(path)
     if weights.task != task:
         raise WeightsError(
-            f"{path} was trained for {weights.task}: name the folder that `models export` wrote"
+            f"{path} was trained for {weights.task}: make it with `secondsight models export-comparison`"
         )
     return SingleLayerCodec(weights)
 

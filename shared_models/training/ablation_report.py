@@ -28,13 +28,16 @@ def measured(
     only: list[str] | None,
     recipe: Recipe,
     device: torch.device,
+    command: str,
 ) -> None:
-    """Run the ablation, print its table and write `result`.
+    """Run the ablation, print its table and write `result`, with `command` as the command line that it came from.
 
     Raises:
         RecipeError: `only` names no variant.
     """
     variants = _chosen(only)
+    if result is not None:
+        result.parent.mkdir(parents=True, exist_ok=True)
     loaded = Weights.load(SHIPPED / "lite.safetensors" if weights is None else weights)
 
     @cache
@@ -61,8 +64,7 @@ def measured(
     console.print(_table(outcomes))
     if result is not None:
         figures = {
-            "command": f"secondsight train ablation --photos {photos.name} --validation {validation.name} "
-            f"--out {out.name} --result {result.name} --steps {recipe.steps}",
+            "command": command,
             "model": loaded.model_id.hex(),
             "steps": recipe.steps,
             "recipe": recipe.as_dict(),

@@ -15,12 +15,13 @@ from server.evaluation.codings import CONTESTANTS, Coding, HumanView, MachineVie
 from server.evaluation.comparison import Curve
 from server.evaluation.config import EVALUATION
 from server.evaluation.errors import EvaluationError
-from server.evaluation.findings import BOTH, MACHINE, Findings
+from server.evaluation.findings import Findings
 from server.evaluation.photos import AnnotatedPhotos
 from server.evaluation.recognition import Measured, RecognitionMeasurement
 from server.recognition import load_recogniser
 from shared_models import Codec, load_codec, use_threads
 from shared_models.command.as_typed import as_typed
+from shared_models.evaluation.rate_distortion import BOTH, MACHINE
 
 
 def recognition(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from shared_models.evaluation.goals import LIMITS
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:
@@ -27,8 +29,8 @@ class EvaluationConfig:
     resamples: int = 1000
     seed: int = 1
     coverage: float = 0.95
-    rates: tuple[float, ...] = (0.15, 0.2)
-    contest: tuple[float, float] = (0.1, 0.25)
+    rates: tuple[float, ...] = (LIMITS.stretch_share_rate, LIMITS.share_rate)
+    contest: tuple[float, float] = LIMITS.contest
 
 
 EVALUATION: Final = EvaluationConfig()

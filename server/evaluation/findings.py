@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,9 +13,7 @@ from rich.table import Table
 from server.evaluation.comparison import Comparison, Curve, Estimate, compare, share_at, share_of
 from server.evaluation.config import EVALUATION
 from server.evaluation.recognition import Measured
-
-MACHINE: Final = "machine layer"
-BOTH: Final = "both layers"
+from shared_models.evaluation.rate_distortion import MACHINE
 
 
 @dataclass(frozen=True)

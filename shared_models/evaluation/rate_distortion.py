@@ -115,14 +115,15 @@ class Curve:
         """Bjøntegaard delta rate against `anchor` over the PSNR range that both share, percent (VCEG-M33).
 
         None where the ranges do not overlap, where either curve has fewer than four points, or where its PSNR does not
-        rise with its rate.
+        rise with its rate or is infinite.
         """
         ours, theirs = (
             ([p.figures.bits_per_pixel for p in curve.points], [p.figures.psnr_db for p in curve.points])
             for curve in (self, anchor)
         )
         for _, quality in (ours, theirs):
-            if len(quality) < _FEWEST_POINTS or not np.all(np.diff(quality) > 0.0):
+            rises = np.all(np.isfinite(quality)) and np.all(np.diff(quality) > 0.0)
+            if len(quality) < _FEWEST_POINTS or not rises:
                 return None
         if min(ours[1][-1], theirs[1][-1]) <= max(ours[1][0], theirs[1][0]):
             return None

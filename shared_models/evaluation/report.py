@@ -413,8 +413,8 @@ def _paper(report: Report, paper: Mapping[str, Any]) -> None:
 def _ablation(report: Report, ablation: Mapping[str, Any]) -> None:
     report.heading(2, "Ablation")
     report.paragraph(
-        f"Short runs of {ablation['steps']} steps each, one change at a time; BD-rate against the run that is named, by "
-        "estimated bits on the few photos of the validation, negative is better. Short runs do not tell long ones."
+        f"Short runs of {ablation['steps']} steps each, one change at a time; BD-rate against the run that is named, "
+        "by estimated bits on the few photos of the validation, negative is better. Short runs do not tell long ones."
     )
     report.table(
         ("variant", "task", "change", "against", "BD-rate, %", "loss"),

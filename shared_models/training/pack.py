@@ -31,8 +31,8 @@ $train difference --photos photos --machine runs/machine --out runs/difference{o
 
 With `weights.safetensors` here, `--weights weights.safetensors` makes a run of `machine` or `enhancement` go on from
 them, and one of `human` begin with their transforms. A run that was stopped goes on when its command is given again.
-Bring back `runs/*/best.pt` and `runs/*/*.csv`, none of which is larger than 16 MiB. `secondsight models export --machine
-runs/machine --enhancement runs/enhancement --out lite.safetensors` joins the layers; `secondsight models
+Bring back `runs/*/best.pt` and `runs/*/*.csv`, none of which is larger than 16 MiB. `secondsight models export
+--machine runs/machine --enhancement runs/enhancement --out lite.safetensors` joins the layers; `secondsight models
 export-comparison runs/human --out FOLDER` makes a weights file of a codec to compare with.
 """
 

@@ -105,8 +105,8 @@ class Photos:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def crops(self, count: int, rng: np.random.Generator, align: int = 1) -> Crops:
-        """`count` random crops, half of them mirrored, whose corners lie on multiples of `align`.
+    def crops(self, count: int, rng: np.random.Generator) -> Crops:
+        """`count` random crops, half of them mirrored.
 
         They depend on the files and on `rng` alone.
         """
@@ -117,18 +117,14 @@ class Photos:
             entry = self._entries[pick := int(rng.integers(len(self._entries)))]
             picks.append(pick)
             corners.append(
-                tuple(
-                    int(rng.integers((side - self.crop) // align + 1)) * align
-                    for side in (entry.height, entry.width)
-                )
+                tuple(int(rng.integers(side - self.crop + 1)) for side in (entry.height, entry.width))
             )
             steps.append(-1 if rng.random() < 0.5 else 1)
         pairs = self._pairs(picks)
         for i, (pair, corner, step) in enumerate(zip(pairs, corners, steps, strict=True)):
             # A photo that stands in for a damaged one may be smaller.
             top, left = (
-                min(first, (side - self.crop) // align * align)
-                for first, side in zip(corner, pair.photo.shape, strict=False)
+                min(first, side - self.crop) for first, side in zip(corner, pair.photo.shape, strict=False)
             )
             window = (slice(top, top + self.crop), slice(left, left + self.crop))
             pixels[i] = pair.photo[window][:, ::step]

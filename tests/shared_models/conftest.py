@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shared_models import Codec, EncodedFrame, load_codec
 from shared_models.evaluation.speed import pink_noise
+from shared_models.masks.torchvision_operators import provide_operators
 
 Picture = NDArray[np.uint8]
 
@@ -40,8 +41,6 @@ def frame(codec: Codec, picture: Picture) -> EncodedFrame:
 
 @pytest.fixture(scope="session")
 def compressai_ans() -> ModuleType:
-    """CompressAI's rANS coder. Its torchvision needs two operators that the CPU build of torch does not have."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    """CompressAI's rANS coder. It imports torchvision."""
+    provide_operators()
     return importlib.import_module("compressai.ans")

@@ -413,11 +413,12 @@ def _paper(report: Report, paper: Mapping[str, Any]) -> None:
 def _ablation(report: Report, ablation: Mapping[str, Any]) -> None:
     report.heading(2, "Ablation")
     report.paragraph(
-        f"Short runs of {ablation['steps']} steps each, one change at a time; BD-rate against the run that is named, "
-        "by estimated bits on the few photos of the validation, negative is better. Short runs do not tell long ones."
+        f"Short runs of {ablation['steps']} steps each, one change at a time; BD-rate (fewer is better) "
+        "and BD-PSNR (more is better) against the run that is named, by estimated bits on the few photos of the "
+        "validation. Short runs do not tell long ones."
     )
     report.table(
-        ("variant", "task", "change", "against", "BD-rate, %", "loss"),
+        ("variant", "task", "change", "against", "BD-rate, %", "BD-PSNR, dB", "loss"),
         [
             (
                 escaped(variant["name"]),
@@ -425,6 +426,7 @@ def _ablation(report: Report, ablation: Mapping[str, Any]) -> None:
                 escaped(variant["change"]),
                 escaped(variant["against"] or "–"),
                 _number(variant["bd_rate_percent"], "+.1f"),
+                _number(variant["bd_psnr_db"], "+.2f"),
                 _number(variant["loss"], ".4f"),
             )
             for variant in ablation["variants"]

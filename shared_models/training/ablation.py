@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from bjontegaard import bd_rate
+from bjontegaard import bd_psnr, bd_rate
 from torch import Tensor, nn
 
 from shared_models.config import CodecConfig, TransformConfig
@@ -73,11 +75,13 @@ VARIANTS: Final = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """`figures` of the validation; `bd_rate_percent` against the baseline by estimated bits, None for a baseline."""
+    """`figures` of the validation; deltas against the baseline by estimated bits, as `difference` tells them."""
 
     variant: Variant
     figures: Figures
     bd_rate_percent: float | None
+    bd_psnr_db: float | None
+    is_baseline: bool
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -85,8 +89,9 @@ class Outcome:
             "name": self.variant.name,
             "task": EnhancementTask.name,
             "change": self.variant.change,
-            "against": None if self.bd_rate_percent is None else self.variant.against,
+            "against": None if self.is_baseline else self.variant.against,
             "bd_rate_percent": self.bd_rate_percent,
+            "bd_psnr_db": self.bd_psnr_db,
             "loss": self.figures["loss"],
             "figures": dict(self.figures),
         }
@@ -118,27 +123,29 @@ def ablated(
     for variant in variants:
         figures = _run(variant, weights, recipe, photos_of, validation, out / variant.name, device, advance)
         baseline = next((o.figures for o in outcomes if o.variant.name == variant.against), None)
-        delta = None if baseline is None else difference(baseline, figures, variant.first_slice)
-        outcomes.append(Outcome(variant, figures, delta))
+        rate, psnr = (None, None) if baseline is None else difference(baseline, figures, variant.first_slice)
+        outcomes.append(Outcome(variant, figures, rate, psnr, is_baseline=baseline is None))
     return outcomes
 
 
-def difference(baseline: Figures, figures: Figures, first_slice: bool) -> float:
-    """Bjøntegaard delta rate over all qualities, percent: at the first slice, or at all slices."""
+def difference(baseline: Figures, figures: Figures, first_slice: bool) -> tuple[float | None, float | None]:
+    """Bjøntegaard deltas over all qualities, at the first slice or at all slices: rate in percent, PSNR in dB.
+
+    None where the two have no PSNR, or no rate, in common.
+    """
     count = 1 if first_slice else max(int(name.rpartition("_m")[2]) for name in figures if "_m" in name)
-    (anchor_rates, anchor_psnrs), (rates, psnrs) = (
-        (
-            [those[f"bpp_{quality}_m{count}"] for quality in range(_qualities(those))],
-            [those[f"psnr_{quality}_m{count}"] for quality in range(_qualities(those))],
-        )
+    curves = [
+        [those[f"{unit}_{quality}_m{count}"] for quality in range(_qualities(those))]
         for those in (baseline, figures)
-    )
-    return float(
-        bd_rate(
-            anchor_rates, anchor_psnrs, rates, psnrs,
-            method="akima", require_matching_points=False, min_overlap=0,
+        for unit in ("bpp", "psnr")
+    ]
+    with warnings.catch_warnings(action="ignore"):
+        deltas = (
+            delta(*curves, method="akima", require_matching_points=False, min_overlap=0)
+            for delta in (bd_rate, bd_psnr)
         )
-    )  # fmt: skip
+        rate, psnr = (float(value) if math.isfinite(value) else None for value in deltas)
+    return rate, psnr
 
 
 def _qualities(figures: Figures) -> int:

@@ -85,13 +85,17 @@ def _chosen(only: list[str] | None) -> list[Variant]:
 
 
 def _table(outcomes: list[Outcome]) -> Table:
-    table = Table("variant", "change", "against", "bits at equal PSNR", title="enhancement layer, short runs")
+    table = Table(
+        "variant", "change", "against", "bits at equal PSNR", "PSNR at equal bits",
+        title="enhancement layer, short runs",
+    )  # fmt: skip
     for outcome in outcomes:
-        delta = outcome.bd_rate_percent
+        rate, psnr = outcome.bd_rate_percent, outcome.bd_psnr_db
         table.add_row(
             outcome.variant.name,
             outcome.variant.change,
-            "" if delta is None else outcome.variant.against,
-            "" if delta is None else f"{delta:+.1f} %",
+            "" if outcome.is_baseline else outcome.variant.against,
+            "" if rate is None else f"{rate:+.1f} %",
+            "" if psnr is None else f"{psnr:+.2f} dB",
         )
     return table

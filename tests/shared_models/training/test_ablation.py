@@ -24,8 +24,16 @@ def figures(factor: float, at_first: float = 1.0) -> dict[str, float]:
 
 
 def test_bits_are_compared_at_equal_psnr_and_at_the_slices_asked_for() -> None:
-    assert difference(figures(1.0), figures(1.1), first_slice=False) == pytest.approx(10.0)
-    assert difference(figures(1.0), figures(1.1, at_first=0.8), first_slice=True) == pytest.approx(-20.0)
+    rate, psnr = difference(figures(1.0), figures(1.1), first_slice=False)
+    assert rate == pytest.approx(10.0)
+    assert psnr is not None
+    assert psnr < 0.0
+    rate, _ = difference(figures(1.0), figures(1.1, at_first=0.8), first_slice=True)
+    assert rate == pytest.approx(-20.0)
+
+
+def test_curves_apart_have_no_delta() -> None:
+    assert difference(figures(1.0), figures(1000.0), first_slice=False)[1] is None
 
 
 def test_every_baseline_comes_before_what_is_held_against_it() -> None:
@@ -52,5 +60,5 @@ def test_variants_train_differ_and_are_compared(folders: tuple[Path, Path], tmp_
         lambda variant, step: steps.append((variant.name, step)),
     )
     assert steps == [(variant.name, step) for variant in wanted for step in (1, 2)]
-    assert [outcome.bd_rate_percent is None for outcome in outcomes] == [True, False, False, True]
+    assert [outcome.is_baseline for outcome in outcomes] == [True, False, False, True]
     assert len({outcome.figures["loss"] for outcome in outcomes}) == len(outcomes)

@@ -29,7 +29,7 @@ from shared_models.fixed_point import freeze
 from shared_models.layer import Level
 from shared_models.layer_coder import CodedLatents, LayerCoder, hyper_size
 from shared_models.picture import Picture, picture_of, pixels_of
-from shared_models.weights import SHIPPED, Weights
+from shared_models.weights import Weights, shipped_weights
 
 _SEGMENT_SLACK_BYTES: Final = 64
 
@@ -260,7 +260,7 @@ def load_codec(
     """
     if profile not in PROFILES:
         raise WeightsError(f"there is no profile {profile!r}; known: {', '.join(sorted(PROFILES))}")
-    path = SHIPPED / f"{profile}.safetensors" if weights is None else weights
+    path = shipped_weights(profile) if weights is None else weights
     loaded = Weights.load(path)
     if loaded.config.name != profile:
         raise WeightsError(f"{path} is for profile {loaded.config.name!r}, not {profile!r}")

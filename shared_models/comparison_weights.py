@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -17,11 +15,9 @@ from shared_models.config import MODEL_ID_BYTES, PROFILES, CodecConfig
 from shared_models.errors import WeightsError
 from shared_models.single import SingleLayer
 from shared_models.tables import Tables
-from shared_models.weights import SHIPPED
+from shared_models.weights import SHIPPED, read_weights_file, tables_in, tensors_of
 
 SHIPPED_COMPARISONS: Final = SHIPPED / "comparison"
-_COUNTS: Final = "tables.counts"
-_LENGTHS: Final = "tables.lengths"
 _LAYER: Final = "layer."
 
 
@@ -59,19 +55,10 @@ class ComparisonWeights:
         Raises:
             WeightsError: it is missing, damaged or of an unknown profile.
         """
-        try:
-            with safe_open(path, framework="pt") as file:
-                about = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except FileNotFoundError as error:
-            raise WeightsError(
-                f"{path} is missing: reinstall, or make it with `secondsight models export-comparison`"
-            ) from error
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{path} is no weights file: {error}") from error
+        about, tensors = read_weights_file(path)
         try:
             config = PROFILES[about["profile"]]
-            tables = Tables.unflattened(tensors.pop(_COUNTS).numpy(), tensors.pop(_LENGTHS).numpy())
+            tables = tables_in(tensors)
             layer = SingleLayer(config, config.enhancement)
             layer.load_state_dict({name.removeprefix(_LAYER): tensor for name, tensor in tensors.items()})
             return cls(about["task"], config, layer, tables, json.loads(about["training"]))
@@ -81,8 +68,4 @@ class ComparisonWeights:
             ) from error
 
     def _tensors(self) -> dict[str, Tensor]:
-        counts, lengths = self.tables.flattened()
-        tensors = {_COUNTS: torch.from_numpy(counts), _LENGTHS: torch.from_numpy(lengths)}
-        for name, tensor in self.layer.state_dict().items():
-            tensors[_LAYER + name] = tensor.detach().cpu().contiguous()
-        return tensors
+        return tensors_of(self.tables, {_LAYER: self.layer})

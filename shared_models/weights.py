@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from shared_models.config import MODEL_ID_BYTES, PROFILES, CodecConfig
 from shared_models.enhancement import EnhancementLayer
@@ -77,21 +78,14 @@ class Weights:
         Raises:
             WeightsError: it is missing, damaged or of an unknown profile.
         """
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except FileNotFoundError as error:
-            raise WeightsError(f"{path} is missing: reinstall, or name a weights file") from error
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{path} is no weights file: {error}") from error
+        metadata, tensors = read_weights_file(path)
         profile = metadata.get(_PROFILE, "")
         if profile not in PROFILES:
             raise WeightsError(f"{path} is for profile {profile!r}; known: {', '.join(sorted(PROFILES))}")
         config = replace(PROFILES[profile], **json.loads(metadata.get(_SWITCHES, "{}")))
         machine, enhancement = MachineLayer(config), EnhancementLayer(config)
         try:
-            tables = Tables.unflattened(tensors.pop(_COUNTS).numpy(), tensors.pop(_LENGTHS).numpy())
+            tables = tables_in(tensors)
             for prefix, module in ((_MACHINE, machine), (_ENHANCEMENT, enhancement)):
                 module.load_state_dict(
                     {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
@@ -101,12 +95,46 @@ class Weights:
         return cls(config, machine, enhancement, tables, json.loads(metadata.get(_TRAINING, "{}")))
 
     def _tensors(self) -> dict[str, Tensor]:
-        counts, lengths = self.tables.flattened()
-        tensors = {_COUNTS: torch.from_numpy(counts), _LENGTHS: torch.from_numpy(lengths)}
-        for prefix, module in ((_MACHINE, self.machine), (_ENHANCEMENT, self.enhancement)):
-            for name, tensor in module.state_dict().items():
-                tensors[prefix + name] = tensor.detach().cpu().contiguous()
-        return tensors
+        return tensors_of(self.tables, {_MACHINE: self.machine, _ENHANCEMENT: self.enhancement})
+
+
+def shipped_weights(profile: str) -> Path:
+    """Where the shipped weights of a profile lie."""
+    return SHIPPED / f"{profile}.safetensors"
+
+
+def read_weights_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a weights file.
+
+    Raises:
+        WeightsError: it is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path} is missing: reinstall, or name a weights file") from error
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is no weights file: {error}") from error
+
+
+def tensors_of(tables: Tables, modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Tables and modules as a weights file holds them, the modules' tensors under their prefixes."""
+    counts, lengths = tables.flattened()
+    tensors = {_COUNTS: torch.from_numpy(counts), _LENGTHS: torch.from_numpy(lengths)}
+    for prefix, module in modules.items():
+        for name, tensor in module.state_dict().items():
+            tensors[prefix + name] = tensor.detach().cpu().contiguous()
+    return tensors
+
+
+def tables_in(tensors: dict[str, Tensor]) -> Tables:
+    """The tables of a weights file, taken out of its tensors.
+
+    Raises:
+        KeyError, ValueError: there are none, or they are damaged.
+    """
+    return Tables.unflattened(tensors.pop(_COUNTS).numpy(), tensors.pop(_LENGTHS).numpy())
 
 
 def _switches(config: CodecConfig) -> str:

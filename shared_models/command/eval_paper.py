@@ -23,7 +23,7 @@ from shared_models.evaluation.published import published_curves
 from shared_models.evaluation.rate_distortion import Curve, curves_of, layered, photos_of, side_by_side
 from shared_models.evaluation.results import curves_in, read_results, same_model
 from shared_models.photo_folder import photo_paths
-from shared_models.weights import SHIPPED, Weights
+from shared_models.weights import Weights, shipped_weights
 
 
 def paper(
@@ -46,7 +46,7 @@ def paper(
 ) -> None:
     """Parameters against m, PSNR against lambda and m, rate and distortion: with the values that the paper prints."""
     console = Console()
-    loaded = Weights.load(SHIPPED / f"{LITE.name}.safetensors" if weights is None else weights)
+    loaded = Weights.load(shipped_weights(LITE.name) if weights is None else weights)
     model = loaded.model_id.hex()
     if rd is None:
         curves, count = _measured(loaded, folder, images, workers, console)

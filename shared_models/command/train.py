@@ -92,9 +92,10 @@ def enhancement(
     use_threads(threads)
     chosen = _recipe("enhancement", recipe, settings, steps)
     config = _config(profile, chosen)
-    frozen = _machine(machine, weights, config)
+    loaded = None if weights is None else Weights.load(weights)
+    frozen = _machine(machine, loaded, config)
     run = _run(lambda: EnhancementTask(config, chosen, frozen), chosen, out, device)
-    trained(run, photos, None, validation, None if weights is None else Weights.load(weights).enhancement)
+    trained(run, photos, None, validation, None if loaded is None else loaded.enhancement)
 
 
 @app.command()
@@ -147,7 +148,7 @@ def difference(
     use_threads(threads)
     chosen = _recipe("difference", recipe, settings, steps)
     config = _config(profile, chosen)
-    frozen = _machine(machine, weights, config)
+    frozen = _machine(machine, None if weights is None else Weights.load(weights), config)
     run = _run(lambda: DifferenceTask(config, chosen, frozen), chosen, out, device)
     trained(run, photos, None, validation, None)
 
@@ -213,11 +214,11 @@ def _config(profile: str, recipe: Recipe) -> CodecConfig:
     )
 
 
-def _machine(run: Path | None, weights: Path | None, config: CodecConfig) -> MachineLayer:
+def _machine(run: Path | None, weights: Weights | None, config: CodecConfig) -> MachineLayer:
     if run is not None:
         return trained_machine(run, config)
     if weights is not None:
-        return Weights.load(weights).machine
+        return weights.machine
     raise typer.BadParameter("name the machine layer by --machine or by --weights")
 
 

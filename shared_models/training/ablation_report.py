@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from shared_models.config import LITE
 from shared_models.errors import RecipeError
 from shared_models.training.ablation import VARIANTS, Outcome, Variant, ablated
 from shared_models.training.photos import Photos
 from shared_models.training.recipe import Recipe
 from shared_models.training.validation import validation_photos
-from shared_models.weights import SHIPPED, Weights
+from shared_models.weights import Weights, shipped_weights
 
 
 def measured(
@@ -38,7 +39,7 @@ def measured(
     variants = _chosen(only)
     if result is not None:
         result.parent.mkdir(parents=True, exist_ok=True)
-    loaded = Weights.load(SHIPPED / "lite.safetensors" if weights is None else weights)
+    loaded = Weights.load(shipped_weights(LITE.name) if weights is None else weights)
 
     @cache
     def photos_of(crop: int) -> Photos:

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from shared_models.config import CodecConfig
-from shared_models.layer import Level
 from shared_models.machine import MachineLayer
 from shared_models.single import SingleLayer
-from shared_models.training.estimate import estimate
+from shared_models.training.estimate import estimate_alone
 from shared_models.training.losses import squared_error
 from shared_models.training.photos import Crops, Photos
 from shared_models.training.recipe import Recipe
@@ -73,10 +72,7 @@ class DifferenceTask(SingleLayerTask):
     @torch.no_grad()
     def _machine_view(self, pixels: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Bits (B,) and picture of the machine layer, clamped as the decoder's."""
-        with torch.autocast(pixels.device.type, torch.bfloat16):
-            y = self.machine.analysis(pixels)
-        level = Level(own=chosen, context=torch.zeros_like(chosen))
-        coded = estimate(self.machine.entropy, y, level, None, self.config.slices, noise=None)
+        coded = estimate_alone(self.machine, pixels, chosen, self.config.slices, noise=None)
         with torch.autocast(pixels.device.type, torch.bfloat16):
             view = self.machine.synthesis(coded.latents)
         return coded.bits, view.float().clamp(0.0, 1.0)

@@ -13,7 +13,7 @@ from shared_models.config import CodecConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.layer import Level
 from shared_models.machine import MachineLayer
-from shared_models.training.estimate import Estimate, estimate
+from shared_models.training.estimate import Estimate, estimate, estimate_alone
 from shared_models.training.klt import KarhunenLoeve
 from shared_models.training.losses import lagrangian, squared_error
 from shared_models.training.photos import Crops, Photos
@@ -108,11 +108,8 @@ class EnhancementTask:
         return figures
 
     def _machine(self, pixels: Tensor, chosen: Tensor) -> Estimate:
-        level = Level(own=chosen, context=torch.zeros_like(chosen))
         with torch.no_grad():
-            with torch.autocast(pixels.device.type, torch.bfloat16):
-                y = self.machine.analysis(pixels)
-            return estimate(self.machine.entropy, y, level, None, self.config.slices, noise=None)
+            return estimate_alone(self.machine, pixels, chosen, self.config.slices, noise=None)
 
     def _coded(
         self, pixels: Tensor, level: Level, slices: int, noise: torch.Generator | None

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from shared_models.fixed_point import round_through
 from shared_models.layer import Context, LayerEntropyModel, Level
+from shared_models.single import SingleLayer
 from shared_models.training.losses import bits
 
 
@@ -52,3 +53,13 @@ def estimate(
     size = (y.shape[-2], y.shape[-1])
     symbols, latents = entropy.walk(round_through(continuous_z), size, level, context, slices, visit)
     return Estimate(torch.stack(rates).sum(0), symbols, latents)
+
+
+def estimate_alone(
+    layer: SingleLayer, pixels: Tensor, chosen: Tensor, slices: int, noise: torch.Generator | None
+) -> Estimate:
+    """Analyse `pixels` (B, 3, H, W) with a layer that stands alone and `estimate` it at the levels `chosen`, (B,)."""
+    with torch.autocast(pixels.device.type, torch.bfloat16):
+        y = layer.analysis(pixels)
+    level = Level(own=chosen, context=torch.zeros_like(chosen))
+    return estimate(layer.entropy, y, level, None, slices, noise)

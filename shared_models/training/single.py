@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from shared_models.config import CodecConfig, LayerConfig
 from shared_models.enhancement import EnhancementLayer
-from shared_models.layer import Level
 from shared_models.single import SingleLayer
-from shared_models.training.estimate import Estimate, estimate
+from shared_models.training.estimate import Estimate, estimate_alone
 from shared_models.training.klt import KarhunenLoeve
 from shared_models.training.losses import lagrangian, squared_error
 from shared_models.training.photos import Crops, Photos
@@ -98,10 +97,7 @@ class SingleLayerTask:
         self, pixels: Tensor, chosen: Tensor, noise: torch.Generator | None
     ) -> tuple[Estimate, Tensor]:
         """What `pixels` cost at the chosen levels, (B,), and what they become."""
-        with torch.autocast(pixels.device.type, torch.bfloat16):
-            y = self.layer.analysis(pixels)
-        level = Level(own=chosen, context=torch.zeros_like(chosen))
-        coded = estimate(self.layer.entropy, y, level, None, self.config.slices, noise)
+        coded = estimate_alone(self.layer, pixels, chosen, self.config.slices, noise)
         with torch.autocast(pixels.device.type, torch.bfloat16):
             decoded = self.layer.synthesis(coded.latents)
         return coded, decoded

@@ -21,15 +21,14 @@ from server.evaluation.recognition import Measured, RecognitionMeasurement
 from server.recognition import load_recogniser
 from shared_models import Codec, load_codec, use_threads
 from shared_models.command.as_typed import as_typed
+from shared_models.command.options import WeightsFile
 from shared_models.evaluation.rate_distortion import BOTH, MACHINE
 
 
 def recognition(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Annotated photos: images/ and COCO's instances.json.")],
-    weights: Annotated[
-        Path | None, typer.Option(help="A weights file; the shipped one when left out.")
-    ] = None,
+    weights: WeightsFile = None,
     detector: Annotated[
         list[str] | None, typer.Option(help="A recogniser's name; repeat it for more.")
     ] = None,

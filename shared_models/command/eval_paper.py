@@ -15,6 +15,7 @@ from rich.table import Table
 
 from shared_models.codec import Codec
 from shared_models.command.as_typed import as_typed
+from shared_models.command.options import PhotoCount, WeightsFile, Workers
 from shared_models.config import LITE
 from shared_models.device import use_threads
 from shared_models.errors import ResultsError
@@ -29,19 +30,15 @@ from shared_models.weights import Weights, shipped_weights
 def paper(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Photos, for example the 24 Kodak images.")],
-    weights: Annotated[
-        Path | None, typer.Option(help="A weights file; the shipped one when left out.")
-    ] = None,
+    weights: WeightsFile = None,
     rd: Annotated[
         Path | None,
         typer.Option(
             help="What `eval rd` measured on these photos; measured anew, without peers, if left out."
         ),
     ] = None,
-    images: Annotated[int | None, typer.Option(min=1, help="Only so many photos, the first by name.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Photos coded at a time; one per CPU when left out.")
-    ] = None,
+    images: PhotoCount = None,
+    workers: Workers = None,
     out: Annotated[Path, typer.Option(help="JSON file for all figures.")] = Path("docs/results/paper.json"),
 ) -> None:
     """Parameters against m, PSNR against lambda and m, rate and distortion: with the values that the paper prints."""

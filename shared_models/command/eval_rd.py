@@ -18,6 +18,7 @@ from rich.table import Table
 
 from shared_models.codec import Codec, load_codec
 from shared_models.command.as_typed import as_typed
+from shared_models.command.options import PhotoCount, WeightsFile, Workers
 from shared_models.device import use_threads
 from shared_models.evaluation.comparison import comparisons
 from shared_models.evaluation.machine_plus_vvc import MachinePlusVvc
@@ -52,9 +53,7 @@ _MADE_BY: Final = "secondsight eval rd FOLDER --out FILE"
 def rd(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Photos, for example the 24 Kodak images.")],
-    weights: Annotated[
-        Path | None, typer.Option(help="A weights file; the shipped one when left out.")
-    ] = None,
+    weights: WeightsFile = None,
     peers: Annotated[
         bool, typer.Option(help="Measure other codecs too: Pillow's, x265, VVC, VVC+M, single-layer LIC, DC.")
     ] = True,
@@ -64,10 +63,8 @@ def rd(
             help="Measure only codecs whose name holds this text; 'layers' is the codec itself. Repeatable."
         ),
     ] = None,
-    images: Annotated[int | None, typer.Option(min=1, help="Only so many photos, the first by name.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Photos coded at a time; one per CPU when left out.")
-    ] = None,
+    images: PhotoCount = None,
+    workers: Workers = None,
     earlier: Annotated[
         Path | None,
         typer.Option(

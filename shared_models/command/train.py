@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from shared_models.command.as_typed import as_typed
+from shared_models.command.options import WeightsFile as ShippedOrFile
 from shared_models.config import PROFILES, CodecConfig
 from shared_models.device import resolved_device, use_threads
 from shared_models.machine import MachineLayer
@@ -160,9 +161,7 @@ def ablation(
     validation: Annotated[Path, typer.Option(help="Folder of photos on which the runs are compared.")],
     out: Annotated[Path, typer.Option(help="Folder of the runs; those that are there go on.")],
     result: Annotated[Path | None, typer.Option(help="JSON file for the figures.")] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="A weights file; the shipped one when left out.")
-    ] = None,
+    weights: ShippedOrFile = None,
     only: Annotated[
         list[str] | None, typer.Option(help="Only this variant and its baseline; may be repeated.")
     ] = None,

@@ -14,19 +14,8 @@ from shared_models.masks.regions import region_boundaries
 class LearnedEdges:
     """Boundaries of watershed regions on HED's edge probability.
 
-    The numbers of `MaskConfig` were chosen on 14 photos of several sources by agreement with the masks by which the
-    shipped weights were trained (regions watershed on learned boundaries, 20 % white). White pixels within 2 pixels of
-    white in the other mask agree; lines are 4 pixels wide, means over the photos:
-
-    ================================  =========  ======  =====
-    method                            precision  recall  white
-    ================================  =========  ======  =====
-    watershed, boundaries from 0.00        0.75    0.88   22 %
-    watershed, boundaries from 0.25        0.84    0.82   20 %
-    watershed, boundaries from 0.40        0.89    0.76   17 %
-    probability over 0.4, thinned          0.88    0.66   14 %
-    gradients                              0.79    0.71   21 %
-    ================================  =========  ======  =====
+    The numbers of `MaskConfig` were chosen on photos of several sources by agreement with the masks by which the
+    shipped weights were trained, which are regions watershed on learned boundaries, too.
 
     Args:
         config: its numbers.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from shared_models.blocks import DepthwiseBlock, FullPrecisionConv2d
-from shared_models.config import CodecConfig, TransformConfig
+from shared_models.config import LiteConfig, TransformConfig
+from shared_models.transform import Transform
 
 
-class Analysis(nn.Module):
+class Analysis(Transform):
     """Pixels in [0, 1] to latents at 1/16.
 
     ::
@@ -19,7 +21,7 @@ class Analysis(nn.Module):
     side has to repeat them.
     """
 
-    def __init__(self, config: CodecConfig, size: TransformConfig) -> None:
+    def __init__(self, config: LiteConfig, size: TransformConfig) -> None:
         super().__init__()
         self.stem = FullPrecisionConv2d(3, size.width, patch=config.patch)
         self.blocks = nn.Sequential(*(DepthwiseBlock(size.width) for _ in range(size.blocks)))
@@ -28,3 +30,6 @@ class Analysis(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) float32 with H and W multiples of 16 -> (B, M, H/16, W/16) float32."""
         return self.head(self.blocks(self.stem(pixels)))
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        self.blocks.to(dtype)

@@ -16,6 +16,7 @@ from shared_models.bitstream import Bitstream, Header, Layer, Segment
 from shared_models.coder import MOST_BYTES_PER_SYMBOL, SymbolModels
 from shared_models.config import PROFILES, CodecConfig
 from shared_models.device import compute_dtype, keep_freed_memory, resolved_device
+from shared_models.entropy_model import Level
 from shared_models.errors import (
     CorruptError,
     MismatchError,
@@ -26,7 +27,6 @@ from shared_models.errors import (
     WeightsError,
 )
 from shared_models.fixed_point import freeze
-from shared_models.layer import Level
 from shared_models.layer_coder import CodedLatents, LayerCoder, hyper_size
 from shared_models.picture import Picture, picture_of, pixels_of
 from shared_models.weights import Weights, shipped_weights
@@ -80,8 +80,8 @@ class Codec:
         for convolution in (part for part in self.layers.modules() if isinstance(part, nn.Conv2d)):
             convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for layer in (self._machine, self._enhancement):
-            layer.analysis.blocks.to(self.dtype)
-            layer.synthesis.blocks.to(self.dtype)
+            layer.analysis.compute_in(self.dtype)
+            layer.synthesis.compute_in(self.dtype)
 
     @torch.inference_mode()
     def encode(
@@ -107,10 +107,11 @@ class Codec:
         machine_quality = _level(
             machine_quality, config.default_machine_quality, config.machine.levels, "machine_quality"
         )
-        count = config.slices if slices is None else slices
-        if not 1 <= count <= config.slices:
-            raise SlicesError(f"slices={slices}: this profile has 1 to {config.slices}")
-        pixels = pixels_of(image, config.stride, self.device)
+        most = config.enhancement_slices
+        count = most if slices is None else slices
+        if not 1 <= count <= most:
+            raise SlicesError(f"slices={slices}: this model has 1 to {most}")
+        pixels = pixels_of(image, config.padding, self.device)
         analysed = self._beside.submit(self._analysed, pixels)
         machine, machine_segments = self._machine_coder.encode(
             self._machine.analysis(pixels), self._level(machine_quality, 0), None, config.slices
@@ -213,7 +214,8 @@ class Codec:
                 "use the same weights on both sides"
             )
         levels = self.config.machine.levels if layer is Layer.MACHINE else self.config.enhancement.levels
-        whole = range(1, self.config.slices + 1) if layer is Layer.ENHANCEMENT else [self.config.slices]
+        config = self.config
+        whole = range(1, config.enhancement_slices + 1) if layer is Layer.ENHANCEMENT else [config.slices]
         if (
             header.quality >= levels
             or header.machine_quality >= self.config.machine.levels
@@ -229,8 +231,8 @@ class Codec:
 
     def _size(self, header: Header) -> tuple[int, int]:
         """Height and width of the latents of a frame."""
-        stride = self.config.stride
-        return -(-header.height // stride), -(-header.width // stride)
+        padding, positions = self.config.padding, self.config.padding // self.config.stride
+        return -(-header.height // padding) * positions, -(-header.width // padding) * positions
 
     def _symbols(self, header: Header) -> int:
         """Symbols of one layer of a frame."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from shared_models.config import MODEL_ID_BYTES, PROFILES, CodecConfig
 from shared_models.errors import WeightsError
+from shared_models.profile import comparison_layer
 from shared_models.single import SingleLayer
 from shared_models.tables import Tables
 from shared_models.weights import SHIPPED, read_weights_file, tables_in, tensors_of
@@ -59,7 +60,7 @@ class ComparisonWeights:
         try:
             config = PROFILES[about["profile"]]
             tables = tables_in(tensors)
-            layer = SingleLayer(config, config.enhancement)
+            layer = comparison_layer(config)
             layer.load_state_dict({name.removeprefix(_LAYER): tensor for name, tensor in tensors.items()})
             return cls(about["task"], config, layer, tables, json.loads(about["training"]))
         except (KeyError, ValueError, RuntimeError) as error:

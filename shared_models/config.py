@@ -17,16 +17,14 @@ class TransformConfig:
     blocks: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerConfig:
-    """One layer: its transforms and its operating points.
+    """One layer's operating points.
 
     `lambdas` are the Lagrangians of eq. (1)-(3), one per quality level, rising; the loss is
     ``lambda * 255**2 * mse + bits per pixel`` with pixels in [0, 1].
     """
 
-    analysis: TransformConfig
-    synthesis: TransformConfig
     lambdas: tuple[float, ...]
 
     @property
@@ -35,31 +33,37 @@ class LayerConfig:
         return len(self.lambdas)
 
 
-@dataclass(frozen=True)
-class CodecConfig:
-    """One profile.
+@dataclass(frozen=True, kw_only=True)
+class LiteLayerConfig(LayerConfig):
+    """Sizes of one layer of the profile lite."""
 
-    A frame is cut into `patch` x `patch` blocks (pixel-unshuffle), the transforms work on those, and another 2x2
-    unshuffle gives latents at 1/16: `slices` (the paper's n) slices of `slice_width` channels.
+    analysis: TransformConfig
+    synthesis: TransformConfig
+    mean_blocks: int = 0
+    """Residual blocks within every slice's mean net."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecConfig:
+    """What every profile has: latents at 1/16 of the frame, `slices` (the paper's n) slices of `slice_width` channels.
+
+    Frames are padded to multiples of `padding` pixels, itself a multiple of `stride`.
     """
 
     name: str
     machine: LayerConfig
     enhancement: LayerConfig
-    patch: int = 8
     slices: int = 5
-    slice_width: int = 32
-    hyper_latents: int = 48
-    hyper_width: int = 128
-    features: int = 96
-    index_width: int = 64
-    mean_width: int = 96
-    reference_lambda: float = 0.01
+    slice_width: int
+    hyper_latents: int
+    stride: int = 16
+    """Pixels a side that one latent position stands for."""
+    padding: int
     default_quality: int = 2
     default_machine_quality: int = 1
-    condition_on_machine: bool = True
+    condition_on_machine: bool
     """The enhancement's sigma and mean nets see the machine layer. The paper's do not."""
-    residual: bool = True
+    residual: bool
     """The enhancement codes the difference to the machine latents. The paper's codes free latents."""
 
     @property
@@ -73,9 +77,33 @@ class CodecConfig:
         return self.slices * self.slice_width
 
     @property
-    def stride(self) -> int:
-        """Pixels a side that one latent position stands for."""
-        return 2 * self.patch
+    def enhancement_slices(self) -> int:
+        """Slices of the enhancement layer (the paper's m), at most."""
+        return self.slices
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiteConfig(CodecConfig):
+    """The profile lite.
+
+    A frame is cut into `patch` x `patch` blocks (pixel-unshuffle), the transforms work on those, and another 2x2
+    unshuffle gives the latents.
+    """
+
+    machine: LiteLayerConfig
+    enhancement: LiteLayerConfig
+    slice_width: int = 32
+    hyper_latents: int = 48
+    padding: int = 16
+    condition_on_machine: bool = True
+    residual: bool = True
+    patch: int = 8
+    hyper_width: int = 128
+    features: int = 96
+    index_width: int = 64
+    mean_width: int = 96
+    reference_lambda: float = 0.01
+    """Lambda of the quantiser step in whose units latents begin."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +118,18 @@ class Limits:
 
 LIMITS: Final = Limits()
 
-LITE: Final = CodecConfig(
+LITE: Final = LiteConfig(
     name="lite",
-    machine=LayerConfig(
+    machine=LiteLayerConfig(
         analysis=TransformConfig(width=96, blocks=3),
         synthesis=TransformConfig(width=128, blocks=3),
         lambdas=(0.0014, 0.0032, 0.0072, 0.016),
     ),
-    enhancement=LayerConfig(
+    enhancement=LiteLayerConfig(
         analysis=TransformConfig(width=128, blocks=4),
         synthesis=TransformConfig(width=160, blocks=6),
         lambdas=(0.005, 0.01, 0.02, 0.03),
     ),
 )
 
-PROFILES: Final = {LITE.name: LITE}
+PROFILES: Final[dict[str, CodecConfig]] = {LITE.name: LITE}

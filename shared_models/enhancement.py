@@ -4,36 +4,44 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from shared_models.analysis import Analysis
-from shared_models.config import CodecConfig
+from shared_models.entropy_model import Context, EntropyModel
 from shared_models.fusion import fuse
-from shared_models.layer import Context, LayerEntropyModel
-from shared_models.synthesis import Synthesis
+from shared_models.transform import Transform
 
 
 class EnhancementLayer(nn.Module):
-    """Analysis and entropy model for the edge, synthesis g_human for the server."""
+    """Analysis and entropy model for the edge, synthesis g_human for the server.
 
-    def __init__(self, config: CodecConfig) -> None:
+    Args:
+        analysis: pixels to latents.
+        entropy: conditioned on the machine layer or not.
+        synthesis: g_human.
+        residual: code the difference to the machine latents, not latents of its own.
+        conditioned: show the machine layer to the entropy model.
+    """
+
+    def __init__(
+        self,
+        analysis: Transform,
+        entropy: EntropyModel,
+        synthesis: Transform,
+        *,
+        residual: bool,
+        conditioned: bool,
+    ) -> None:
         super().__init__()
-        layer = config.enhancement
-        self.residual = config.residual
-        self.conditioned = config.condition_on_machine
-        self.analysis = Analysis(config, layer.analysis)
-        self.entropy = LayerEntropyModel(
-            config,
-            layer.levels,
-            context_levels=config.machine.levels,
-            conditioned=config.condition_on_machine,
-        )
-        self.synthesis = Synthesis(config, layer.synthesis)
+        self.analysis = analysis
+        self.entropy = entropy
+        self.synthesis = synthesis
+        self.residual = residual
+        self.conditioned = conditioned
 
     def latents(self, analysed: Tensor, machine_latents: Tensor) -> Tensor:
         """y_a of a frame that `analysis` has been through, given the decoded latents of the machine layer."""
         return analysed - machine_latents if self.residual else analysed
 
     def context(self, machine_symbols: Tensor, machine_latents: Tensor) -> Context | None:
-        """What `LayerEntropyModel.walk` is to know of the machine layer."""
+        """What the entropy model's walk is to know of the machine layer."""
         return Context(machine_symbols, machine_latents) if self.conditioned else None
 
     def picture(self, machine_latents: Tensor, latents: Tensor) -> Tensor:

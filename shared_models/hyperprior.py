@@ -11,11 +11,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared_models.config import CodecConfig
+from shared_models.config import LiteConfig
 from shared_models.fixed_point import FixedPointConv2d, as_activation, requantised_relu
 
-HYPER_STRIDE = 4
-"""Latent positions a side that one hyper latent stands for."""
 _SLOPE = 0.1
 _START_GAIN = 4.0
 
@@ -23,7 +21,7 @@ _START_GAIN = 4.0
 class HyperAnalysis(nn.Module):
     """Latents (B, M, H, W), H and W multiples of 4, of about unit variance -> hyper latents (B, Z, H/4, W/4)."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: LiteConfig) -> None:
         super().__init__()
         width = config.hyper_width
         self.net = nn.Sequential(
@@ -46,7 +44,7 @@ class HyperAnalysis(nn.Module):
 class HyperScale(nn.Module):
     """Integers z (B, Z, H/4, W/4) -> features on the activation grid (B, F, H, W). The same bits everywhere."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: LiteConfig) -> None:
         super().__init__()
         width = config.hyper_width
         self.coarse = FixedPointConv2d(config.hyper_latents, 4 * width)
@@ -64,7 +62,7 @@ class HyperScale(nn.Module):
 class HyperMean(nn.Module):
     """Integers z (B, Z, H/4, W/4) -> float features (B, F, H, W)."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: LiteConfig) -> None:
         super().__init__()
         width = config.hyper_width
         self.net = nn.Sequential(

@@ -13,47 +13,25 @@ Only the first has to agree on both sides to the bit; a rounding difference in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared_models.config import CodecConfig
+from shared_models.blocks import DepthwiseBlock
+from shared_models.config import LiteConfig, LiteLayerConfig
+from shared_models.entropy_model import HYPER_STRIDE, Context, EntropyModel, Level, Visit
 from shared_models.fixed_point import FixedPointConv2d, as_activation, on_grid, requantised_relu
-from shared_models.hyperprior import HYPER_STRIDE, HyperAnalysis, HyperMean, HyperScale
-from shared_models.scale import index_of, log_sigma_of
+from shared_models.hyperprior import HyperAnalysis, HyperMean, HyperScale
+from shared_models.rate import gaussian_bits
+from shared_models.scale import LEVELS, index_of, log_sigma_of
 
 _SLOPE = 0.1
-
-Visit = Callable[[int, Tensor, Tensor], Tensor]
-"""Takes a slice's number, its sigma indices and its means, both (B, w, H, W); returns its integers q."""
-
-
-@dataclass(frozen=True)
-class Level:
-    """Operating point of each frame of a batch, (B,) int64 each. `context` is the level of the layer conditioned on."""
-
-    own: Tensor
-    context: Tensor
-
-
-@dataclass(frozen=True)
-class Context:
-    """What another layer (or, later, another frame) has already told about these latents.
-
-    `symbols` are its integers and enter the exact path; `latents` its float latents, for the means. (B, M, H, W) each.
-    """
-
-    symbols: Tensor
-    latents: Tensor
 
 
 class IndexNet(nn.Module):
     """Sigma indices of one slice, in fixed point."""
 
-    def __init__(self, inputs: int, config: CodecConfig, levels: int, context_levels: int) -> None:
+    def __init__(self, inputs: int, config: LiteConfig, levels: int, context_levels: int) -> None:
         super().__init__()
         width = config.index_width
         self.gather = FixedPointConv2d(inputs, width)
@@ -72,7 +50,7 @@ class IndexNet(nn.Module):
 class MeanNet(nn.Module):
     """Means of one slice, in units of the typical size of each channel."""
 
-    def __init__(self, inputs: int, config: CodecConfig) -> None:
+    def __init__(self, inputs: int, config: LiteConfig, blocks: int) -> None:
         super().__init__()
         width = config.mean_width
         last = nn.Conv2d(width, config.slice_width, 1)
@@ -84,6 +62,7 @@ class MeanNet(nn.Module):
             nn.LeakyReLU(_SLOPE),
             nn.Conv2d(width, width, 3, padding=1, groups=width),
             nn.LeakyReLU(_SLOPE),
+            *(DepthwiseBlock(width) for _ in range(blocks)),
             last,
         )
 
@@ -91,20 +70,23 @@ class MeanNet(nn.Module):
         return self.net(x)
 
 
-class LayerEntropyModel(nn.Module):
+class LayerEntropyModel(EntropyModel):
     """Entropy model of one layer. `walk` is the only loop over slices: estimating, encoding and decoding share it.
+
+    A slice's spread is its sigma index.
 
     Args:
         config: the profile.
-        levels: number of quality levels of this layer.
+        size: the layer's numbers.
         context_levels: number of levels of the layer conditioned on; 1 without one.
         conditioned: whether `walk` is given a `Context`.
     """
 
-    def __init__(self, config: CodecConfig, levels: int, context_levels: int, conditioned: bool) -> None:
-        super().__init__()
-        self.slices = config.slices
-        self.slice_width = config.slice_width
+    def __init__(
+        self, config: LiteConfig, size: LiteLayerConfig, context_levels: int, conditioned: bool
+    ) -> None:
+        super().__init__(config.slices, config.slice_width)
+        levels = size.levels
         self.conditioned = conditioned
         self.hyper_analysis = HyperAnalysis(config)
         self.hyper_scale = HyperScale(config)
@@ -112,15 +94,18 @@ class LayerEntropyModel(nn.Module):
         seen = config.features + (config.latents if conditioned else 0)
         inputs = [seen + config.slice_width * k for k in range(config.slices)]
         self.index_nets = nn.ModuleList(IndexNet(n, config, levels, context_levels) for n in inputs)
-        self.mean_nets = nn.ModuleList(MeanNet(n, config) for n in inputs)
+        self.mean_nets = nn.ModuleList(MeanNet(n, config, size.mean_blocks) for n in inputs)
         self.log_gain = nn.Parameter(torch.zeros(levels, config.latents))
         self.log_inverse_gain = nn.Parameter(torch.zeros(levels, config.latents))
         self.hyper_log_sigma = nn.Parameter(torch.full((levels, config.hyper_latents), 2.0))
         self.typical: Tensor
         self.register_buffer("typical", torch.ones(config.latents))
 
+    @property
+    def largest_index(self) -> int:
+        return LEVELS - 1
+
     def gain(self, level: Level) -> Tensor:
-        """Factor from latents to symbols, (B, M, 1, 1)."""
         return torch.exp(self.log_gain[level.own])[:, :, None, None]
 
     def inverse_gain(self, level: Level) -> Tensor:
@@ -128,14 +113,12 @@ class LayerEntropyModel(nn.Module):
         return torch.exp(self.log_inverse_gain[level.own])[:, :, None, None]
 
     def hyper_latents(self, y: Tensor, level: Level) -> Tensor:
-        """z before rounding, for latents (B, M, H, W) of any size; (B, Z, ceil(H/4), ceil(W/4))."""
         height, width = y.shape[-2:]
         scaled = y * self.gain(level) / self._typical_symbol(level)
         padding = (0, -width % HYPER_STRIDE, 0, -height % HYPER_STRIDE)
         return self.hyper_analysis(F.pad(scaled, padding, mode="replicate"))
 
     def hyper_index(self, level: Level) -> Tensor:
-        """Sigma indices of z, (B, Z, 1, 1); exact."""
         return index_of(on_grid(self.hyper_log_sigma)[level.own])[:, :, None, None]
 
     def walk(
@@ -147,15 +130,6 @@ class LayerEntropyModel(nn.Module):
         slices: int,
         visit: Visit,
     ) -> tuple[Tensor, Tensor]:
-        """Go through the first `slices` slices, letting `visit` estimate, encode or decode each.
-
-        Args:
-            z: rounded hyper latents.
-            size: height and width of the latents.
-
-        Returns:
-            symbols and decoded latents, (B, slices * w, H, W) each.
-        """
         if (context is None) == self.conditioned:
             raise ValueError("a conditioned layer needs a context, and only a conditioned layer takes one")
         height, width = size
@@ -180,9 +154,14 @@ class LayerEntropyModel(nn.Module):
             known_means.append(latent / typical[channels])
         return torch.cat(symbols, 1), torch.cat(latents, 1)
 
-    def split(self, y: Tensor) -> Sequence[Tensor]:
-        """The slices of a latent (B, k * w, H, W)."""
-        return torch.split(y, self.slice_width, dim=1)
+    def hyper_bits(self, z: Tensor, level: Level) -> Tensor:
+        return gaussian_bits(z, self.hyper_index(level))
+
+    def bits(self, symbols: Tensor, spread: Tensor) -> Tensor:
+        return gaussian_bits(symbols, spread)
+
+    def index(self, spread: Tensor) -> Tensor:
+        return spread
 
     @torch.no_grad()
     def start_from(self, gains: Tensor, deviations: Tensor, context_deviations: Tensor) -> None:

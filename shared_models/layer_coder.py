@@ -12,9 +12,8 @@ from torch import Tensor
 from shared_models.bitstream import Segment, integers_crc
 from shared_models.coder import Indices, Integers, SymbolDecoder, SymbolEncoder, SymbolModels
 from shared_models.config import LIMITS
+from shared_models.entropy_model import HYPER_STRIDE, Context, EntropyModel, Level
 from shared_models.errors import DesynchronisedError, TrailingDataError
-from shared_models.hyperprior import HYPER_STRIDE
-from shared_models.layer import Context, LayerEntropyModel, Level
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class LayerCoder:
 
     def __init__(
         self,
-        entropy: LayerEntropyModel,
+        entropy: EntropyModel,
         models: SymbolModels,
         threads: ThreadPoolExecutor,
         device: torch.device,
@@ -62,7 +61,8 @@ class LayerCoder:
         writer.add(z, index.expand_as(z))
         scaled = entropy.split(y * entropy.gain(level))
 
-        def visit(k: int, index: Tensor, mean: Tensor) -> Tensor:
+        def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
+            index = entropy.index(spread)
             q = _quantised(scaled[k] - mean, index)
             writer.add(q, index)
             writer.end_slice()
@@ -86,8 +86,8 @@ class LayerCoder:
         z = reader.take(index.expand(1, index.shape[1], *hyper_size(size)))
         slices = entropy.slices if self._one_segment else len(segments)
 
-        def visit(k: int, index: Tensor, mean: Tensor) -> Tensor:
-            q = reader.take(index)
+        def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
+            q = reader.take(entropy.index(spread))
             if not self._one_segment or k == slices - 1:
                 reader.end_segment()
             return q

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from torch import nn
 
-from shared_models.analysis import Analysis
-from shared_models.config import CodecConfig, LayerConfig
-from shared_models.layer import LayerEntropyModel
-from shared_models.synthesis import Synthesis
+from shared_models.entropy_model import EntropyModel
+from shared_models.transform import Transform
 
 
 class SingleLayer(nn.Module):
     """Codes pictures, or differences of pictures, without another layer beside it.
 
-    Args:
-        config: the profile.
-        size: transforms and operating points, one of the profile's layers.
+    The machine layer is one: the paper's SA-ICM branch with g_machine of eq. (4). So are the codecs that both layers
+    are compared with.
     """
 
-    def __init__(self, config: CodecConfig, size: LayerConfig) -> None:
+    def __init__(self, analysis: Transform, entropy: EntropyModel, synthesis: Transform) -> None:
         super().__init__()
-        self.analysis = Analysis(config, size.analysis)
-        self.entropy = LayerEntropyModel(config, size.levels, context_levels=1, conditioned=False)
-        self.synthesis = Synthesis(config, size.synthesis)
+        self.analysis = analysis
+        self.entropy = entropy
+        self.synthesis = synthesis

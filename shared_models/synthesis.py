@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared_models.blocks import DepthwiseBlock, FullPrecisionConv2d
-from shared_models.config import CodecConfig, TransformConfig
+from shared_models.config import LiteConfig, TransformConfig
+from shared_models.transform import Transform
 
 
-class Synthesis(nn.Module):
+class Synthesis(Transform):
     """Latents at 1/16 to pixels.
 
     ::
@@ -17,7 +19,7 @@ class Synthesis(nn.Module):
         y (M, H/16, W/16) -- 1x1 -- shuffle 2 -- blocks at 1/8 -- 1x1 -- shuffle 8 -- x (3, H, W)
     """
 
-    def __init__(self, config: CodecConfig, size: TransformConfig) -> None:
+    def __init__(self, config: LiteConfig, size: TransformConfig) -> None:
         super().__init__()
         self.patch = config.patch
         self.stem = FullPrecisionConv2d(config.latents, 4 * size.width)
@@ -28,3 +30,6 @@ class Synthesis(nn.Module):
         """(B, M, h, w) float32 -> (B, 3, 16 h, 16 w) float32, not clamped."""
         x = self.blocks(F.pixel_shuffle(self.stem(latents), 2))
         return F.pixel_shuffle(self.head(x), self.patch)
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        self.blocks.to(dtype)

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from shared_models.config import MODEL_ID_BYTES, PROFILES, CodecConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.errors import WeightsError
-from shared_models.machine import MachineLayer
+from shared_models.profile import enhancement_layer, machine_layer
+from shared_models.single import SingleLayer
 from shared_models.tables import Tables
 
 SHIPPED: Final = Path(__file__).parent / "shipped"
@@ -36,7 +37,7 @@ class Weights:
     """Both layers and the tables of one model. `training` tells how it came about."""
 
     config: CodecConfig
-    machine: MachineLayer
+    machine: SingleLayer
     enhancement: EnhancementLayer
     tables: Tables
     training: dict[str, object]
@@ -83,13 +84,15 @@ class Weights:
         if profile not in PROFILES:
             raise WeightsError(f"{path} is for profile {profile!r}; known: {', '.join(sorted(PROFILES))}")
         config = replace(PROFILES[profile], **json.loads(metadata.get(_SWITCHES, "{}")))
-        machine, enhancement = MachineLayer(config), EnhancementLayer(config)
+        machine, enhancement = machine_layer(config), enhancement_layer(config)
         try:
             tables = tables_in(tensors)
             for prefix, module in ((_MACHINE, machine), (_ENHANCEMENT, enhancement)):
                 module.load_state_dict(
                     {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
                 )
+            if len(tables.counts) <= max(layer.entropy.largest_index for layer in (machine, enhancement)):
+                raise ValueError("probability tables are missing")
         except (KeyError, ValueError, RuntimeError) as error:
             raise WeightsError(f"{path} does not fit profile {profile!r}: {error}") from error
         return cls(config, machine, enhancement, tables, json.loads(metadata.get(_TRAINING, "{}")))

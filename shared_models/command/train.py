@@ -13,7 +13,7 @@ from shared_models.command.as_typed import as_typed
 from shared_models.command.options import WeightsFile as ShippedOrFile
 from shared_models.config import PROFILES, CodecConfig
 from shared_models.device import resolved_device, use_threads
-from shared_models.machine import MachineLayer
+from shared_models.single import SingleLayer
 from shared_models.training.difference import DifferenceTask
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.export import trained_machine
@@ -213,7 +213,7 @@ def _config(profile: str, recipe: Recipe) -> CodecConfig:
     )
 
 
-def _machine(run: Path | None, weights: Weights | None, config: CodecConfig) -> MachineLayer:
+def _machine(run: Path | None, weights: Weights | None, config: CodecConfig) -> SingleLayer:
     if run is not None:
         return trained_machine(run, config)
     if weights is not None:

@@ -16,10 +16,10 @@ from shared_models.bitstream import Bitstream, Header, Layer
 from shared_models.codec import Codec
 from shared_models.coder import SymbolModels
 from shared_models.comparison_weights import SHIPPED_COMPARISONS, ComparisonWeights
+from shared_models.entropy_model import Level
 from shared_models.errors import WeightsError
 from shared_models.evaluation.peers import Peer
 from shared_models.fixed_point import freeze
-from shared_models.layer import Level
 from shared_models.layer_coder import LayerCoder
 from shared_models.picture import pixels_of
 

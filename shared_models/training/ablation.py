@@ -14,8 +14,8 @@ import torch
 from bjontegaard import bd_psnr, bd_rate
 from torch import Tensor, nn
 
-from shared_models.config import CodecConfig, TransformConfig
-from shared_models.machine import MachineLayer
+from shared_models.config import CodecConfig, LiteConfig, TransformConfig
+from shared_models.profile import machine_layer
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.loop import TrainingRun
 from shared_models.training.photos import Photos
@@ -164,7 +164,7 @@ def _run(
 ) -> Figures:
     chosen = recipe.changed(variant.changes)
     config = _config(weights.config, variant, chosen)
-    machine = MachineLayer(weights.config)
+    machine = machine_layer(weights.config)
     machine.load_state_dict(weights.machine.state_dict())
     run = TrainingRun(lambda: EnhancementTask(config, chosen, machine), chosen, folder, device)
     trained: nn.Module | None = weights.enhancement if variant.from_weights else None
@@ -178,5 +178,6 @@ def _run(
 def _config(config: CodecConfig, variant: Variant, recipe: Recipe) -> CodecConfig:
     config = replace(config, condition_on_machine=recipe.condition_on_machine, residual=recipe.residual)
     if variant.synthesis is not None:
+        assert isinstance(config, LiteConfig)
         config = replace(config, enhancement=replace(config.enhancement, synthesis=variant.synthesis))
     return config

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from shared_models.config import CodecConfig
-from shared_models.machine import MachineLayer
+from shared_models.profile import comparison_layer
 from shared_models.single import SingleLayer
 from shared_models.training.estimate import estimate_alone
 from shared_models.training.losses import squared_error
@@ -30,8 +30,8 @@ class DifferenceTask(SingleLayerTask):
 
     name: ClassVar = "difference"
 
-    def __init__(self, config: CodecConfig, recipe: Recipe, machine: MachineLayer) -> None:
-        super().__init__(config, recipe, SingleLayer(config, config.enhancement), config.enhancement)
+    def __init__(self, config: CodecConfig, recipe: Recipe, machine: SingleLayer) -> None:
+        super().__init__(config, recipe, comparison_layer(config), config.enhancement)
         self.machine = machine.eval().requires_grad_(False)
 
     def to(self, device: torch.device) -> None:

@@ -7,34 +7,34 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared_models.config import CodecConfig
-from shared_models.enhancement import EnhancementLayer
-from shared_models.layer import Level
-from shared_models.machine import MachineLayer
+from shared_models.entropy_model import Level
+from shared_models.profile import enhancement_layer
+from shared_models.single import SingleLayer
 from shared_models.training.estimate import Estimate, estimate, estimate_alone
-from shared_models.training.klt import KarhunenLoeve
 from shared_models.training.losses import lagrangian, squared_error
 from shared_models.training.photos import Crops, Photos
 from shared_models.training.recipe import Recipe
-from shared_models.training.single import KLT_CROPS
+from shared_models.training.start import KLT_CROPS, start_entropy, start_transforms
 from shared_models.training.task import Outcome, Randomness
 
 _START_CROPS = 100
-_SHARE_OF_ALL_SLICES = 0.5
+_SHARE_OF_ALL_SLICES = 0.7
 
 
 class EnhancementTask:
-    """Every frame is trained at levels of both layers drawn at random, every batch with a random number of slices."""
+    """Every frame is trained at levels of both layers and with a number of slices drawn at random."""
 
     name: ClassVar = "enhancement"
 
-    def __init__(self, config: CodecConfig, recipe: Recipe, machine: MachineLayer) -> None:
+    def __init__(self, config: CodecConfig, recipe: Recipe, machine: SingleLayer) -> None:
         self.config = config
         self.recipe = recipe
         self.machine = machine.eval().requires_grad_(False)
-        self.layer = EnhancementLayer(config)
+        self.layer = enhancement_layer(config)
         self.lambdas = torch.tensor(config.enhancement.lambdas)
 
     @property
@@ -53,9 +53,7 @@ class EnhancementTask:
         The latter for every level of the machine layer.
         """
         if self.recipe.start == "klt":
-            basis = KarhunenLoeve.of(photos.crops(KLT_CROPS, rng).pixels, self.config)
-            basis.start_analysis(self.layer.analysis)
-            basis.start_synthesis(self.layer.synthesis)
+            start_transforms(self.layer, self.config, photos.crops(KLT_CROPS, rng).pixels)
         pixels = photos.crops(_START_CROPS, rng).pixels
         by_machine_level = []
         for number in range(self.config.machine.levels):
@@ -63,9 +61,7 @@ class EnhancementTask:
             by_machine_level.append(
                 self.layer.latents(self.layer.analysis(pixels), machine.latents).std((0, 2, 3))
             )
-        deviations = torch.stack(by_machine_level)
-        gains = torch.sqrt(self.lambdas / self.config.reference_lambda)
-        self.layer.entropy.start_from(gains, deviations.mean(0), deviations)
+        start_entropy(self.layer, self.config, self.lambdas, torch.stack(by_machine_level))
 
     def outcome(self, crops: Crops, randomness: Randomness) -> Outcome:
         pixels, numbers = crops.pixels, randomness.numbers
@@ -75,10 +71,7 @@ class EnhancementTask:
             torch.from_numpy(own).to(pixels.device),
             torch.from_numpy(context).to(pixels.device),
         )
-        slices = self.recipe.slices
-        if slices == 0:
-            every = numbers.random() < _SHARE_OF_ALL_SLICES
-            slices = self.config.slices if every else int(numbers.integers(1, self.config.slices))
+        slices = torch.from_numpy(self._slices(len(pixels), numbers)).to(pixels.device)
         _, coded, decoded = self._coded(pixels, level, slices, randomness.noise)
         error = squared_error(pixels, decoded)
         bits_per_pixel = coded.bits / pixels[0, 0].numel()
@@ -107,21 +100,26 @@ class EnhancementTask:
             figures[f"psnr_{point}"] = -10.0 * math.log10(error)
         return figures
 
+    def _slices(self, frames: int, numbers: np.random.Generator) -> NDArray[np.int64]:
+        """How many slices every frame of a batch has."""
+        most = self.config.slices
+        if self.recipe.slices:
+            return np.full(frames, self.recipe.slices)
+        fewer = numbers.integers(1, most, size=frames)
+        return np.where(numbers.random(frames) < _SHARE_OF_ALL_SLICES, most, fewer)
+
     def _machine(self, pixels: Tensor, chosen: Tensor) -> Estimate:
         with torch.no_grad():
             return estimate_alone(self.machine, pixels, chosen, self.config.slices, noise=None)
 
     def _coded(
-        self, pixels: Tensor, level: Level, slices: int, noise: torch.Generator | None
+        self, pixels: Tensor, level: Level, slices: int | Tensor, noise: torch.Generator | None
     ) -> tuple[Estimate, Estimate, Tensor]:
         machine = self._machine(pixels, level.context)
         with torch.autocast(pixels.device.type, torch.bfloat16):
             y = self.layer.latents(self.layer.analysis(pixels), machine.latents)
-        sent = torch.zeros_like(y)
-        channels = slices * self.config.slice_width
-        sent[:, :channels] = y[:, :channels]
         context = self.layer.context(machine.symbols, machine.latents)
-        coded = estimate(self.layer.entropy, sent, level, context, slices, noise)
+        coded = estimate(self.layer.entropy, y, level, context, slices, noise)
         with torch.autocast(pixels.device.type, torch.bfloat16):
             decoded = self.layer.picture(machine.latents, coded.latents)
         return machine, coded, decoded

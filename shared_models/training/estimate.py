@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from shared_models.entropy_model import Context, EntropyModel, Level
 from shared_models.fixed_point import round_through
-from shared_models.layer import Context, LayerEntropyModel, Level
 from shared_models.single import SingleLayer
-from shared_models.training.losses import bits
 
 
 @dataclass(frozen=True)
@@ -23,36 +22,43 @@ class Estimate:
 
 
 def estimate(
-    entropy: LayerEntropyModel,
+    entropy: EntropyModel,
     y: Tensor,
     level: Level,
     context: Context | None,
-    slices: int,
+    slices: int | Tensor,
     noise: torch.Generator | None,
 ) -> Estimate:
-    """Quantise `y` and estimate its rate.
+    """Quantise the first `slices` slices of `y` and estimate their rate; with a (B,) tensor, as many of each frame.
+
+    What lies behind them is zero in the latents and costs nothing.
 
     Latents and contexts use rounded values with straight-through gradients; the rate uses uniform noise from `noise`
     in place of rounding (Minnen & Singh, 2020, section 3.3), or the rounded values when `noise` is None.
     """
 
-    def rated(values: Tensor, index: Tensor) -> Tensor:
+    def quantised(values: Tensor) -> Tensor:
         if noise is None:
-            return bits(torch.round(values), index)
-        return bits(values + torch.rand(values.shape, generator=noise, device=values.device) - 0.5, index)
+            return torch.round(values)
+        return values + torch.rand(values.shape, generator=noise, device=values.device) - 0.5
 
+    count = slices if isinstance(slices, int) else int(slices.max())
+    held = torch.as_tensor(slices, device=y.device).expand(len(y))
+    number = torch.arange(y.shape[1], device=y.device) // entropy.slice_width
+    sent = (number < held[:, None])[:, :, None, None]
+    y = y * sent
     continuous_z = entropy.hyper_latents(y, level)
-    rates = [rated(continuous_z, entropy.hyper_index(level))]
+    rates = [entropy.hyper_bits(quantised(continuous_z), level)]
     scaled = entropy.split(y * entropy.gain(level))
 
-    def visit(k: int, index: Tensor, mean: Tensor) -> Tensor:
+    def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
         values = scaled[k] - mean
-        rates.append(rated(values, index))
+        rates.append(entropy.bits(quantised(values), spread) * (k < held))
         return round_through(values)
 
     size = (y.shape[-2], y.shape[-1])
-    symbols, latents = entropy.walk(round_through(continuous_z), size, level, context, slices, visit)
-    return Estimate(torch.stack(rates).sum(0), symbols, latents)
+    symbols, latents = entropy.walk(round_through(continuous_z), size, level, context, count, visit)
+    return Estimate(torch.stack(rates).sum(0), symbols, latents * sent[:, : latents.shape[1]])
 
 
 def estimate_alone(

@@ -10,22 +10,20 @@ import torch
 
 from shared_models.comparison_weights import ComparisonWeights
 from shared_models.config import CodecConfig
-from shared_models.enhancement import EnhancementLayer
 from shared_models.errors import CheckpointError
-from shared_models.machine import MachineLayer
+from shared_models.profile import comparison_layer, enhancement_layer, machine_layer, probability_tables
 from shared_models.single import SingleLayer
-from shared_models.tables import gaussian_tables
 from shared_models.training.loop import BEST
 from shared_models.weights import Weights
 
 
-def trained_machine(folder: Path, config: CodecConfig) -> MachineLayer:
+def trained_machine(folder: Path, config: CodecConfig) -> SingleLayer:
     """The machine layer of a run.
 
     Raises:
         CheckpointError: the folder holds no such run.
     """
-    layer = MachineLayer(config)
+    layer = machine_layer(config)
     layer.load_state_dict(_best(folder, "machine")["module"])
     return layer
 
@@ -38,10 +36,11 @@ def exported(machine: Path, enhancement: Path, config: CodecConfig) -> Weights:
     """
     states = {"machine": _best(machine, "machine"), "enhancement": _best(enhancement, "enhancement")}
     config = replace(config, **states["enhancement"]["switches"])
-    layer = EnhancementLayer(config)
+    layer = enhancement_layer(config)
     layer.load_state_dict(states["enhancement"]["module"])
     training: dict[str, object] = {name: _history(state) for name, state in states.items()}
-    return Weights(config, trained_machine(machine, config), layer, gaussian_tables(), training)
+    alone = trained_machine(machine, config)
+    return Weights(config, alone, layer, probability_tables(alone.entropy, layer.entropy), training)
 
 
 def with_machine(machine: Path, weights: Weights) -> Weights:
@@ -62,9 +61,9 @@ def exported_comparison(run: Path, config: CodecConfig) -> ComparisonWeights:
         CheckpointError: the folder holds no such run.
     """
     state = _best(run, "human", "difference")
-    layer = SingleLayer(config, config.enhancement)
+    layer = comparison_layer(config)
     layer.load_state_dict(state["module"])
-    return ComparisonWeights(state["task"], config, layer, gaussian_tables(), _history(state))
+    return ComparisonWeights(state["task"], config, layer, probability_tables(layer.entropy), _history(state))
 
 
 def _history(state: dict[str, Any]) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from shared_models.config import CodecConfig
-from shared_models.single import SingleLayer
+from shared_models.profile import comparison_layer
 from shared_models.training.recipe import Recipe
 from shared_models.training.single import SingleLayerTask
 
@@ -16,4 +16,4 @@ class HumanTask(SingleLayerTask):
     name: ClassVar = "human"
 
     def __init__(self, config: CodecConfig, recipe: Recipe) -> None:
-        super().__init__(config, recipe, SingleLayer(config, config.enhancement), config.enhancement)
+        super().__init__(config, recipe, comparison_layer(config), config.enhancement)

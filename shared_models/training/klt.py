@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from shared_models.analysis import Analysis
-from shared_models.config import CodecConfig
+from shared_models.config import LiteConfig
 from shared_models.synthesis import Synthesis
 
 
@@ -29,7 +29,7 @@ class KarhunenLoeve:
     step: float
 
     @classmethod
-    def of(cls, pixels: Tensor, config: CodecConfig) -> KarhunenLoeve:
+    def of(cls, pixels: Tensor, config: LiteConfig) -> KarhunenLoeve:
         """Measure it on crops (N, 3, H, W).
 
         The unit of the latents is the uniform quantiser step that is optimal at high rate for the profile's reference

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from shared_models.config import CodecConfig
-from shared_models.machine import MachineLayer
+from shared_models.profile import machine_layer
 from shared_models.training.losses import masked_error
 from shared_models.training.photos import Crops
 from shared_models.training.recipe import Recipe
@@ -20,7 +20,7 @@ class MachineTask(SingleLayerTask):
     name: ClassVar = "machine"
 
     def __init__(self, config: CodecConfig, recipe: Recipe) -> None:
-        super().__init__(config, recipe, MachineLayer(config), config.machine)
+        super().__init__(config, recipe, machine_layer(config), config.machine)
 
     def _error(self, crops: Crops, decoded: Tensor) -> Tensor:
         return masked_error(crops.pixels, decoded, crops.masks, self.recipe.outside, self.recipe.detail)

@@ -13,13 +13,12 @@ from shared_models.config import CodecConfig, LayerConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.single import SingleLayer
 from shared_models.training.estimate import Estimate, estimate_alone
-from shared_models.training.klt import KarhunenLoeve
 from shared_models.training.losses import lagrangian, squared_error
 from shared_models.training.photos import Crops, Photos
 from shared_models.training.recipe import Recipe
+from shared_models.training.start import KLT_CROPS, start_entropy, start_transforms
 from shared_models.training.task import Outcome, Randomness
 
-KLT_CROPS = 1500
 _START_CROPS = 200
 
 
@@ -53,13 +52,9 @@ class SingleLayerTask:
     def start(self, photos: Photos, rng: np.random.Generator) -> None:
         """KLT transforms, unless there are others already, and the statistics of what they give."""
         if self.recipe.start == "klt" and not self._has_transforms:
-            basis = KarhunenLoeve.of(self._sample(photos, KLT_CROPS, rng), self.config)
-            basis.start_analysis(self.layer.analysis)
-            basis.start_synthesis(self.layer.synthesis)
+            start_transforms(self.layer, self.config, self._sample(photos, KLT_CROPS, rng))
         y = self.layer.analysis(self._sample(photos, _START_CROPS, rng))
-        deviations = y.std((0, 2, 3))
-        gains = torch.sqrt(self.lambdas / self.config.reference_lambda)
-        self.layer.entropy.start_from(gains, deviations, deviations[None])
+        start_entropy(self.layer, self.config, self.lambdas, y.std((0, 2, 3))[None])
 
     def outcome(self, crops: Crops, randomness: Randomness) -> Outcome:
         pixels = crops.pixels

@@ -9,9 +9,9 @@ import torch
 
 from shared_models import Codec, EncodedFrame, Layer, errors, load_codec
 from shared_models.bitstream import Bitstream, Segment
-from shared_models.enhancement import EnhancementLayer
 from shared_models.evaluation.quality import psnr
 from shared_models.evaluation.speed import pink_noise
+from shared_models.profile import enhancement_layer
 from shared_models.weights import SHIPPED, Weights
 
 
@@ -194,6 +194,6 @@ def test_a_weights_file_survives_saving(codec: Codec, tmp_path) -> None:  # type
 
 def test_models_that_share_a_machine_layer_say_so() -> None:
     weights = Weights.load(SHIPPED / "lite.safetensors")
-    other = replace(weights, enhancement=EnhancementLayer(weights.config))
+    other = replace(weights, enhancement=enhancement_layer(weights.config))
     assert other.machine_id == weights.machine_id
     assert other.model_id != weights.model_id

@@ -13,8 +13,8 @@ from PIL import Image
 from shared_models import Codec, Layer
 from shared_models.bitstream import Bitstream, Segment, integers_crc
 from shared_models.coder import SymbolDecoder, SymbolEncoder, SymbolModels
+from shared_models.entropy_model import Context, EntropyModel, Level
 from shared_models.evaluation.quality import psnr
-from shared_models.layer import Context, LayerEntropyModel, Level
 from tests.shared_models.golden.make import FOLDER, LEVELS, source
 
 CLOSE_ENOUGH_DB = 48.0
@@ -34,7 +34,7 @@ def assert_close(decoded: np.ndarray, expected: np.ndarray, least_db: float = CL
 
 
 def recoded(
-    entropy: LayerEntropyModel, codec: Codec, stream: Bitstream, level: Level, context: Context | None
+    entropy: EntropyModel, codec: Codec, stream: Bitstream, level: Level, context: Context | None
 ) -> tuple[Bitstream, Context]:
     """Decode a layer symbol by symbol and encode what comes out again, without `Codec`'s own reader and writer."""
     models = SymbolModels(codec.tables)

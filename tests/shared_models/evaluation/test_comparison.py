@@ -13,7 +13,7 @@ from shared_models.errors import WeightsError
 from shared_models.evaluation.comparison import comparisons
 from shared_models.evaluation.quality import psnr
 from shared_models.evaluation.speed import pink_noise
-from shared_models.single import SingleLayer
+from shared_models.profile import comparison_layer
 from shared_models.tables import gaussian_tables
 from shared_models.training.klt import KarhunenLoeve
 
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     gains = torch.ones(LITE.enhancement.levels)
     for task in ("human", "difference"):
         torch.manual_seed(1)
-        layer = SingleLayer(LITE, LITE.enhancement)
+        layer = comparison_layer(LITE)
         basis.start_analysis(layer.analysis)
         basis.start_synthesis(layer.synthesis)
         with torch.no_grad():

@@ -11,10 +11,10 @@ import torch
 
 from shared_models import Codec
 from shared_models.config import LITE
-from shared_models.enhancement import EnhancementLayer
 from shared_models.errors import ResultsError
 from shared_models.evaluation.paper import differences, figure_6, figure_7, needed, sizes, table_1, table_2
 from shared_models.evaluation.rate_distortion import Curve, Figures, Point, Series
+from shared_models.profile import enhancement_layer
 from shared_models.weights import SHIPPED, Weights
 
 
@@ -49,7 +49,7 @@ def by_hand(m: int) -> tuple[int, int, int]:
     ("m", "total"), [(1, 1_808_816), (2, 1_882_864), (3, 1_962_032), (4, 2_046_320), (5, 2_135_728)]
 )
 def test_parameters_are_those_counted_by_hand(m: int, total: int) -> None:
-    counted = sizes(EnhancementLayer(LITE), LITE, m)
+    counted = sizes(enhancement_layer(LITE), LITE, m)
     analysis, entropy, synthesis = by_hand(m)
     hyper_analysis = (32 * m * 128 + 128) + (512 * 128 + 128) + (512 * 48 + 48)
     assert counted.all == analysis + entropy + synthesis == total

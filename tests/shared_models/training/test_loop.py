@@ -14,7 +14,7 @@ from shared_models.comparison_weights import ComparisonWeights
 from shared_models.config import LITE
 from shared_models.errors import CheckpointError
 from shared_models.evaluation.speed import pink_noise
-from shared_models.machine import MachineLayer
+from shared_models.profile import machine_layer
 from shared_models.training.difference import DifferenceTask
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.export import exported, exported_comparison, trained_machine
@@ -89,7 +89,9 @@ def test_a_checkpoint_of_another_task_is_refused(tmp_path: Path, photos: Photos)
     run.start(photos)
     run.save()
     with pytest.raises(CheckpointError, match="another task"):
-        TrainingRun(lambda: DifferenceTask(LITE, TINY, MachineLayer(LITE)), TINY, tmp_path, CPU).start(photos)
+        TrainingRun(lambda: DifferenceTask(LITE, TINY, machine_layer(LITE)), TINY, tmp_path, CPU).start(
+            photos
+        )
 
 
 def test_rows_behind_the_checkpoint_and_rows_cut_short_are_dropped(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_a_later_and_worse_validation_does_not_replace_the_best(tmp_path: Path, 
 
 
 def test_the_codecs_to_compare_with_train_and_code(tmp_path: Path, photos: Photos) -> None:
-    machine = MachineLayer(LITE)
+    machine = machine_layer(LITE)
     tasks: list[Task] = [HumanTask(LITE, TINY), DifferenceTask(LITE, TINY, machine)]
     for task in tasks:
         run = TrainingRun(lambda task=task: task, TINY, tmp_path / task.name, CPU)  # type: ignore[misc]

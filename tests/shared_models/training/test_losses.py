@@ -4,27 +4,10 @@ import pytest
 import torch
 
 from shared_models import Codec
+from shared_models.entropy_model import Level
 from shared_models.evaluation.speed import pink_noise
-from shared_models.layer import Level
-from shared_models.scale import LEVELS, sigma_of
 from shared_models.training.estimate import estimate
-from shared_models.training.losses import bits, lagrangian, masked_error, squared_error
-
-
-def test_bits_add_up_to_the_entropy_of_a_gaussian() -> None:
-    index = torch.full((1, 200_000), 24.0)
-    sigma = sigma_of(index)
-    symbols = torch.round(torch.randn(index.shape, generator=torch.Generator().manual_seed(1)) * sigma)
-    entropy = 0.5 * torch.log2(2 * torch.pi * torch.e * sigma[0, 0] ** 2)
-    assert bits(symbols, index).item() / 200_000 == pytest.approx(entropy.item(), rel=0.01)
-
-
-def test_far_symbols_still_pull_the_width_towards_them() -> None:
-    index = torch.full((1, 1), 2.0, requires_grad=True)
-    bits(torch.full((1, 1), 40.0), index).sum().backward()
-    assert index.grad is not None
-    assert index.grad.item() < 0.0
-    assert index.item() < LEVELS
+from shared_models.training.losses import lagrangian, masked_error, squared_error
 
 
 def test_the_masked_error_is_eq_2_and_eq_1_at_its_ends() -> None:

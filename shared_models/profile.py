@@ -1,0 +1,50 @@
+"""The networks of a profile, put together from its parts."""
+
+from __future__ import annotations
+
+from shared_models.analysis import Analysis
+from shared_models.config import CodecConfig, LayerConfig, LiteConfig, LiteLayerConfig
+from shared_models.enhancement import EnhancementLayer
+from shared_models.entropy_model import EntropyModel
+from shared_models.layer import LayerEntropyModel
+from shared_models.single import SingleLayer
+from shared_models.synthesis import Synthesis
+from shared_models.tables import Tables, gaussian_tables
+
+
+def machine_layer(config: CodecConfig) -> SingleLayer:
+    """The machine layer, untrained."""
+    return single_layer(config, config.machine)
+
+
+def comparison_layer(config: CodecConfig) -> SingleLayer:
+    """A single layer of the size of the enhancement layer, untrained: what both layers are compared with."""
+    return single_layer(config, config.enhancement)
+
+
+def single_layer(config: CodecConfig, size: LayerConfig) -> SingleLayer:
+    """A layer that stands alone, untrained; `size` is one of the profile's layers."""
+    assert isinstance(config, LiteConfig) and isinstance(size, LiteLayerConfig)
+    entropy = LayerEntropyModel(config, size, context_levels=1, conditioned=False)
+    return SingleLayer(Analysis(config, size.analysis), entropy, Synthesis(config, size.synthesis))
+
+
+def enhancement_layer(config: CodecConfig) -> EnhancementLayer:
+    """The enhancement layer, untrained."""
+    assert isinstance(config, LiteConfig)
+    size = config.enhancement
+    conditioned = config.condition_on_machine
+    entropy = LayerEntropyModel(config, size, context_levels=config.machine.levels, conditioned=conditioned)
+    return EnhancementLayer(
+        Analysis(config, size.analysis),
+        entropy,
+        Synthesis(config, size.synthesis),
+        residual=config.residual,
+        conditioned=conditioned,
+    )
+
+
+def probability_tables(*models: EntropyModel) -> Tables:
+    """Tables that serve all of `models` together. Computed once, when weights are exported."""
+    assert all(isinstance(model, LayerEntropyModel) for model in models)
+    return gaussian_tables()

@@ -149,6 +149,8 @@ class Bitstream:
             at += length
         if not segments:
             raise TruncatedError("the stream ends after its header")
+        if layer is Layer.MACHINE and segments[0].integers_crc != header.frame_crc:
+            raise CorruptError("the checksums of header and segment contradict each other")
         return cls(header, tuple(segments))
 
 
@@ -191,10 +193,8 @@ def _parsed_header(data: bytes, layer: Layer) -> Header:
         raise LayerError(f"this is the {given} layer where the {layer.name.lower()} layer is needed")
     if frame_type not in (known.value for known in FrameType):
         raise FrameTypeError(f"frame type {frame_type} is unknown to this software: update it")
-    if not all(LIMITS.smallest_side <= side <= LIMITS.largest_side for side in (width, height)):
-        raise FrameSizeError(
-            f"a frame of {width}x{height} is outside {LIMITS.smallest_side} to {LIMITS.largest_side} pixels a side"
-        )
+    if not LIMITS.allow(width, height):
+        raise FrameSizeError(f"a frame of {width}x{height} is outside the limits: {LIMITS}")
     if reserved or reference or not slices:
         raise CorruptError("the header's fields contradict each other")
     return Header(

@@ -69,10 +69,20 @@ class Codec:
         self._beside = ThreadPoolExecutor(thread_name_prefix="codec")
         models = SymbolModels(weights.tables)
         self._machine_coder = LayerCoder(
-            self._machine.entropy, models, self._beside, self.device, one_segment=True
+            self._machine.entropy,
+            models,
+            self._beside,
+            self.device,
+            levels=self.config.machine.levels,
+            one_segment=True,
         )
         self._enhancement_coder = LayerCoder(
-            self._enhancement.entropy, models, self._beside, self.device, one_segment=False
+            self._enhancement.entropy,
+            models,
+            self._beside,
+            self.device,
+            levels=self.config.enhancement.levels,
+            one_segment=False,
         )
         keep_freed_memory()
         freeze(self.layers)
@@ -94,7 +104,7 @@ class Codec:
         """Encode one frame.
 
         Args:
-            image: (H, W, 3) uint8 RGB, 16 to 8192 pixels a side; not changed.
+            image: (H, W, 3) uint8 RGB, 16 to 8192 pixels a side, 2**25 in all; not changed.
             quality: level of the human view, 0 = smallest; the profile's default when None.
             machine_quality: level of the machine layer, likewise.
             slices: enhancement slices (the paper's m), 1 to 5; all when None.
@@ -226,6 +236,12 @@ class Codec:
         if any(len(segment.payload) > most for segment in stream.segments):
             raise TrailingDataError(
                 f"a segment is longer than a frame of {header.width}x{header.height} can be"
+            )
+        coder = self._machine_coder if layer is Layer.MACHINE else self._enhancement_coder
+        if len(stream.segments[0].payload) < coder.least_bytes(self._size(header), header.quality):
+            raise CorruptError(
+                f"{len(stream.segments[0].payload)} bytes cannot stand for a frame of "
+                f"{header.width}x{header.height}: no frame costs so little"
             )
         return stream
 

@@ -17,6 +17,8 @@ from shared_models.tables import TOTAL, Tables
 
 MOST_BYTES_PER_SYMBOL: Final = 4
 """An escape of the smallest count, 16 bits, and the 16 bits of its value."""
+_MOST_ROUNDED_UP: Final = 3 * 2.0**-24
+"""By which constriction's own probability of a symbol may exceed the table's: both ends rounded, and one for each."""
 _RAW: Final = constriction.stream.model.Uniform(2**16)
 _RAW_ZERO: Final = 2**15
 
@@ -25,7 +27,10 @@ Indices = NDArray[np.uint8]
 
 
 class SymbolModels:
-    """The tables in the coder's own form; build once, share between threads."""
+    """The tables in the coder's own form; build once, share between threads.
+
+    `least_bits[i]` is a lower bound of what any symbol of index i costs.
+    """
 
     def __init__(self, tables: Tables) -> None:
         self.reaches: Final = [tables.reach(index) for index in range(len(tables.counts))]
@@ -33,6 +38,9 @@ class SymbolModels:
             constriction.stream.model.Categorical((counts / TOTAL).astype(np.float32), perfect=False)
             for counts in tables.counts
         ]
+        likeliest = np.array([counts.max() / TOTAL for counts in tables.counts])
+        self.least_bits: Final = -np.log2(np.minimum(1.0, likeliest + _MOST_ROUNDED_UP))
+        self.least_bits[0] = 0.0
 
 
 class SymbolEncoder:

@@ -112,8 +112,21 @@ class Limits:
 
     smallest_side: int = 16
     largest_side: int = 8192
+    largest_frame: int = 2**25
+    """Pixels of a frame; 8K UHD has 33 of these 33.5 million."""
     largest_symbol: int = 2**15 - 1
     largest_segment_bytes: int = 2**27
+
+    def allow(self, width: int, height: int) -> bool:
+        """Whether a frame may be of this size."""
+        sides = all(self.smallest_side <= side <= self.largest_side for side in (width, height))
+        return sides and width * height <= self.largest_frame
+
+    def __str__(self) -> str:
+        return (
+            f"{self.smallest_side} to {self.largest_side} pixels a side and "
+            f"at most {self.largest_frame} pixels in all"
+        )
 
 
 LIMITS: Final = Limits()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ class LayerCoder:
         models: the coder's view of the tables.
         threads: codes a slice while the next one is computed.
         device: where the entropy model is.
+        levels: number of the layer's quality levels.
         one_segment: all slices together in one segment, or one segment each.
     """
 
@@ -42,6 +44,7 @@ class LayerCoder:
         threads: ThreadPoolExecutor,
         device: torch.device,
         *,
+        levels: int,
         one_segment: bool,
     ) -> None:
         self._entropy = entropy
@@ -49,6 +52,22 @@ class LayerCoder:
         self._threads = threads
         self._device = device
         self._one_segment = one_segment
+        every = torch.arange(levels)
+        with torch.inference_mode():
+            index = entropy.hyper_index(Level(every, torch.zeros_like(every)))
+        self._least_bits = models.least_bits[index[..., 0, 0].to(torch.int64).numpy()].sum(1)
+
+    def least_bytes(self, size: tuple[int, int], level: int) -> int:
+        """Lower bound of the first segment's length: what hyper latents cost if each is the likeliest one.
+
+        Known before anything is decoded or allocated. Each of the coder's words but two carries 32 bits.
+
+        Args:
+            size: height and width of the latents.
+            level: of this layer.
+        """
+        bits = float(self._least_bits[level]) * math.prod(hyper_size(size))
+        return 4 * max(0, int((bits - 64.0) // 32.0))
 
     def encode(
         self, y: Tensor, level: Level, context: Context | None, slices: int

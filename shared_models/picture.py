@@ -23,11 +23,8 @@ def pixels_of(image: Picture, stride: int, device: torch.device) -> Tensor:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(f"an image is uint8 (H, W, 3) RGB, not {image.dtype} {image.shape}")
     height, width = image.shape[:2]
-    if not all(LIMITS.smallest_side <= side <= LIMITS.largest_side for side in (width, height)):
-        raise ImageError(
-            f"{width}x{height} is outside {LIMITS.smallest_side} to {LIMITS.largest_side} pixels a side: "
-            "scale the image first"
-        )
+    if not LIMITS.allow(width, height):
+        raise ImageError(f"{width}x{height} is outside the limits, {LIMITS}: scale the image first")
     levels = torch.tensor(np.ascontiguousarray(image), device=device).permute(2, 0, 1)[None]
     pixels = levels.float().mul_(1.0 / 255.0)
     right, below = -width % stride, -height % stride

@@ -197,9 +197,13 @@ def _damaged(machine: bytes) -> bytes:
 
 
 def _claiming(machine: bytes, side: int) -> bytes:
-    """A small stream of a frame that it says is huge, with all checksums right."""
+    """A stream of a frame that it says is huge, with all checksums right, and no shorter than it could be."""
     stream = Bitstream.parsed(machine, Layer.MACHINE)
-    return replace(stream, header=replace(stream.header, width=side, height=side)).packed()
+    (segment,) = stream.segments
+    longer = replace(segment, payload=segment.payload + bytes(2**15))
+    return replace(
+        stream, header=replace(stream.header, width=side, height=side), segments=(longer,)
+    ).packed()
 
 
 @pytest.mark.parametrize(
@@ -210,7 +214,8 @@ def _claiming(machine: bytes, side: int) -> bytes:
         (lambda e: {"machine_layer": e.machine[:50]}, "BITSTREAM", "TruncatedError"),
         (lambda e: {"machine_layer": e.enhancement}, "BITSTREAM", "LayerError"),
         (lambda e: {"machine_layer": bytes(9 * 2**20)}, "LIMIT", "limit of 8388608"),
-        (lambda e: {"machine_layer": _claiming(e.machine, 8192)}, "LIMIT", "8192x8192"),
+        (lambda e: {"machine_layer": _claiming(e.machine, 8192)}, "BITSTREAM", "FrameSizeError"),
+        (lambda e: {"machine_layer": _claiming(e.machine, 4096)}, "LIMIT", "4096x4096"),
         (lambda e: {"traceparent": "x" * 5000}, "LIMIT", "4096 bytes"),
         (lambda e: {"enhancement": frame_pb2.EnhancementReceipt(slices=6)}, "LIMIT", "at most 5 slices"),
         (lambda e: {"captured_at": Timestamp(seconds=10**15)}, "LIMIT", "clock"),

@@ -18,7 +18,8 @@ class DepthwiseBlock(nn.Module):
 
     After DCVC-RT's DepthConvBlock (arXiv 2502.20762), without gates: 6 w^2 + 9 w multiply-accumulates a position at
     width w. Both branches end in zeros, so that a new block is the identity and a trained transform can be grown
-    without harm. The residual stream keeps the dtype of `x`; the branches compute in the dtype of the weights.
+    without harm. The residual stream keeps the dtype of `x`; the branches compute in the dtype of the weights. Unless
+    gradients are recorded, `x` is overwritten.
 
     Shapes: (B, width, H, W) -> (B, width, H, W).
     """
@@ -44,8 +45,11 @@ class DepthwiseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         compute = next(self.spatial.parameters()).dtype
-        x = x + self.spatial(x.to(compute))
-        return x + self.channel(x.to(compute))
+        if torch.is_grad_enabled():
+            x = x + self.spatial(x.to(compute))
+            return x + self.channel(x.to(compute))
+        x = x.add_(self.spatial(x.to(compute)))
+        return x.add_(self.channel(x.to(compute)))
 
 
 class FullPrecisionConv2d(nn.Conv2d):

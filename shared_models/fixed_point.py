@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ACTIVATION_UNIT: Final = 2.0**-4
-"""Activations are multiples of this."""
-LARGEST_ACTIVATION: Final = 255 * ACTIVATION_UNIT
+"""What an activation of 1 stands for."""
+LARGEST_ACTIVATION: Final = 255.0
 _EXACT_UNITS: Final = 2**24
 _MOST_WEIGHT_BITS: Final = 10
 _FEWEST_WEIGHT_BITS: Final = 6
@@ -44,8 +44,8 @@ class FixedPointConv2d(nn.Module):
     """Convolution with weights on a grid, for inputs on the activation grid.
 
     Weights have as many bits as `fan_in` leaves room for, 10 at most, and lie within +-1 (+-2 for a fan-in of 64 or
-    less). Inputs must be multiples of `ACTIVATION_UNIT` within +-`LARGEST_ACTIVATION`. The output is exact and not yet
-    on the activation grid: give it to `requantised_relu`, or scale and floor it.
+    less). Inputs are activations: integers within +-255, in units of 1/16. The output is in the same units, exact, and
+    not yet an integer: give it to `requantised_relu`, or scale and floor it.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, groups: int = 1) -> None:
@@ -75,13 +75,18 @@ class FixedPointConv2d(nn.Module):
         self.frozen = False
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = (self.weight, self.bias) if self.frozen else (self._grid_weight(), on_grid(self.bias))
+        weight, bias = self.operands()
         return F.conv2d(x, weight, bias, padding=self.padding, groups=self.groups)
+
+    def operands(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias on their grids, the bias in units of activations."""
+        if self.frozen:
+            return self.weight, self.bias
+        return self._grid_weight(), on_grid(self.bias) / ACTIVATION_UNIT
 
     def freeze(self) -> None:
         """Put weight and bias on their grids once, instead of in every call."""
-        self.weight.data = self._grid_weight().detach()
-        self.bias.data = on_grid(self.bias).detach()
+        self.weight.data, self.bias.data = (operand.detach() for operand in self.operands())
         self.frozen = True
 
     def _grid_weight(self) -> Tensor:
@@ -108,10 +113,12 @@ def on_grid(bias: Tensor) -> Tensor:
 
 
 def requantised_relu(x: Tensor) -> Tensor:
-    """ReLU onto the activation grid: multiples of 1/16 from 0 to 255/16."""
-    return (floor_through(x / ACTIVATION_UNIT) * ACTIVATION_UNIT).clamp(0.0, LARGEST_ACTIVATION)
+    """ReLU to activations: integers from 0 to 255. Overwrites `x` unless a gradient is wanted."""
+    if not x.requires_grad:
+        return x.floor_().clamp_(0.0, LARGEST_ACTIVATION)
+    return floor_through(x).clamp(0.0, LARGEST_ACTIVATION)
 
 
 def as_activation(integers: Tensor) -> Tensor:
-    """Integers of any size, clamped to +-15 so that they lie on the activation grid."""
-    return integers.clamp(-15.0, 15.0)
+    """Integers of any size as activations, clamped to +-15."""
+    return integers.clamp(-15.0, 15.0) / ACTIVATION_UNIT

@@ -13,6 +13,8 @@ Only the first has to agree on both sides to the bit; a rounding difference in t
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,7 +22,14 @@ from torch import Tensor, nn
 from shared_models.blocks import DepthwiseBlock
 from shared_models.config import LiteConfig, LiteLayerConfig
 from shared_models.entropy_model import HYPER_STRIDE, Context, EntropyModel, Level, Visit
-from shared_models.fixed_point import FixedPointConv2d, as_activation, on_grid, requantised_relu
+from shared_models.fixed_point import (
+    ACTIVATION_UNIT,
+    FixedPointConv2d,
+    as_activation,
+    on_grid,
+    requantised_relu,
+)
+from shared_models.gathering import Gathering
 from shared_models.hyperprior import HyperAnalysis, HyperMean, HyperScale
 from shared_models.rate import gaussian_bits
 from shared_models.scale import LEVELS, index_of, log_sigma_of
@@ -29,7 +38,7 @@ _SLOPE = 0.1
 
 
 class IndexNet(nn.Module):
-    """Sigma indices of one slice, in fixed point."""
+    """Sigma indices of one slice, in fixed point, given what `gather` makes of all that is known."""
 
     def __init__(self, inputs: int, config: LiteConfig, levels: int, context_levels: int) -> None:
         super().__init__()
@@ -41,14 +50,14 @@ class IndexNet(nn.Module):
         self.context_bias = nn.Parameter(torch.zeros(context_levels, config.slice_width))
         nn.init.zeros_(self.index.weight)
 
-    def forward(self, x: Tensor, level: Level) -> Tensor:
-        x = requantised_relu(self.spread(requantised_relu(self.gather(x))))
+    def forward(self, gathered: Tensor, level: Level) -> Tensor:
+        x = requantised_relu(self.spread(requantised_relu(gathered)))
         bias = on_grid(self.level_bias)[level.own] + on_grid(self.context_bias)[level.context]
-        return index_of(self.index(x) + bias[:, :, None, None])
+        return index_of(self.index(x) * ACTIVATION_UNIT + bias[:, :, None, None])
 
 
 class MeanNet(nn.Module):
-    """Means of one slice, in units of the typical size of each channel."""
+    """Means of one slice, in units of each channel's typical size, given what `gather` makes of all that is known."""
 
     def __init__(self, inputs: int, config: LiteConfig, blocks: int) -> None:
         super().__init__()
@@ -66,8 +75,15 @@ class MeanNet(nn.Module):
             last,
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
+    @property
+    def gather(self) -> nn.Conv2d:
+        """The first convolution, which sees all that is known."""
+        first = self.net[0]
+        assert isinstance(first, nn.Conv2d)
+        return first
+
+    def forward(self, gathered: Tensor) -> Tensor:
+        return self.net[1:](gathered)
 
 
 class LayerEntropyModel(EntropyModel):
@@ -133,25 +149,28 @@ class LayerEntropyModel(EntropyModel):
         if (context is None) == self.conditioned:
             raise ValueError("a conditioned layer needs a context, and only a conditioned layer takes one")
         height, width = size
-        known_scales = [self.hyper_scale(z)[..., :height, :width]]
-        known_means = [self.hyper_mean(z)[..., :height, :width]]
+        index_nets, mean_nets = self._index_nets[:slices], self._mean_nets[:slices]
+        scales = Gathering([net.gather for net in index_nets])
+        means = Gathering([net.gather for net in mean_nets])
+        scales.add(self.hyper_scale(z)[..., :height, :width])
+        means.add(self.hyper_mean(z)[..., :height, :width])
         typical = self.typical[:, None, None]
         if context is not None:
-            known_scales.append(as_activation(context.symbols.abs()))
-            known_means.append(context.latents / typical)
+            scales.add(as_activation(context.symbols.abs()))
+            means.add(context.latents / typical)
         gain, inverse_gain = self.gain(level), self.inverse_gain(level)
         symbols: list[Tensor] = []
         latents: list[Tensor] = []
         for k in range(slices):
             channels = slice(k * self.slice_width, (k + 1) * self.slice_width)
-            index = self.index_nets[k](torch.cat(known_scales, 1), level)
-            mean = self.mean_nets[k](torch.cat(known_means, 1)) * typical[channels]
+            index = index_nets[k](scales.next(), level)
+            mean = mean_nets[k](means.next()) * typical[channels]
             q = visit(k, index, mean * gain[:, channels])
             latent = mean + q * inverse_gain[:, channels]
             symbols.append(q)
             latents.append(latent)
-            known_scales.append(as_activation(q.detach().abs()))
-            known_means.append(latent / typical[channels])
+            scales.add(as_activation(q.detach().abs()))
+            means.add(latent / typical[channels])
         return torch.cat(symbols, 1), torch.cat(latents, 1)
 
     def hyper_bits(self, z: Tensor, level: Level) -> Tensor:
@@ -176,12 +195,19 @@ class LayerEntropyModel(EntropyModel):
         self.log_inverse_gain.copy_(-self.log_gain)
         self.typical.copy_(deviations.clamp_min(0.05))
         middle = torch.log(context_deviations.clamp_min(1e-4)).mean(0)
-        for k, net in enumerate(self.index_nets):
-            assert isinstance(net, IndexNet)
+        for k, net in enumerate(self._index_nets):
             channels = slice(k * self.slice_width, (k + 1) * self.slice_width)
             spread = middle[channels].exp()
             net.level_bias.copy_(log_sigma_of(gains[:, None] * spread))
             net.context_bias.copy_(torch.log(context_deviations[:, channels].clamp_min(1e-4) / spread))
+
+    @property
+    def _index_nets(self) -> list[IndexNet]:
+        return [cast(IndexNet, net) for net in self.index_nets]
+
+    @property
+    def _mean_nets(self) -> list[MeanNet]:
+        return [cast(MeanNet, net) for net in self.mean_nets]
 
     def _typical_symbol(self, level: Level) -> Tensor:
         return (self.typical[:, None, None] * self.gain(level).detach()).clamp_min(0.5)

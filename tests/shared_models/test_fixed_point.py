@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from shared_models.fixed_point import (
-    ACTIVATION_UNIT,
     LARGEST_ACTIVATION,
     FixedPointConv2d,
     as_activation,
@@ -49,23 +48,22 @@ def test_a_fan_in_beyond_exact_sums_is_refused() -> None:
 
 def test_freezing_changes_nothing() -> None:
     net = FixedPointConv2d(96, 64)
-    x = requantised_relu(torch.randn(1, 96, 5, 5, generator=torch.Generator().manual_seed(3)) * 4.0)
+    x = requantised_relu(torch.randn(1, 96, 5, 5, generator=torch.Generator().manual_seed(3)) * 64.0)
     before = net(x).detach()
     freeze(net)
     assert torch.equal(net(x), before)
 
 
 def test_activations_lie_on_their_grid() -> None:
-    x = requantised_relu(torch.linspace(-5.0, 40.0, 1001))
-    units = x / ACTIVATION_UNIT
-    assert torch.equal(units, units.round())
+    x = requantised_relu(torch.linspace(-80.0, 640.0, 1001))
+    assert torch.equal(x, x.round())
     assert x.min() == 0.0
     assert x.max() == LARGEST_ACTIVATION
-    assert as_activation(torch.tensor([-99.0, 3.0, 99.0])).tolist() == [-15.0, 3.0, 15.0]
+    assert as_activation(torch.tensor([-99.0, 3.0, 99.0])).tolist() == [-240.0, 48.0, 240.0]
 
 
 def test_training_reaches_weights_through_the_rounding() -> None:
     net = FixedPointConv2d(8, 4)
-    requantised_relu(net(torch.full((1, 8, 2, 2), 2.0)) + 1.0).sum().backward()
+    requantised_relu(net(torch.full((1, 8, 2, 2), 32.0)) + 16.0).sum().backward()
     assert net.weight.grad is not None
     assert net.weight.grad.abs().sum() > 0

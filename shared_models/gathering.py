@@ -1,0 +1,65 @@
+"""The first convolutions of all slices' nets, over inputs that become known one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from shared_models.fixed_point import FixedPointConv2d
+
+
+class Gathering:
+    """What 1x1 convolutions make of all that is known, for the nets of slices 0, 1, 2, ...
+
+    ::
+
+        what is known first --+------------+------------+---
+                              |  slice 0 --+------------+---
+                              |            |  slice 1 --+---
+                             net 0        net 1        net 2
+
+    Net k sees what was added before it was asked for. Whatever is added is multiplied at once with the weights of all
+    nets that are still to come: one large product in place of many small ones, and nothing is joined or read twice.
+    In fixed point the order of a sum changes nothing.
+
+    Args:
+        convolutions: of the nets, all of one width.
+    """
+
+    def __init__(self, convolutions: Sequence[nn.Conv2d | FixedPointConv2d]) -> None:
+        operands = [_operands(convolution) for convolution in convolutions]
+        self._weights = [weight.flatten(1) for weight, _ in operands]
+        self._sums = torch.cat([bias for _, bias in operands])
+        self._width = len(operands[0][1])
+        self._seen = 0
+        self._positions: tuple[int, int, int] | None = None
+
+    def add(self, part: Tensor) -> None:
+        """`part`, (B, C, H, W), is known from now on."""
+        channels = slice(self._seen, self._seen + part.shape[1])
+        self._seen += part.shape[1]
+        if not self._weights:
+            return
+        weight = torch.cat([weight[:, channels] for weight in self._weights])
+        flat = part.permute(0, 2, 3, 1).reshape(-1, part.shape[1])
+        if self._positions is None or torch.is_grad_enabled():
+            self._sums = torch.addmm(self._sums, flat, weight.T)
+        else:
+            self._sums.addmm_(flat, weight.T)
+        self._positions = (len(part), *part.shape[2:])
+
+    def next(self) -> Tensor:
+        """Output of the next net's convolution, (B, width, H, W)."""
+        assert self._positions is not None, "nothing is known yet"
+        total, self._sums = self._sums[:, : self._width], self._sums[:, self._width :]
+        self._weights = self._weights[1:]
+        return total.reshape(*self._positions, self._width).permute(0, 3, 1, 2)
+
+
+def _operands(convolution: nn.Conv2d | FixedPointConv2d) -> tuple[Tensor, Tensor]:
+    if isinstance(convolution, FixedPointConv2d):
+        return convolution.operands()
+    assert convolution.bias is not None
+    return convolution.weight, convolution.bias

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lock proto lint format test demo bench golden detectors eval-recognition evaluate clean
+.PHONY: help install lock proto lint format test demo bench golden fuzz detectors eval-recognition evaluate clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,6 +47,10 @@ bench: $(STAMP) ## Measure the codec's speed on this machine
 
 golden: $(STAMP) ## Write the codec's golden vectors anew (only when weights or format change on purpose)
 	$(BIN)/python -m tests.shared_models.golden.make
+
+fuzz: $(STAMP) ## Give the codec mutated streams and write docs/results/fuzz.json (an hour on one core; ARGS="--share 0.01")
+	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements/fuzz.txt
+	$(BIN)/python -m tests.fuzz --out docs/results/fuzz.json $(ARGS)
 
 detectors: $(DETECTORS) ## Fetch the networks of the detectors that no Python package brings (144 MB pass by, 15 MB stay)
 

@@ -57,6 +57,16 @@ def test_symbols_of_index_zero_cost_nothing(models: SymbolModels) -> None:
     assert encoder.finish() == b""
 
 
+@pytest.mark.parametrize("index", [1, 4, 17, LEVELS - 1])
+def test_no_symbols_cost_less_than_the_likeliest(models: SymbolModels, index: int) -> None:
+    """Words of the coder but two carry 32 bits each: on that rests the shortest payload that a frame may have."""
+    for count in (1, 50, 30_000):
+        encoder = SymbolEncoder(models)
+        encoder.encode(np.zeros(count, np.int32), np.full(count, index, np.uint8))
+        spent, least = 8 * len(encoder.finish()), count * models.least_bits[index]
+        assert least - 64.0 <= spent <= 1.003 * least + 96.0
+
+
 def test_size_is_the_information_in_the_tables(models: SymbolModels) -> None:
     symbols, indices = natural(100_000, 5)
     encoder = SymbolEncoder(models)

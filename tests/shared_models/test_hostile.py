@@ -1,0 +1,236 @@
+"""Bytes of strangers either decode or raise a typed error: never another one, never much memory.
+
+`make fuzz` tries millions of such streams; these are the properties, with examples that are the same every time.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared_models import Codec, Layer
+from shared_models.bitstream import Bitstream, Segment
+from shared_models.config import LIMITS
+from shared_models.errors import (
+    BitstreamError,
+    CorruptError,
+    FrameSizeError,
+    ImageError,
+    SlicesError,
+)
+from shared_models.evaluation.speed import pink_noise
+from tests.conftest import ROOT
+from tests.fuzz.mutation import frame, layers, mutated_frame, mutated_stream
+from tests.shared_models.forgery import invented, joined
+
+LARGEST_MEMORY = 2**30
+"""Bytes beyond those of a codec that has decoded a small frame."""
+
+
+def repeatable(examples: int) -> settings:
+    """The same examples in every run."""
+    return settings(deadline=None, derandomize=True, max_examples=examples)
+
+
+@pytest.fixture(scope="session")
+def tiny(float_codec: Codec) -> list[tuple[bytes, bytes]]:
+    """Frames of a few latents at every level."""
+    coded = [float_codec.encode(pink_noise(16, 40, seed), seed, seed, 1 + seed) for seed in range(4)]
+    return [(layers.machine, layers.enhancement) for layers in coded]
+
+
+def view_or_error(codec: Codec, machine: bytes, enhancement: bytes | None, slices: int | None = None) -> bool:
+    """Whether a picture came out, of the size that its header states."""
+    try:
+        if enhancement is None:
+            view = codec.decode_machine(machine)
+        else:
+            view = codec.decode_human(machine, enhancement, slices)
+    except BitstreamError:
+        return False
+    except SlicesError:
+        assert slices is not None
+        return False
+    header = codec.inspect(machine)
+    assert view.shape == (header.height, header.width, 3)
+    assert view.dtype == np.uint8
+    return True
+
+
+def changed_bytes(number: random.Random, data: bytes, most: int) -> bytes:
+    """A few bytes of `data` changed, dropped or doubled: what libFuzzer's mutations amount to, without its guidance."""
+    changed = bytearray(data)
+    for _ in range(number.randint(1, 4)):
+        at = number.randrange(len(changed) + 1)
+        kind = number.randrange(4)
+        if kind == 0:
+            del changed[at : at + number.randint(1, 8)]
+        elif kind == 1:
+            changed[at:at] = number.randbytes(number.randint(1, 8))
+        elif kind == 2:
+            changed[at : at + 4] = number.choice((bytes(4), b"\xff" * 4, number.randbytes(4)))
+        elif at < len(changed):
+            changed[at] ^= 1 << number.randrange(8)
+    return bytes(changed[:most])
+
+
+@repeatable(300)
+@given(data=st.binary(max_size=300), sealed=st.booleans())
+def test_any_bytes(float_codec: Codec, tiny: list[tuple[bytes, bytes]], data: bytes, sealed: bool) -> None:
+    data = joined(tiny[0][0][:40], [(data[: len(data) // 4 * 4], 0)]) if sealed else data
+    assert not view_or_error(float_codec, data, None)
+    assert not view_or_error(float_codec, tiny[0][0], data)
+
+
+@repeatable(400)
+@given(seed=st.integers(0, 2**64 - 1))
+def test_mutated_machine_layers(float_codec: Codec, tiny: list[tuple[bytes, bytes]], seed: int) -> None:
+    number = random.Random(seed)
+    sound = [machine for machine, _ in tiny]
+    mutated = mutated_stream(
+        number.choice(sound), sound, 4096, number, lambda data, most: changed_bytes(number, data, most)
+    )
+    view_or_error(float_codec, mutated, None)
+
+
+@repeatable(300)
+@given(seed=st.integers(0, 2**64 - 1), slices=st.none() | st.integers(-1, 6))
+def test_mutated_frames(
+    float_codec: Codec, tiny: list[tuple[bytes, bytes]], seed: int, slices: int | None
+) -> None:
+    number = random.Random(seed)
+    mutated = mutated_frame(
+        frame(*number.choice(tiny)),
+        tiny,
+        4096,
+        number,
+        lambda data, most: changed_bytes(number, data, most),
+    )
+    view_or_error(float_codec, *layers(mutated), slices)
+
+
+@repeatable(60)
+@given(
+    integers=st.lists(st.binary(max_size=64), min_size=6, max_size=6),
+    quality=st.integers(0, 3),
+    machine_quality=st.integers(0, 3),
+    size=st.tuples(st.integers(16, 80), st.integers(16, 80)),
+)
+def test_layers_of_any_integers_are_pictures(
+    float_codec: Codec,
+    tiny: list[tuple[bytes, bytes]],
+    integers: list[bytes],
+    quality: int,
+    machine_quality: int,
+    size: tuple[int, int],
+) -> None:
+    """Whoever can encode may send integers that no picture gives. What he gets is a picture of the stated size."""
+    coarse, fine = (Bitstream.parsed(data, layer).header for data, layer in zip(tiny[3], Layer, strict=True))
+    width, height = size
+    coarse = replace(
+        coarse, width=width, height=height, quality=machine_quality, machine_quality=machine_quality
+    )
+    fine = replace(
+        fine, width=width, height=height, quality=quality, machine_quality=machine_quality, slices=5
+    )
+    even = [part[: len(part) // 2 * 2] for part in integers]
+    assert view_or_error(float_codec, *invented(float_codec, coarse, fine, even))
+
+
+@pytest.mark.parametrize("size", [(8192, 4097), (8192, 8192), (15, 64), (8193, 16)])
+def test_sizes_outside_the_limits_are_refused_both_ways(
+    codec: Codec, tiny: list[tuple[bytes, bytes]], size: tuple[int, int]
+) -> None:
+    stream = Bitstream.parsed(tiny[0][0], Layer.MACHINE)
+    width, height = size
+    with pytest.raises(FrameSizeError, match=f"{width}x{height}"):
+        codec.decode_machine(
+            replace(stream, header=replace(stream.header, width=width, height=height)).packed()
+        )
+    with pytest.raises(ImageError, match=f"{width}x{height}"):
+        codec.encode(np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3)))
+
+
+def test_a_payload_too_short_for_its_frame_is_refused_before_it_is_decoded(
+    codec: Codec, tiny: list[tuple[bytes, bytes]]
+) -> None:
+    stream = Bitstream.parsed(tiny[1][0], Layer.MACHINE)
+    forged = replace(stream, header=replace(stream.header, width=8192, height=4096))
+    with pytest.raises(CorruptError, match="cannot stand for a frame of 8192x4096"):
+        codec.inspect(forged.packed())
+
+
+@pytest.mark.parametrize("size", [(16, 16), (64, 64), (200, 300)])
+def test_no_real_frame_is_too_short(codec: Codec, size: tuple[int, int]) -> None:
+    """The bound holds for the cheapest frames: flat ones."""
+    for grey in (0, 114, 255):
+        image = np.full((*size, 3), grey, np.uint8)
+        for level in range(4):
+            frame = codec.encode(image, quality=level, machine_quality=level)
+            assert codec.decode_human(frame.machine, frame.enhancement).shape == image.shape
+
+
+def test_the_machine_layer_states_its_checksum_once(codec: Codec, tiny: list[tuple[bytes, bytes]]) -> None:
+    stream = Bitstream.parsed(tiny[0][0], Layer.MACHINE)
+    with pytest.raises(CorruptError, match="contradict"):
+        codec.inspect(replace(stream, header=replace(stream.header, frame_crc=1)).packed())
+
+
+MEASURE = """
+import json, resource, sys
+from shared_models import errors
+from tests.shared_models.test_hostile import largest_forgeries
+from shared_models import load_codec
+import torch
+torch.set_num_threads(1)
+codec = load_codec("lite", device="cpu", dtype=torch.float32)
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+forgeries = largest_forgeries(codec)
+before, outcomes = peak(), []
+for data in forgeries:
+    try:
+        codec.decode_machine(data)
+        outcomes.append("decoded")
+    except errors.BitstreamError as error:
+        outcomes.append(type(error).__name__)
+print(json.dumps({"outcomes": outcomes, "more": peak() - before}))
+"""
+
+
+def largest_forgeries(codec: Codec) -> list[bytes]:
+    """Machine layers that claim the largest frame, with the shortest payloads that pass for one."""
+    frame = codec.encode(pink_noise(16, 16))
+    codec.decode_machine(frame.machine)
+    stream = Bitstream.parsed(frame.machine, Layer.MACHINE)
+    header = replace(
+        stream.header, width=LIMITS.largest_side, height=LIMITS.largest_frame // LIMITS.largest_side
+    )
+
+    def claiming(payload: bytes) -> bytes:
+        return Bitstream(header, (Segment(payload, header.frame_crc),)).packed()
+
+    for length in range(0, 2**20, 4):
+        with suppress(CorruptError):
+            codec.inspect(claiming(bytes(length)))
+            break
+    return [claiming(bytes(length)), claiming(b"\xff\xff\xff\x7f" * (length // 4))]
+
+
+def test_the_largest_forgery_takes_bounded_memory() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    measured: dict[str, Any] = json.loads(run.stdout)
+    assert set(measured["outcomes"]) <= {"DesynchronisedError", "TrailingDataError"}
+    assert measured["more"] < LARGEST_MEMORY

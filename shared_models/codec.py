@@ -29,6 +29,7 @@ from shared_models.errors import (
 from shared_models.fixed_point import freeze
 from shared_models.layer_coder import CodedLatents, LayerCoder, hyper_size
 from shared_models.picture import Picture, picture_of, pixels_of
+from shared_models.stages import Stages
 from shared_models.weights import Weights, shipped_weights
 
 _SEGMENT_SLACK_BYTES: Final = 64
@@ -66,6 +67,7 @@ class Codec:
         self.layers = nn.ModuleDict({"machine": self._machine, "enhancement": self._enhancement})
         self.layers.eval().requires_grad_(False)
         self.tables = weights.tables
+        self.stages = Stages()
         self._beside = ThreadPoolExecutor(thread_name_prefix="codec")
         models = SymbolModels(weights.tables)
         self._machine_coder = LayerCoder(
@@ -73,6 +75,8 @@ class Codec:
             models,
             self._beside,
             self.device,
+            self.stages,
+            name="machine",
             levels=self.config.machine.levels,
             one_segment=True,
         )
@@ -81,6 +85,8 @@ class Codec:
             models,
             self._beside,
             self.device,
+            self.stages,
+            name="enhancement",
             levels=self.config.enhancement.levels,
             one_segment=False,
         )
@@ -121,10 +127,13 @@ class Codec:
         count = most if slices is None else slices
         if not 1 <= count <= most:
             raise SlicesError(f"slices={slices}: this model has 1 to {most}")
-        pixels = pixels_of(image, config.padding, self.device)
+        with self.stages.stage("pixels"):
+            pixels = pixels_of(image, config.padding, self.device)
         analysed = self._beside.submit(self._analysed, pixels)
+        with self.stages.stage("machine analysis"):
+            machine_y = self._machine.analysis(pixels)
         machine, machine_segments = self._machine_coder.encode(
-            self._machine.analysis(pixels), self._level(machine_quality, 0), None, config.slices
+            machine_y, self._level(machine_quality, 0), None, config.slices
         )
         y = self._enhancement.latents(analysed.result(), machine.latents)
         y[:, count * config.slice_width :] = 0.0
@@ -149,7 +158,8 @@ class Codec:
     @torch.inference_mode()
     def _analysed(self, pixels: Tensor) -> Tensor:
         """The enhancement's analysis, the longest step that needs nothing of the machine layer: a thread of its own."""
-        return self._enhancement.analysis(pixels)
+        with self.stages.stage("enhancement analysis"):
+            return self._enhancement.analysis(pixels)
 
     @torch.inference_mode()
     def decode_machine(self, machine: bytes) -> Picture:
@@ -161,7 +171,10 @@ class Codec:
         stream = self._parsed(machine, Layer.MACHINE)
         decoded = self._decode_machine_latents(stream)
         header = stream.header
-        return picture_of(self._machine.synthesis(decoded.latents), header.width, header.height)
+        with self.stages.stage("machine synthesis"):
+            view = self._machine.synthesis(decoded.latents)
+        with self.stages.stage("picture"):
+            return picture_of(view, header.width, header.height)
 
     @torch.inference_mode()
     def decode_human(self, machine: bytes, enhancement: bytes, slices: int | None = None) -> Picture:
@@ -194,8 +207,10 @@ class Codec:
             self._level(theirs.quality, theirs.machine_quality),
             self._enhancement.context(decoded.symbols, decoded.latents),
         )
-        view = self._enhancement.picture(decoded.latents, fine.latents)
-        return picture_of(view, ours.width, ours.height)
+        with self.stages.stage("human synthesis"):
+            view = self._enhancement.picture(decoded.latents, fine.latents)
+        with self.stages.stage("picture"):
+            return picture_of(view, ours.width, ours.height)
 
     def inspect(self, data: bytes, layer: Layer = Layer.MACHINE) -> Header:
         """Check a bitstream as far as that is possible without decoding it, and return its header.

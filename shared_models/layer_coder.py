@@ -15,6 +15,7 @@ from shared_models.coder import Indices, Integers, SymbolDecoder, SymbolEncoder,
 from shared_models.config import LIMITS
 from shared_models.entropy_model import HYPER_STRIDE, Context, EntropyModel, Level
 from shared_models.errors import DesynchronisedError, TrailingDataError
+from shared_models.stages import Stages
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class LayerCoder:
         models: the coder's view of the tables.
         threads: codes a slice while the next one is computed.
         device: where the entropy model is.
+        stages: is told how long the layer's entropy model takes, and all coding.
+        name: of the layer, for `stages`.
         levels: number of the layer's quality levels.
         one_segment: all slices together in one segment, or one segment each.
     """
@@ -43,7 +46,9 @@ class LayerCoder:
         models: SymbolModels,
         threads: ThreadPoolExecutor,
         device: torch.device,
+        stages: Stages,
         *,
+        name: str,
         levels: int,
         one_segment: bool,
     ) -> None:
@@ -52,6 +57,8 @@ class LayerCoder:
         self._threads = threads
         self._device = device
         self._one_segment = one_segment
+        self._stages = stages
+        self._stage = f"{name} entropy model"
         every = torch.arange(levels)
         with torch.inference_mode():
             index = entropy.hyper_index(Level(every, torch.zeros_like(every)))
@@ -73,8 +80,14 @@ class LayerCoder:
         self, y: Tensor, level: Level, context: Context | None, slices: int
     ) -> tuple[CodedLatents, list[Future[Segment]]]:
         """Code latents (1, M, H, W), their first `slices` slices."""
+        with self._stages.stage(self._stage):
+            return self._encode(y, level, context, slices)
+
+    def _encode(
+        self, y: Tensor, level: Level, context: Context | None, slices: int
+    ) -> tuple[CodedLatents, list[Future[Segment]]]:
         entropy = self._entropy
-        writer = _SegmentWriter(self._models, self._one_segment, self._threads)
+        writer = _SegmentWriter(self._models, self._one_segment, self._threads, self._stages)
         index = entropy.hyper_index(level)
         z = _quantised(entropy.hyper_latents(y, level), index)
         writer.add(z, index.expand_as(z))
@@ -99,8 +112,14 @@ class LayerCoder:
         Raises:
             BitstreamError: the subclass names what is wrong with the segments.
         """
+        with self._stages.stage(self._stage):
+            return self._decode(segments, size, level, context)
+
+    def _decode(
+        self, segments: Sequence[Segment], size: tuple[int, int], level: Level, context: Context | None
+    ) -> CodedLatents:
         entropy = self._entropy
-        reader = _SegmentReader(self._models, segments, self._device)
+        reader = _SegmentReader(self._models, segments, self._device, self._stages)
         index = entropy.hyper_index(level)
         z = reader.take(index.expand(1, index.shape[1], *hyper_size(size)))
         slices = entropy.slices if self._one_segment else len(segments)
@@ -123,8 +142,11 @@ def hyper_size(size: tuple[int, int]) -> tuple[int, int]:
 class _SegmentWriter:
     """Codes slices into one segment, or into one each, in threads of their own while the next slice is computed."""
 
-    def __init__(self, models: SymbolModels, one_segment: bool, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, models: SymbolModels, one_segment: bool, threads: ThreadPoolExecutor, stages: Stages
+    ) -> None:
         self._models = models
+        self._stages = stages
         self._one_segment = one_segment
         self._threads = threads
         self._parts: list[tuple[Integers, Indices]] = []
@@ -143,11 +165,16 @@ class _SegmentWriter:
         return self._segments
 
     def _end(self) -> None:
-        self._segments.append(self._threads.submit(_coded, self._models, self._parts))
+        self._segments.append(self._threads.submit(self._coded, self._parts))
         self._parts = []
 
+    def _coded(self, parts: Sequence[tuple[Integers, Indices]]) -> Segment:
+        with self._stages.stage("coding"):
+            return coded(self._models, parts)
 
-def _coded(models: SymbolModels, parts: Sequence[tuple[Integers, Indices]]) -> Segment:
+
+def coded(models: SymbolModels, parts: Sequence[tuple[Integers, Indices]]) -> Segment:
+    """One segment of symbols with their tables' numbers."""
     encoder = SymbolEncoder(models)
     for symbols, indices in parts:
         encoder.encode(symbols, indices)
@@ -157,8 +184,11 @@ def _coded(models: SymbolModels, parts: Sequence[tuple[Integers, Indices]]) -> S
 class _SegmentReader:
     """Reads slices from segments and holds each segment's integers against their checksum."""
 
-    def __init__(self, models: SymbolModels, segments: Sequence[Segment], device: torch.device) -> None:
+    def __init__(
+        self, models: SymbolModels, segments: Sequence[Segment], device: torch.device, stages: Stages
+    ) -> None:
         self._models = models
+        self._stages = stages
         self._device = device
         self._waiting = list(segments)
         self._decoder: SymbolDecoder | None = None
@@ -167,7 +197,8 @@ class _SegmentReader:
     def take(self, index: Tensor) -> Tensor:
         if self._decoder is None:
             self._decoder = SymbolDecoder(self._models, self._waiting[0].payload)
-        flat = self._decoder.decode(_indices(index))
+        with self._stages.stage("decoding"):
+            flat = self._decoder.decode(_indices(index))
         self._integers.append(flat)
         return torch.from_numpy(flat).reshape(index.shape).to(self._device, torch.float32)
 

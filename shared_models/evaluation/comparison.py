@@ -22,6 +22,7 @@ from shared_models.evaluation.peers import Peer
 from shared_models.fixed_point import freeze
 from shared_models.layer_coder import LayerCoder
 from shared_models.picture import pixels_of
+from shared_models.stages import Stages
 
 HUMAN: Final = "human"
 DIFFERENCE: Final = "difference"
@@ -44,6 +45,9 @@ class SingleLayerCodec:
             SymbolModels(weights.tables),
             ThreadPoolExecutor(thread_name_prefix="comparison"),
             _CPU,
+            Stages(),
+            name=weights.task,
+            levels=self.levels,
             one_segment=True,
         )
 

@@ -67,9 +67,14 @@ class CodecConfig:
     """The enhancement codes the difference to the machine latents. The paper's codes free latents."""
 
     @property
-    def switches(self) -> dict[str, bool]:
+    def switches(self) -> dict[str, bool | int]:
         """What distinguishes models of one profile: it travels with checkpoints and weights."""
         return {"condition_on_machine": self.condition_on_machine, "residual": self.residual}
+
+    @property
+    def exact(self) -> bool:
+        """Whether every device computes the same probabilities. Otherwise streams tell where they were coded."""
+        return True
 
     @property
     def latents(self) -> int:
@@ -104,6 +109,48 @@ class LiteConfig(CodecConfig):
     mean_width: int = 96
     reference_lambda: float = 0.01
     """Lambda of the quantiser step in whose units latents begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperConfig(CodecConfig):
+    """The profile paper: LIC-TCM (Liu et al., CVPR 2023) as the paper's authors configured it.
+
+    Its mixed blocks split ``2 * width`` channels between a convolutional and a transformer branch. `head_widths` are
+    those of the analysis' three stages, at 1/2, 1/4 and 1/8 of the frame; the synthesis has them in reverse.
+    """
+
+    slice_width: int = 64
+    hyper_latents: int = 192
+    padding: int = 16
+    default_quality: int = 0
+    default_machine_quality: int = 0
+    condition_on_machine: bool = False
+    residual: bool = False
+    m: int = 5
+    """Slices of the enhancement layer."""
+    width: int = 128
+    """The paper's N: channels of either branch of a mixed block."""
+    stage_blocks: int = 2
+    head_widths: tuple[int, int, int] = (8, 16, 32)
+    window: int = 8
+    hyper_head_width: int = 32
+    hyper_window: int = 4
+    support_width: int = 128
+    """Channels within the attention over what a slice is told."""
+    support_head_width: int = 16
+    slice_net_widths: tuple[int, int] = (224, 128)
+
+    @property
+    def switches(self) -> dict[str, bool | int]:
+        return {**super().switches, "m": self.m}
+
+    @property
+    def exact(self) -> bool:
+        return False
+
+    @property
+    def enhancement_slices(self) -> int:
+        return self.m
 
 
 @dataclass(frozen=True)
@@ -145,4 +192,10 @@ LITE: Final = LiteConfig(
     ),
 )
 
-PROFILES: Final[dict[str, CodecConfig]] = {LITE.name: LITE}
+PAPER: Final = PaperConfig(
+    name="paper",
+    machine=LayerConfig(lambdas=(0.05,)),
+    enhancement=LayerConfig(lambdas=(0.01,)),
+)
+
+PROFILES: Final[dict[str, CodecConfig]] = {LITE.name: LITE, PAPER.name: PAPER}

@@ -1,9 +1,12 @@
-"""The networks of a profile, put together from its parts."""
+"""The networks of a profile, put together from its parts.
+
+What only the profile paper needs takes seconds to import, so that is done where it is used.
+"""
 
 from __future__ import annotations
 
 from shared_models.analysis import Analysis
-from shared_models.config import CodecConfig, LayerConfig, LiteConfig, LiteLayerConfig
+from shared_models.config import CodecConfig, LayerConfig, LiteConfig, LiteLayerConfig, PaperConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.entropy_model import EntropyModel
 from shared_models.layer import LayerEntropyModel
@@ -23,14 +26,30 @@ def comparison_layer(config: CodecConfig) -> SingleLayer:
 
 
 def single_layer(config: CodecConfig, size: LayerConfig) -> SingleLayer:
-    """A layer that stands alone, untrained; `size` is one of the profile's layers."""
+    """A layer that stands alone, untrained; `size` is one of the profile's layers.
+
+    Raises:
+        WeightsError: the profile needs a package that is not installed.
+    """
+    if isinstance(config, PaperConfig):
+        from shared_models.tcm.profile import paper_single_layer
+
+        return paper_single_layer(config)
     assert isinstance(config, LiteConfig) and isinstance(size, LiteLayerConfig)
     entropy = LayerEntropyModel(config, size, context_levels=1, conditioned=False)
     return SingleLayer(Analysis(config, size.analysis), entropy, Synthesis(config, size.synthesis))
 
 
 def enhancement_layer(config: CodecConfig) -> EnhancementLayer:
-    """The enhancement layer, untrained."""
+    """The enhancement layer, untrained.
+
+    Raises:
+        WeightsError: the profile needs a package that is not installed.
+    """
+    if isinstance(config, PaperConfig):
+        from shared_models.tcm.profile import paper_enhancement_layer
+
+        return paper_enhancement_layer(config)
     assert isinstance(config, LiteConfig)
     size = config.enhancement
     conditioned = config.condition_on_machine
@@ -46,5 +65,8 @@ def enhancement_layer(config: CodecConfig) -> EnhancementLayer:
 
 def probability_tables(*models: EntropyModel) -> Tables:
     """Tables that serve all of `models` together. Computed once, when weights are exported."""
-    assert all(isinstance(model, LayerEntropyModel) for model in models)
-    return gaussian_tables()
+    if all(isinstance(model, LayerEntropyModel) for model in models):
+        return gaussian_tables()
+    from shared_models.tcm.tables import paper_tables
+
+    return paper_tables(*models)

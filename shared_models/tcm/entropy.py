@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from shared_models.config import PaperConfig
 from shared_models.entropy_model import Context, EntropyModel, Level, Visit
 from shared_models.tcm.compressai_layers import EntropyBottleneck, LowerBoundFunction, conv3x3
-from shared_models.tcm.config import PaperConfig
 from shared_models.tcm.hyperprior import MixedHyperAnalysis, MixedHyperSynthesis
 from shared_models.tcm.support_attention import SupportAttention
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from shared_models.config import PaperConfig
 from shared_models.tcm.compressai_layers import (
     ResidualBlockUpsample,
     ResidualBlockWithStride,
     conv3x3,
     subpel_conv3x3,
 )
-from shared_models.tcm.config import PaperConfig
 from shared_models.tcm.mixed_block import mixed_blocks
 
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from shared_models.config import PaperConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.single import SingleLayer
-from shared_models.tcm.config import PaperConfig
 from shared_models.tcm.entropy import SIGMAS, MixedEntropyModel
 from shared_models.tcm.transforms import MixedAnalysis, MixedSynthesis
 

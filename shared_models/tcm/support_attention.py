@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from shared_models.config import PaperConfig
 from shared_models.tcm.compressai_layers import AttentionBlock
-from shared_models.tcm.config import PaperConfig
 from shared_models.tcm.transformer import TransformerBlock
 
 

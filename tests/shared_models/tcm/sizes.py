@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared_models.tcm.config import PAPER
+from shared_models.config import PAPER
 
 TINY = replace(
     PAPER,

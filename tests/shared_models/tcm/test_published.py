@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from shared_models.config import PAPER
 from shared_models.enhancement import EnhancementLayer
 from shared_models.entropy_model import Level
 from shared_models.single import SingleLayer
 from shared_models.tcm.checkpoint import AuthorsCheckpoint, authors_key
-from shared_models.tcm.config import PAPER
 from shared_models.tcm.profile import (
     enhancement_parameters,
     paper_enhancement_layer,

@@ -195,7 +195,8 @@ def _parsed_header(data: bytes, layer: Layer) -> Header:
         raise FrameTypeError(f"frame type {frame_type} is unknown to this software: update it")
     if not LIMITS.allow(width, height):
         raise FrameSizeError(f"a frame of {width}x{height} is outside the limits: {LIMITS}")
-    if reserved or reference or not slices:
+    odd = layer is Layer.MACHINE and quality != machine_quality
+    if reserved or reference or not slices or odd:
         raise CorruptError("the header's fields contradict each other")
     return Header(
         layer=layer,

@@ -227,7 +227,8 @@ class ReferenceDecoder:
     """Reads symbols one by one."""
 
     def __init__(self, segment: bytes) -> None:
-        self._words = iter(np.frombuffer(segment, "<u4").tolist())
+        self._words = np.frombuffer(segment, "<u4").tolist()
+        self._at = 0
         self._low = 0
         self._range = STATE - 1
         self._point = self._word() * WORD + self._word()
@@ -249,8 +250,16 @@ class ReferenceDecoder:
             symbols[place] = self._symbol(RAW) - 2**15
         return symbols
 
+    @property
+    def exhausted(self) -> bool:
+        """Section "Range coder", the end of a payload."""
+        return self._at >= len(self._words) and (
+            self._range == STATE - 1 or (self._point - self._low) % STATE < 2 * WORD - 1
+        )
+
     def _word(self) -> int:
-        return next(self._words, 0)
+        self._at += 1
+        return self._words[self._at - 1] if self._at <= len(self._words) else 0
 
     def _symbol(self, intervals: list[int]) -> int:
         unit = self._range >> PRECISION

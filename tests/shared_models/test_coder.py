@@ -108,6 +108,26 @@ def test_a_decoder_written_from_the_document_reads_the_same(models: SymbolModels
     assert np.array_equal(ReferenceDecoder(encoder.finish()).decode(indices, tables), symbols)
 
 
+@settings(deadline=None, max_examples=100)
+@given(count=st.integers(0, 30), words=st.integers(-2, 2), seed=st.integers(0, 2**32 - 1))
+def test_a_decoder_written_from_the_document_finds_the_same_end(count: int, words: int, seed: int) -> None:
+    """Of payloads that are cut short, whole, or too long by a few words."""
+    tables = gaussian_tables()
+    models = SymbolModels(tables)
+    symbols, indices = natural(count, seed)
+    encoder = SymbolEncoder(models)
+    encoder.encode(symbols, indices)
+    payload = encoder.finish()
+    payload = payload[: 4 * words] if words < 0 else payload + bytes(4 * words)
+    decoder, reference = SymbolDecoder(models, payload), ReferenceDecoder(payload)
+    try:
+        decoded = decoder.decode(indices)
+    except DesynchronisedError:
+        return
+    assert np.array_equal(decoded, reference.decode(indices, [counts.tolist() for counts in tables.counts]))
+    assert decoder.exhausted == reference.exhausted
+
+
 @settings(deadline=None, max_examples=60)
 @given(words=st.integers(0, 200), seed=st.integers(0, 2**32 - 1))
 def test_decoding_bytes_of_nobody_ends(words: int, seed: int) -> None:

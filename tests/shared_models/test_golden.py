@@ -15,7 +15,17 @@ from shared_models.bitstream import Bitstream, Segment, integers_crc
 from shared_models.coder import SymbolDecoder, SymbolEncoder, SymbolModels
 from shared_models.entropy_model import Context, EntropyModel, Level
 from shared_models.evaluation.quality import psnr
-from tests.shared_models.golden.make import FOLDER, LEVELS, source
+from shared_models.weights import shipped_weights
+from tests.shared_models.golden.make import (
+    CODECS,
+    FOLDER,
+    LEVELS,
+    operating_points,
+    read_vectors,
+    source,
+    tiny_source,
+)
+from tests.shared_models.reference_decoder import ReferenceModel
 
 CLOSE_ENOUGH_DB = 48.0
 """Of a decoded picture to its golden one: the float paths may round differently on another processor."""
@@ -70,6 +80,33 @@ def recoded(
     with torch.inference_mode():
         symbols, latents = entropy.walk(z, size, level, context, slices, visit)
     return Bitstream(stream.header, tuple(written)), Context(symbols, latents)
+
+
+@pytest.mark.parametrize("profile", CODECS)
+def test_there_is_a_vector_for_every_operating_point_and_it_decodes(profile: str) -> None:
+    """To the encoder's integers, that is: their checksums are in the streams."""
+    codec = CODECS[profile]()
+    model, vectors = read_vectors(profile)
+    assert model == codec.model_id.hex(), "the weights changed: run `make golden`"
+    points = [(vector.quality, vector.machine_quality, vector.slices) for vector in vectors]
+    assert points == list(operating_points(codec))
+    for vector in vectors:
+        header = codec.inspect(vector.enhancement, Layer.ENHANCEMENT)
+        assert (header.quality, header.machine_quality, header.slices) == (
+            vector.quality,
+            vector.machine_quality,
+            vector.slices,
+        )
+        view = codec.decode_human(vector.machine, vector.enhancement)
+        assert view.shape == tiny_source().shape
+        assert psnr(tiny_source(), view) > 15.0
+
+
+def test_the_reference_decoder_reads_every_vector() -> None:
+    reference = ReferenceModel(shipped_weights("lite"))
+    for vector in read_vectors("lite")[1]:
+        machine = reference.machine(vector.machine)
+        assert reference.enhancement(vector.enhancement, machine).shape == (32 * vector.slices, 2, 3)
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -1,22 +1,47 @@
-"""Write the golden vectors anew: streams of the shipped weights and the pictures they decode to.
+"""Write the golden vectors anew: streams of every profile's weights, and pictures that some of them decode to.
 
 Run it (`make golden`) only when the shipped weights or the format change on purpose.
+
+::
+
+    lite.json                 both layers at every quality, machine quality and number of slices, of a tiny frame
+    0.machine, 0.human.png..  both layers at equal levels of a larger frame, and the pictures
 """
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared_models import load_codec
+from shared_models import Codec, load_codec
 from shared_models.evaluation.speed import pink_noise
 
-FOLDER = Path(__file__).parent
-LEVELS = range(4)
+FOLDER: Final = Path(__file__).parent
+LEVELS: Final = range(4)
+CODECS: Final[dict[str, Callable[[], Codec]]] = {
+    "lite": lambda: load_codec("lite", device="cpu", dtype=torch.float32),
+}
+"""Every profile with vectors. One that has no shipped weights generates its own here, the same every time."""
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One frame, both layers. A machine layer depends on its own quality alone."""
+
+    quality: int
+    machine_quality: int
+    slices: int
+    machine: bytes
+    enhancement: bytes
 
 
 def source() -> NDArray[np.uint8]:
@@ -24,9 +49,48 @@ def source() -> NDArray[np.uint8]:
     return pink_noise(50, 70, seed=11)
 
 
-def main() -> None:
-    """One frame per level, both layers at that level."""
-    codec = load_codec("lite", device="cpu", dtype=torch.float32)
+def tiny_source() -> NDArray[np.uint8]:
+    """The one that is encoded at every operating point."""
+    return pink_noise(23, 40, seed=12)
+
+
+def operating_points(codec: Codec) -> Iterator[tuple[int, int, int]]:
+    """Every quality, machine quality and number of slices of a profile."""
+    config = codec.config
+    for quality in range(config.enhancement.levels):
+        for machine_quality in range(config.machine.levels):
+            for slices in range(1, config.enhancement_slices + 1):
+                yield quality, machine_quality, slices
+
+
+def read_vectors(profile: str) -> tuple[str, list[Vector]]:
+    """The model that the vectors of a profile were made with, and the vectors."""
+    held = json.loads((FOLDER / f"{profile}.json").read_text())
+    machine = [base64.b64decode(stream) for stream in held["machine"]]
+    return held["model"], [
+        Vector(quality, machine_quality, slices, machine[machine_quality], base64.b64decode(stream))
+        for quality, machine_quality, slices, stream in held["enhancement"]
+    ]
+
+
+def write_vectors(profile: str, codec: Codec) -> None:
+    """Encode the tiny frame at every operating point."""
+    machine: dict[int, bytes] = {}
+    enhancement = []
+    for quality, machine_quality, slices in operating_points(codec):
+        frame = codec.encode(tiny_source(), quality, machine_quality, slices)
+        assert machine.setdefault(machine_quality, frame.machine) == frame.machine
+        stream = base64.b64encode(frame.enhancement).decode()
+        enhancement.append((quality, machine_quality, slices, stream))
+    lines = ",\n".join(json.dumps(entry) for entry in enhancement)
+    streams = json.dumps([base64.b64encode(machine[level]).decode() for level in sorted(machine)], indent=1)
+    (FOLDER / f"{profile}.json").write_text(
+        f'{{"model": "{codec.model_id.hex()}",\n"machine": {streams},\n"enhancement": [\n{lines}\n]}}\n'
+    )
+
+
+def write_pictures(codec: Codec) -> None:
+    """One larger frame per level, both layers at that level, with the pictures that they decode to."""
     image = source()
     for level in LEVELS:
         frame = codec.encode(image, quality=level, machine_quality=level)
@@ -39,6 +103,15 @@ def main() -> None:
         }
         for name, view in views.items():
             Image.fromarray(view).save(FOLDER / f"{level}.{name}.png", optimize=True)
+
+
+def main() -> None:
+    """All vectors of all profiles."""
+    for profile, make_codec in CODECS.items():
+        codec = make_codec()
+        write_vectors(profile, codec)
+        if profile == "lite":
+            write_pictures(codec)
 
 
 if __name__ == "__main__":

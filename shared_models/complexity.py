@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from shared_models.codec import Codec
 from shared_models.fixed_point import FixedPointConv2d
+from shared_models.layer import IndexNet, MeanNet
 
 _SIDE = 512
 
@@ -27,11 +28,19 @@ def multiply_accumulates(module: nn.Module, run: Callable[[], object]) -> Counte
 
         return count
 
-    handles = [
-        part.register_forward_hook(hook(".".join(name.split(".")[:2])))
-        for name, part in module.named_modules()
-        if isinstance(part, nn.Conv2d | FixedPointConv2d)
-    ]
+    def gathered_hook(name: str) -> Callable[[IndexNet | MeanNet, tuple[Tensor, Any]], None]:
+        def count(net: IndexNet | MeanNet, arguments: tuple[Tensor, Any]) -> None:
+            counted[name] += arguments[0].numel() * net.gather.weight[0].numel()
+
+        return count
+
+    handles = []
+    for path, part in module.named_modules():
+        name = ".".join(path.split(".")[:2])
+        if isinstance(part, nn.Conv2d | FixedPointConv2d):
+            handles.append(part.register_forward_hook(hook(name)))
+        elif isinstance(part, IndexNet | MeanNet):
+            handles.append(part.register_forward_pre_hook(gathered_hook(name)))
     try:
         run()
     finally:

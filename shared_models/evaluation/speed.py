@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,21 @@ def pink_noise(height: int, width: int, seed: int = 1) -> NDArray[np.uint8]:
     return np.stack(planes, 2).clip(0, 255).astype(np.uint8)
 
 
-def codec_timings(codec: Codec, image: NDArray[np.uint8], repeats: int, threads: int) -> list[Timing]:
+@dataclass(frozen=True)
+class Operation:
+    """One of the codec's operations, timed.
+
+    Attributes:
+        stages: median milliseconds of every stage within it. Stages in threads of their own overlap with others.
+        frames_per_second: with as many frames at once as there are CPU threads, one thread each.
+    """
+
+    timing: Timing
+    stages: dict[str, float]
+    frames_per_second: float
+
+
+def codec_operations(codec: Codec, image: NDArray[np.uint8], repeats: int, threads: int) -> list[Operation]:
     """Encode both layers, decode either view, with `threads` CPU threads in all.
 
     The encoder runs its two analyses side by side, with half of the threads each.
@@ -47,29 +62,61 @@ def codec_timings(codec: Codec, image: NDArray[np.uint8], repeats: int, threads:
     use_threads(max(1, threads // 2))
     frame = codec.encode(image)
     machine, both = len(frame.machine), len(frame.machine) + len(frame.enhancement)
-    timings = [timed("encode, both layers", repeats, lambda: codec.encode(image), both)]
-    use_threads(threads)
+
+    def operation(name: str, call: Callable[[], object], size: int, each: int) -> Operation:
+        use_threads(each)
+        timing, stages = _staged(codec, name, repeats, call, size)
+        return Operation(timing, stages, _frames_per_second(call, repeats, threads))
+
+    human = lambda: codec.decode_human(frame.machine, frame.enhancement)  # noqa: E731
     return [
-        *timings,
-        timed("decode, machine view", repeats, lambda: codec.decode_machine(frame.machine), machine),
-        timed(
-            "decode, human view", repeats, lambda: codec.decode_human(frame.machine, frame.enhancement), both
-        ),
+        operation("encode, both layers", lambda: codec.encode(image), both, max(1, threads // 2)),
+        operation("decode, machine view", lambda: codec.decode_machine(frame.machine), machine, threads),
+        operation("decode, human view", human, both, threads),
     ]
 
 
 def peer_timing(peer: Peer, image: NDArray[np.uint8], quality: int, repeats: int) -> Timing:
     """Encode with a peer."""
     size = len(peer.encode(image, quality))
-    return timed(f"encode, {peer.name} q{quality}", repeats, lambda: peer.encode(image, quality), size)
+    return timed(
+        f"encode, {peer.name} {peer.dial} {quality}", repeats, lambda: peer.encode(image, quality), size
+    )
 
 
 def timed(name: str, repeats: int, call: Callable[[], object], size: int) -> Timing:
     """Time `call` after one call to warm up."""
     call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - start) * 1000.0)
+    times = [_milliseconds(call) for _ in range(repeats)]
     return Timing(name, statistics.median(times), min(times), size)
+
+
+def _staged(
+    codec: Codec, name: str, repeats: int, call: Callable[[], object], size: int
+) -> tuple[Timing, dict[str, float]]:
+    call()
+    times: list[float] = []
+    stages: dict[str, list[float]] = {}
+    for _ in range(repeats):
+        before = codec.stages.seconds
+        times.append(_milliseconds(call))
+        for stage, seconds in codec.stages.seconds.items():
+            if (taken := seconds - before.get(stage, 0.0)) > 0.0:
+                stages.setdefault(stage, []).append(1000.0 * taken)
+    timing = Timing(name, statistics.median(times), min(times), size)
+    return timing, {stage: statistics.median(taken) for stage, taken in stages.items()}
+
+
+def _frames_per_second(call: Callable[[], object], repeats: int, threads: int) -> float:
+    use_threads(1)
+    with ThreadPoolExecutor(threads, initializer=lambda: use_threads(1)) as pool:
+        list(pool.map(lambda _: call(), range(threads)))
+        begun = time.perf_counter()
+        list(pool.map(lambda _: call(), range(repeats)))
+        return repeats / (time.perf_counter() - begun)
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return (time.perf_counter() - start) * 1000.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar, Final
 
@@ -167,4 +167,9 @@ VVC: Final = FfmpegPeer(
     pixel_format="yuv420p10le",
     multiple=2,
     ladder=(27, 32, 37, 42, 47),
+)
+VVC_FASTER: Final = replace(
+    VVC,
+    name="VVC intra (libvvenc, 4:2:0, 10 bits, preset faster)",
+    encoder=("-c:v", "libvvenc", "-preset", "faster", "-qpa", "0"),
 )

@@ -62,9 +62,17 @@ def test_rate_and_distortion_are_written_to_a_file(run, tmp_path: Path) -> None:
     assert [curve["name"] for curve in figures["curves"]][:2] == ["machine layer", "both layers"]
 
 
-def test_bench_prints_ratios_to_a_named_peer(run) -> None:  # type: ignore[no-untyped-def]
+def test_bench_prints_stages_and_ratios_to_named_peers(run) -> None:  # type: ignore[no-untyped-def]
     output = run("bench", "codec", "--width", 128, "--height", 96, "--repeats", 2, "--threads", 1)
-    assert "times WebP" in output
+    for name in (
+        "kMAC",
+        "machine analysis",
+        "human synthesis",
+        "WebP",
+        "libvvenc",
+        "x265",
+    ):
+        assert name in output
 
 
 def test_training_goes_from_photos_to_a_weights_file(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

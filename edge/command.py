@@ -84,6 +84,12 @@ def edge(
         int | None,
         typer.Option(envvar=_env("SLICES"), help="Enhancement slices to keep, 1 to 5.", show_default="all"),
     ] = None,
+    frames_at_once: Annotated[
+        int,
+        typer.Option(
+            envvar=_env("FRAMES_AT_ONCE"), min=1, help="Frames encoded together when more than one waits."
+        ),
+    ] = EdgeConfig.frames_at_once,
     ttl: Annotated[
         int, typer.Option(envvar=_env("TTL"), help="Seconds for which an enhancement layer is kept.")
     ] = EdgeConfig.enhancement_ttl_s,
@@ -156,6 +162,7 @@ def edge(
             quality=quality,
             machine_quality=machine_quality,
             slices=slices,
+            frames_at_once=frames_at_once,
             keep_all=keep_all,
             enhancement_ttl_s=ttl,
             max_unacknowledged=max_unacknowledged,
@@ -193,7 +200,7 @@ async def _run(
     process = EdgeProcess(config, version("secondsight"), tally)
     use_threads(threads)
     codec = await asyncio.to_thread(load_codec, profile, device=device)
-    encoder = Encoder(codec, config.quality, config.machine_quality, config.slices)
+    encoder = Encoder(codec, config.quality, config.machine_quality, config.slices, config.frames_at_once)
     try:
         with serve_metrics(metrics, config.camera_id, tally):
             print(f"ready camera={config.camera_id} server={config.server}", flush=True)

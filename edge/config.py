@@ -52,6 +52,7 @@ class EdgeConfig:
         quality, machine_quality: levels of the human view and of the machine layer, 0 is the smallest; None is the
             codec's default. `edge.encoder.Encoder` knows the limits of these and of `slices`.
         slices: enhancement slices to store; None stores all.
+        frames_at_once: frames that are encoded together when more than one waits.
         keep_all: hold a recorded source back instead of dropping frames.
         enhancement_ttl_s: how long an enhancement layer waits for somebody to ask.
         max_unsent: encoded frames that may wait for the uplink before newer ones are dropped (not with
@@ -76,6 +77,7 @@ class EdgeConfig:
     quality: int | None = None
     machine_quality: int | None = None
     slices: int | None = None
+    frames_at_once: int = 2
     keep_all: bool = False
     enhancement_ttl_s: int = 3600
     max_unsent: int = 4
@@ -103,7 +105,7 @@ class EdgeConfig:
         host, _, port = self.server.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise ConfigError(f"{self.server!r} is no server address: give HOST:PORT, as in 127.0.0.1:50051")
-        for name in ("enhancement_ttl_s", "max_unsent", "max_unacknowledged"):
+        for name in ("frames_at_once", "enhancement_ttl_s", "max_unsent", "max_unacknowledged"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: give at least 1")
         for name in (

@@ -12,9 +12,11 @@ from shared_models import Codec
 
 
 class Encoder:
-    """Encodes one frame at a time in a thread of its own.
+    """Encodes frames in threads of its own.
 
     Args:
+        frames_at_once: so many frames are in work together, as long as they wait: a second one uses the time in which
+            the first one's steps depend on each other.
         quality, machine_quality, slices: as in `Codec.encode`; None is the codec's default.
 
     Raises:
@@ -27,12 +29,13 @@ class Encoder:
         quality: int | None = None,
         machine_quality: int | None = None,
         slices: int | None = None,
+        frames_at_once: int = 1,
     ) -> None:
         profile = codec.config
         for name, value, least, most in (
             ("quality", quality, 0, profile.enhancement.levels - 1),
             ("machine quality", machine_quality, 0, profile.machine.levels - 1),
-            ("number of slices", slices, 1, profile.slices),
+            ("number of slices", slices, 1, profile.enhancement_slices),
         ):
             if value is not None and not least <= value <= most:
                 raise ConfigError(
@@ -42,8 +45,9 @@ class Encoder:
         self._codec = codec
         self._quality = quality
         self._machine_quality = machine_quality
-        self._slices = profile.slices if slices is None else slices
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
+        self._slices = profile.enhancement_slices if slices is None else slices
+        self.frames_at_once = frames_at_once
+        self._threads = ThreadPoolExecutor(max_workers=frames_at_once, thread_name_prefix="encoder")
 
     @property
     def model_id(self) -> bytes:
@@ -52,11 +56,11 @@ class Encoder:
 
     async def encode(self, frame: CapturedFrame) -> EncodedFrame:
         """Encode `frame`; raises what the codec raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._encode, frame)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._encode, frame)
 
     def close(self) -> None:
-        """Wait for the frame in work and end the thread."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        """Wait for the frames in work and end the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _encode(self, frame: CapturedFrame) -> EncodedFrame:
         started = time.perf_counter_ns()

@@ -12,10 +12,10 @@ from typing import Any
 from edge.backoff import Backoff
 from edge.capture import Capture
 from edge.config import EdgeConfig
-from edge.drop_policy import DropPolicy, KeepAll, NewestWins
+from edge.drop_policy import Backlog, DropPolicy, KeepAll, NewestWins
 from edge.encoder import Encoder
 from edge.enhancement_store import EnhancementStore
-from edge.frame import CapturedFrame
+from edge.frame import CapturedFrame, EncodedFrame
 from edge.metrics import DropReason, Tally
 from edge.pending import Pending
 from edge.sources import FrameSource, open_source
@@ -48,6 +48,7 @@ class EdgeProcess:
         )
         self._pending = Pending(tally)
         self._last_encode_problem = ""
+        self._in_work = 0
 
     async def run(self, encoder: Encoder, stop: asyncio.Event) -> None:
         """Capture until the source ends or `stop` is set, then wait for what is under way.
@@ -98,17 +99,42 @@ class EdgeProcess:
                 await store.close()
 
     async def _pump(self, capture: Capture, encoder: Encoder) -> None:
-        """Captured frames to the pending queue, as the drop policy lets them."""
-        while True:
-            capture.why_waiting = DropReason.UPLINK_SLOW
-            await self._pending.until(lambda: self._policy.may_encode(self._pending.backlog))
-            capture.why_waiting = DropReason.ENCODER_SLOW
-            captured = await capture.take()
-            if captured is None:
-                return
-            await self._encode(captured, encoder)
+        """Captured frames to the pending queue, in order, as the drop policy lets them; several are encoded at once."""
+        places = asyncio.Semaphore(encoder.frames_at_once)
+        last: asyncio.Task[None] | None = None
+        failure: Exception | None = None
+        async with asyncio.TaskGroup() as encoding:
+            while True:
+                capture.why_waiting = DropReason.UPLINK_SLOW
+                await self._pending.until(self._may_encode)
+                capture.why_waiting = DropReason.ENCODER_SLOW
+                await places.acquire()
+                try:
+                    captured = await capture.take()
+                except Exception as error:
+                    # The frames in work are good: they are queued before the failure is told.
+                    failure = error
+                    break
+                if captured is None:
+                    break
+                self._in_work += 1
+                last = encoding.create_task(self._encode(captured, encoder, places, last))
+                last.add_done_callback(self._left_encoder)
+        if failure is not None:
+            raise failure
 
-    async def _encode(self, captured: CapturedFrame, encoder: Encoder) -> None:
+    def _may_encode(self) -> bool:
+        waiting, more = self._pending.backlog, self._in_work
+        return self._policy.may_encode(Backlog(waiting.unsent + more, waiting.unacknowledged + more))
+
+    async def _encode(
+        self,
+        captured: CapturedFrame,
+        encoder: Encoder,
+        places: asyncio.Semaphore,
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        """Encode a frame and queue it behind the one `before` it."""
         try:
             encoded = await encoder.encode(captured)
         except CodecError as error:
@@ -117,9 +143,19 @@ class EdgeProcess:
                 self._last_encode_problem = problem
             self._tally.drop(DropReason.ENCODE_FAILED)
             return
-        except asyncio.CancelledError:
+        finally:
+            places.release()
+        if before is not None:
+            await asyncio.wait({before})
+        self._queue(encoded)
+
+    def _left_encoder(self, task: asyncio.Task[None]) -> None:
+        self._in_work -= 1
+        if task.cancelled():
             self._tally.drop(DropReason.STOPPED)
-            raise
+        self._pending.notify()
+
+    def _queue(self, encoded: EncodedFrame) -> None:
         self._tally.encoded += 1
         self._tally.encode_us.append(encoded.encode_us)
         if len(encoded.machine) > limits.MACHINE_LAYER_BYTES:

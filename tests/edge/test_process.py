@@ -11,6 +11,7 @@ import pytest
 from edge.config import CaptureConfig, EdgeConfig
 from edge.encoder import Encoder
 from edge.errors import SourceError
+from edge.frame import CapturedFrame, EncodedFrame
 from edge.metrics import DropReason, Tally
 from edge.process import EdgeProcess
 from secondsight import limits
@@ -23,7 +24,7 @@ Server = tuple[ScriptedServer, str]
 
 @pytest.fixture
 def encoder(codec: Codec) -> Iterator[Encoder]:
-    encoder = Encoder(codec)
+    encoder = Encoder(codec, frames_at_once=2)
     yield encoder
     encoder.close()
 
@@ -95,6 +96,62 @@ async def test_a_slow_server_gets_the_newest_frames_and_the_others_are_counted(
     await talk.ack(newest.id.sequence)
     await running
     talk_on.cancel()
+    assert balanced(tally)
+
+
+class OutOfOrder(Encoder):
+    """Is ready with every second frame only when the one after it is."""
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__(codec, frames_at_once=2)
+        self._begun = 0
+        self._later_is_ready = asyncio.Event()
+
+    async def encode(self, frame: CapturedFrame) -> EncodedFrame:
+        number, self._begun = self._begun, self._begun + 1
+        encoded = await super().encode(frame)
+        if number % 2:
+            self._later_is_ready.set()
+        else:
+            await self._later_is_ready.wait()
+            self._later_is_ready.clear()
+        return encoded
+
+
+async def test_frames_that_are_encoded_together_are_sent_in_order(
+    server: Server, make_clip: ClipMaker, codec: Codec
+) -> None:
+    script, address = server
+    tally = Tally()
+    edge = EdgeProcess(config(make_clip(frames=6), address, keep_all=True), "1.0", tally)
+    encoder = OutOfOrder(codec)
+    running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    layers = await acknowledge(talk, 6)
+    await running
+    encoder.close()
+    greys = [round(float(codec.decode_machine(layer).mean()) / 8) for layer in layers]
+    assert greys == list(range(6))
+    assert balanced(tally)
+
+
+async def test_frames_in_work_are_counted_when_the_edge_is_given_up(
+    server: Server, make_clip: ClipMaker, codec: Codec
+) -> None:
+    script, address = server
+    tally = Tally()
+    edge = EdgeProcess(config(make_clip(frames=1), address, keep_all=True, grace_s=0.1), "1.0", tally)
+    encoder = OutOfOrder(codec)
+    stop = asyncio.Event()
+    running = asyncio.create_task(edge.run(encoder, stop))
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    await eventually(lambda: tally.captured == 1)
+    stop.set()
+    await running
+    encoder.close()
+    assert tally.dropped == {DropReason.STOPPED: 1}
     assert balanced(tally)
 
 

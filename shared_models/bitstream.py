@@ -57,7 +57,8 @@ class Header:
     `quality` is the layer's own level; `machine_quality` that of the machine layer beside it. `frame_crc` is the
     CRC-32C of the machine layer's integers and ties the two layers of a frame together. `slices` counts the slices
     that were encoded; a stream that was cut holds fewer segments. `reference` names the frame that a predicted frame
-    needs; 0 in a self-contained one.
+    needs; 0 in a self-contained one. `environment` tells what computed the probabilities, where that matters
+    (`environment.py`), else 0.
     """
 
     layer: Layer
@@ -70,6 +71,7 @@ class Header:
     frame_crc: int
     frame_type: FrameType = FrameType.SELF_CONTAINED
     reference: int = 0
+    environment: int = 0
 
     def packed(self) -> bytes:
         """The 40 bytes."""
@@ -81,7 +83,7 @@ class Header:
             self.quality,
             self.machine_quality,
             self.slices,
-            0,
+            self.environment,
             self.model_id,
             self.width,
             self.height,
@@ -177,7 +179,7 @@ def _parsed_header(data: bytes, layer: Layer) -> Header:
         quality,
         machine_quality,
         slices,
-        reserved,
+        environment,
         model_id,
         width,
         height,
@@ -196,7 +198,7 @@ def _parsed_header(data: bytes, layer: Layer) -> Header:
     if not LIMITS.allow(width, height):
         raise FrameSizeError(f"a frame of {width}x{height} is outside the limits: {LIMITS}")
     odd = layer is Layer.MACHINE and quality != machine_quality
-    if reserved or reference or not slices or odd:
+    if reference or not slices or odd:
         raise CorruptError("the header's fields contradict each other")
     return Header(
         layer=layer,
@@ -209,4 +211,5 @@ def _parsed_header(data: bytes, layer: Layer) -> Header:
         frame_crc=frame_crc,
         frame_type=FrameType(frame_type),
         reference=reference,
+        environment=environment,
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,8 +18,10 @@ from shared_models.coder import MOST_BYTES_PER_SYMBOL, SymbolModels
 from shared_models.config import PROFILES, CodecConfig
 from shared_models.device import compute_dtype, keep_freed_memory, resolved_device
 from shared_models.entropy_model import Level
+from shared_models.environment import Environment
 from shared_models.errors import (
     CorruptError,
+    DesynchronisedError,
     MismatchError,
     ModelError,
     QualityError,
@@ -95,7 +98,9 @@ class Codec:
         self.layers.to(device=self.device)
         for convolution in (part for part in self.layers.modules() if isinstance(part, nn.Conv2d)):
             convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._environment = Environment.of(self.device)
         for layer in (self._machine, self._enhancement):
+            layer.entropy.settle()
             layer.analysis.compute_in(self.dtype)
             layer.synthesis.compute_in(self.dtype)
 
@@ -146,8 +151,20 @@ class Codec:
         height, width = image.shape[:2]
         frame_crc = machine_segments[0].result().integers_crc
 
+        environment = 0 if config.exact else self._environment.packed()
+
         def packed(layer: Layer, own: int, held: int, segments: Sequence[Future[Segment]]) -> bytes:
-            header = Header(layer, self.model_id, width, height, own, machine_quality, held, frame_crc)
+            header = Header(
+                layer,
+                self.model_id,
+                width,
+                height,
+                own,
+                machine_quality,
+                held,
+                frame_crc,
+                environment=environment,
+            )
             return Bitstream(header, tuple(segment.result() for segment in segments)).packed()
 
         return EncodedFrame(
@@ -201,12 +218,13 @@ class Codec:
             raise MismatchError("the enhancement layer belongs to another frame than the machine layer")
         count = _held(added, slices)
         decoded = self._decode_machine_latents(stream)
-        fine = self._enhancement_coder.decode(
-            added.segments[:count],
-            self._size(theirs),
-            self._level(theirs.quality, theirs.machine_quality),
-            self._enhancement.context(decoded.symbols, decoded.latents),
-        )
+        with self._naming_environments(theirs):
+            fine = self._enhancement_coder.decode(
+                added.segments[:count],
+                self._size(theirs),
+                self._level(theirs.quality, theirs.machine_quality),
+                self._enhancement.context(decoded.symbols, decoded.latents),
+            )
         with self.stages.stage("human synthesis"):
             view = self._enhancement.picture(decoded.latents, fine.latents)
         with self.stages.stage("picture"):
@@ -245,8 +263,11 @@ class Codec:
             header.quality >= levels
             or header.machine_quality >= self.config.machine.levels
             or header.slices not in whole
+            or (self.config.exact and header.environment)
         ):
-            raise CorruptError("the header names levels or slices that its model does not have")
+            raise CorruptError(
+                "the header names levels, slices or an environment that its model does not have"
+            )
         most = _SEGMENT_SLACK_BYTES + MOST_BYTES_PER_SYMBOL * self._symbols(header)
         if any(len(segment.payload) > most for segment in stream.segments):
             raise TrailingDataError(
@@ -272,7 +293,21 @@ class Codec:
 
     def _decode_machine_latents(self, stream: Bitstream) -> CodedLatents:
         level = self._level(stream.header.quality, 0)
-        return self._machine_coder.decode(stream.segments, self._size(stream.header), level, None)
+        with self._naming_environments(stream.header):
+            return self._machine_coder.decode(stream.segments, self._size(stream.header), level, None)
+
+    @contextmanager
+    def _naming_environments(self, header: Header) -> Iterator[None]:
+        """Tell where a stream of a profile that is not exact was coded if it cannot be decoded here."""
+        try:
+            yield
+        except (DesynchronisedError, TrailingDataError) as error:
+            if self.config.exact:
+                raise
+            raise DesynchronisedError(
+                f"{error}. It was coded on {Environment.unpacked(header.environment)} and decoded on "
+                f"{self._environment}: decode it where it was coded, or use a profile that is exact everywhere"
+            ) from error
 
     def _level(self, own: int, context: int) -> Level:
         return Level(torch.tensor([own], device=self.device), torch.tensor([context], device=self.device))
@@ -282,13 +317,20 @@ def load_codec(
     profile: str = "lite",
     *,
     weights: Path | None = None,
+    m: int | None = None,
     device: str = "auto",
     dtype: torch.dtype | None = None,
 ) -> Codec:
     """Load a codec with its shipped weights, or with those of a file.
 
+    Args:
+        profile: `lite` or `paper`.
+        weights: a weights file; none are shipped for `paper`.
+        m: slices that the enhancement layer must have. Any number of them can be coded, up to this.
+        device, dtype: as for `Codec`.
+
     Raises:
-        WeightsError: there is no such profile, or the file cannot be used.
+        WeightsError: there is no such profile, or the file cannot be used, or has another m.
         DeviceError: there is no such device.
     """
     if profile not in PROFILES:
@@ -297,6 +339,10 @@ def load_codec(
     loaded = Weights.load(path)
     if loaded.config.name != profile:
         raise WeightsError(f"{path} is for profile {loaded.config.name!r}, not {profile!r}")
+    if m not in (None, loaded.config.enhancement_slices):
+        raise WeightsError(
+            f"{path} has an enhancement layer of {loaded.config.enhancement_slices} slices, not of m={m}"
+        )
     return Codec(loaded, device, dtype)
 
 

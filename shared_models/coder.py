@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import constriction
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from shared_models.errors import DesynchronisedError
@@ -23,7 +24,8 @@ _RAW: Final = constriction.stream.model.Uniform(2**16)
 _RAW_ZERO: Final = 2**15
 
 Integers = NDArray[np.int32]
-Indices = NDArray[np.uint8]
+Indices = NDArray[np.uint8] | NDArray[np.uint16]
+"""Numbers of tables; in 8 bits, they are sorted faster."""
 
 
 class SymbolModels:
@@ -33,6 +35,7 @@ class SymbolModels:
     """
 
     def __init__(self, tables: Tables) -> None:
+        self.index_dtype: Final = torch.uint8 if len(tables.counts) <= 2**8 else torch.uint16
         self.reaches: Final = [tables.reach(index) for index in range(len(tables.counts))]
         self.models: Final[list[Any]] = [
             constriction.stream.model.Categorical((counts / TOTAL).astype(np.float32), perfect=False)

@@ -101,6 +101,12 @@ class EntropyModel(nn.Module, ABC):
     def index(self, spread: Tensor) -> Tensor:
         """Number of each symbol's table, integers in float32. A symbol of table 0 is not coded: it is 0."""
 
+    def settle(self) -> None:
+        """Get ready to code: from here on, what both sides have to compute alike is computed as exactly as it can be.
+
+        Nothing is trained any more.
+        """
+
     def split(self, y: Tensor) -> Sequence[Tensor]:
         """The slices of a latent (B, k * w, H, W)."""
         return torch.split(y, self.slice_width, dim=1)

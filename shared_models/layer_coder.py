@@ -153,7 +153,7 @@ class _SegmentWriter:
         self._segments: list[Future[Segment]] = []
 
     def add(self, symbols: Tensor, index: Tensor) -> None:
-        self._parts.append((symbols.flatten().to("cpu", torch.int32).numpy(), _indices(index)))
+        self._parts.append((symbols.flatten().to("cpu", torch.int32).numpy(), _indices(index, self._models)))
 
     def end_slice(self) -> None:
         if not self._one_segment:
@@ -198,7 +198,7 @@ class _SegmentReader:
         if self._decoder is None:
             self._decoder = SymbolDecoder(self._models, self._waiting[0].payload)
         with self._stages.stage("decoding"):
-            flat = self._decoder.decode(_indices(index))
+            flat = self._decoder.decode(_indices(index, self._models))
         self._integers.append(flat)
         return torch.from_numpy(flat).reshape(index.shape).to(self._device, torch.float32)
 
@@ -221,5 +221,6 @@ def _quantised(values: Tensor, index: Tensor) -> Tensor:
     return torch.round(values).clamp(-limit, limit) * (index > 0)
 
 
-def _indices(index: Tensor) -> Indices:
-    return index.flatten().to("cpu", torch.uint8).numpy()
+def _indices(index: Tensor, models: SymbolModels) -> Indices:
+    indices: Indices = index.flatten().to("cpu", models.index_dtype).numpy()
+    return indices

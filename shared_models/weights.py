@@ -102,8 +102,18 @@ class Weights:
 
 
 def shipped_weights(profile: str) -> Path:
-    """Where the shipped weights of a profile lie."""
-    return SHIPPED / f"{profile}.safetensors"
+    """Where the shipped weights of a profile lie.
+
+    Raises:
+        WeightsError: none are shipped.
+    """
+    path = SHIPPED / f"{profile}.safetensors"
+    if not path.is_file():
+        raise WeightsError(
+            f"no weights are shipped for the profile {profile!r}: name a weights file. `secondsight models import` "
+            f"makes one from the authors' checkpoints, `secondsight train --profile {profile}` trains one"
+        )
+    return path
 
 
 def read_weights_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

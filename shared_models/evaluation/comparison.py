@@ -40,6 +40,7 @@ class SingleLayerCodec:
         self._model_id = weights.model_id
         self._layer = weights.layer.eval().requires_grad_(False)
         freeze(self._layer)
+        self._layer.entropy.settle()
         self._coder = LayerCoder(
             self._layer.entropy,
             SymbolModels(weights.tables),

@@ -48,8 +48,9 @@ class MixedEntropyModel(EntropyModel):
         y^ of earlier slices --+                                v    v
                                +-- attention -- slice net --> sigma, q --> y^ = q + mean + correction
 
-    Everything from z^ to sigma is float, so a stream can be decoded only where that arithmetic agrees with the
-    encoder's. See docs/paper-profile.md.
+    Everything from z^ to sigma is float, so a stream can be decoded only where all sigmas come out on the same side of
+    the tables' boundaries as the encoder's. `settle` makes that all but certain by computing them in float64: then they
+    differ between devices by some 1e-13, and a frame has a million of them. See docs/paper-profile.md.
 
     Args:
         config: the profile.
@@ -80,7 +81,7 @@ class MixedEntropyModel(EntropyModel):
         return self.first_hyper_table + self.hyper_distribution.channels - 1
 
     def gain(self, level: Level) -> Tensor:
-        return self.boundaries.new_ones(len(level.own), self.slices * self.slice_width, 1, 1)
+        return torch.ones(len(level.own), self.slices * self.slice_width, 1, 1, device=level.own.device)
 
     def hyper_latents(self, y: Tensor, level: Level) -> Tensor:
         return self.hyper_analysis(y) - self._medians()
@@ -107,7 +108,7 @@ class MixedEntropyModel(EntropyModel):
         if context is not None:
             raise ValueError("the paper's enhancement layer is not conditioned on anything")
         height, width = size
-        decoded_z = z + self._medians()
+        decoded_z = (z + self._medians()).to(self.boundaries.dtype)
         known_means = [self.hyper_mean(decoded_z)[..., :height, :width]]
         known_spreads = [self.hyper_spread(decoded_z)[..., :height, :width]]
         symbols: list[Tensor] = []
@@ -121,7 +122,7 @@ class MixedEntropyModel(EntropyModel):
             correction = self.corrections[k](torch.cat((support, latent), 1))
             symbols.append(q)
             latents.append(latent + _LARGEST_CORRECTION * torch.tanh(correction))
-        return torch.cat(symbols, 1), torch.cat(latents, 1)
+        return torch.cat(symbols, 1).float(), torch.cat(latents, 1).float()
 
     def bits(self, symbols: Tensor, spread: Tensor) -> Tensor:
         scale = -1.0 / (math.sqrt(2.0) * _bounded(spread, SMALLEST_SIGMA))
@@ -130,7 +131,15 @@ class MixedEntropyModel(EntropyModel):
         return -torch.log2(_bounded(likelihood, _SMALLEST_LIKELIHOOD)).flatten(1).sum(1)
 
     def index(self, spread: Tensor) -> Tensor:
-        return 1.0 + torch.bucketize(spread, self.boundaries).float()
+        return 1.0 + torch.bucketize(spread.contiguous(), self.boundaries).float()
+
+    def settle(self) -> None:
+        for name, part in self.named_children():
+            if name not in ("hyper_analysis", "hyper_distribution"):
+                part.to(torch.float64)
+                for convolution in (c for c in part.modules() if isinstance(c, nn.Conv2d)):
+                    convolution.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.boundaries = self.boundaries.double()
 
     @torch.no_grad()
     def hyper_masses(self, reach: int) -> NDArray[np.float64]:
@@ -140,10 +149,6 @@ class MixedEntropyModel(EntropyModel):
         integers = torch.arange(-reach, reach + 1, dtype=torch.float64)
         likelihood, _, _ = double._likelihood(double.quantiles[:, :, 1:2] + integers)
         return likelihood[:, 0].numpy()
-
-    def quantile_loss(self) -> Tensor:
-        """What the medians and tails of z's distribution are trained by, beside the rate (Ballé et al., 2018)."""
-        return self.hyper_distribution.loss()
 
     def _medians(self) -> Tensor:
         return self.hyper_distribution.quantiles[:, 0, 1].detach()[:, None, None]

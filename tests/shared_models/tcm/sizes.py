@@ -1,10 +1,19 @@
-"""A model of the profile `paper` that is small enough for tests."""
+"""Models of the profile paper for tests: one of small widths, and weights that need no training."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from shared_models.config import PAPER
+import torch
+from torch import nn
+
+from shared_models.config import PAPER, PaperConfig
+from shared_models.evaluation.speed import pink_noise
+from shared_models.profile import enhancement_layer, machine_layer, probability_tables
+from shared_models.tcm.entropy import MixedEntropyModel
+from shared_models.weights import Weights
+
+_SPREAD = 3.0
 
 TINY = replace(
     PAPER,
@@ -18,3 +27,19 @@ TINY = replace(
     support_head_width=4,
     slice_net_widths=(12, 8),
 )
+
+
+def scaled_weights(config: PaperConfig) -> Weights:
+    """Untrained weights whose latents of pictures are spread, and predicted to be spread, about as trained ones are."""
+    torch.manual_seed(5)
+    machine, enhancement = machine_layer(config), enhancement_layer(config)
+    pixels = torch.from_numpy(pink_noise(128, 128)).permute(2, 0, 1)[None] / 255.0
+    for layer in (machine, enhancement):
+        last = layer.analysis.get_submodule(f"net.{len(layer.analysis.get_submodule('net')) - 1}")
+        assert isinstance(last, nn.Conv2d) and isinstance(layer.entropy, MixedEntropyModel)
+        with torch.no_grad():
+            last.weight *= _SPREAD / layer.analysis(pixels).std()
+            for net in layer.entropy.spread_nets:
+                net.get_parameter("4.bias").uniform_(0.5 * _SPREAD, 1.5 * _SPREAD)
+    tables = probability_tables(machine.entropy, enhancement.entropy)
+    return Weights(config, machine, enhancement, tables, {})

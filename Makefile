@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lock proto lint format test demo bench golden fuzz detectors eval-recognition evaluate clean
+.PHONY: help install lock proto lint format test test-gpu demo bench golden fuzz detectors eval-recognition evaluate clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,6 +38,9 @@ format: $(STAMP) ## Format the code
 test: $(STAMP) ## Run all tests (ARGS="..." goes to pytest)
 	@sh requirements/system.sh
 	$(BIN)/python -m pytest $(ARGS)
+
+test-gpu: $(STAMP) ## Compare the codec on the CPU and on CUDA, and write docs/results/gpu.json (skips without a GPU)
+	$(BIN)/python -m tests.gpu --out docs/results/gpu.json $(ARGS)
 
 demo: $(STAMP) ## Stream a clip from edge to server and ask for human views (SERVE=1 keeps running, SOURCE=clip or rtsp://)
 	$(BIN)/secondsight demo $(if $(SERVE),--serve) $(if $(SOURCE),--source "$(SOURCE)")

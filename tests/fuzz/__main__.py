@@ -1,7 +1,7 @@
 """Fuzz every target and record what came of it: ``python -m tests.fuzz`` (`make fuzz`).
 
-Fails when an input made a target raise anything but a typed error, took longer than `SECONDS` or more than `MEGABYTES`
-of memory; the input is kept in `fuzz-out`.
+Fails when an input made a target raise anything but a typed error, took longer than `MOST_SECONDS` or more than
+`MEGABYTES` of memory; the input is kept in `fuzz-out`.
 """
 
 from __future__ import annotations
@@ -14,26 +14,16 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from shared_models import load_codec
+from tests.fuzz.limits import HUNG_SECONDS, LONGEST_INPUT, MEGABYTES, MOST_SECONDS, PLANS
 from tests.fuzz.targets import TARGETS
 
-SECONDS: Final = 20
-"""Longest that one input may take."""
-MEGABYTES: Final = 1536
-"""Most memory of the whole process, which takes about 300 with the codec loaded."""
-LONGEST_INPUT: Final = 4096
-RUNS: Final = {
-    "container": 1_000_000,
-    "symbols": 1_000_000,
-    "machine": 200_000,
-    "human": 100_000,
-    "inventions": 50_000,
-}
 KEPT: Final = Path("fuzz-out")
 
 
@@ -58,17 +48,31 @@ class Campaign:
 def fuzzed(target: str, runs: int, seed: int) -> Campaign:
     """Fuzz one target in a process of its own."""
     KEPT.mkdir(exist_ok=True)
+    total: Counter[str] = Counter()
+    figures: dict[str, Any] = {"inputs": 0, "seconds": 0.0, "slowest_ms": 0.0, "peak_memory_mb": 0}
+    passed = True
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = Path(folder, "outcomes.json")
-        command = [
-            *(sys.executable, "-m", "tests.fuzz.decode", target, str(Path(folder, "corpus")), str(outcomes)),
-            *(f"-runs={runs}", f"-seed={seed}", f"-max_len={LONGEST_INPUT}", f"-timeout={SECONDS}"),
-            *(f"-rss_limit_mb={MEGABYTES}", f"-artifact_prefix={KEPT}/{target}-", "-verbosity=0"),
-        ]
-        status = subprocess.run(command, check=False).returncode
-        figures = json.loads(outcomes.read_text()) if outcomes.exists() else {"inputs": 0, "outcomes": {}}
-        figures["kept_inputs"] = len(list(Path(folder, "corpus").iterdir()))
-    return Campaign(target, status == 0, figures)
+        corpus, outcomes = Path(folder, "corpus"), Path(folder, "outcomes.json")
+        while passed and figures["inputs"] < runs:
+            outcomes.unlink(missing_ok=True)
+            command = [
+                *(sys.executable, "-m", "tests.fuzz.decode", target, str(corpus), str(outcomes)),
+                f"-runs={min(PLANS[target].of_a_process, runs - figures['inputs'])}",
+                *(f"-seed={seed + figures['inputs']}", f"-max_len={LONGEST_INPUT}"),
+                *(f"-timeout={HUNG_SECONDS}", f"-rss_limit_mb={MEGABYTES}"),
+                *(f"-artifact_prefix={KEPT}/{target}-", "-verbosity=0"),
+            ]
+            passed = subprocess.run(command, check=False).returncode == 0
+            if not outcomes.exists():
+                break
+            part = json.loads(outcomes.read_text())
+            total.update(part["outcomes"])
+            figures["inputs"] += part["inputs"]
+            figures["seconds"] = round(figures["seconds"] + part["seconds"], 1)
+            for name in ("slowest_ms", "peak_memory_mb"):
+                figures[name] = max(figures[name], part[name])
+        kept = len(list(corpus.iterdir()))
+    return Campaign(target, passed, {**figures, "outcomes": dict(total.most_common()), "kept_inputs": kept})
 
 
 def main() -> int:
@@ -81,7 +85,7 @@ def main() -> int:
     options = parser.parse_args()
     campaigns = []
     for target in options.target or TARGETS:
-        campaign = fuzzed(target, max(1000, int(options.share * RUNS[target])), options.seed)
+        campaign = fuzzed(target, max(1000, int(options.share * PLANS[target].inputs)), options.seed)
         print(json.dumps(campaign.as_dict(), indent=2), flush=True)
         campaigns.append(campaign)
     if options.out is not None:
@@ -98,7 +102,7 @@ def _results(campaigns: list[Campaign]) -> dict[str, Any]:
         "atheris": version("atheris"),
         "constriction": version("constriction"),
         "longest_input_bytes": LONGEST_INPUT,
-        "limit_seconds_per_input": SECONDS,
+        "limit_seconds_per_input": MOST_SECONDS,
         "limit_memory_mb": MEGABYTES,
         "inputs": sum(campaign.figures["inputs"] for campaign in campaigns),
         "escaped": sum(not campaign.passed for campaign in campaigns),

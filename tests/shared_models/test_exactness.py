@@ -1,83 +1,112 @@
 """A stream made under one arithmetic decodes under any other.
 
 That the integers agree is checked by the decoder itself: it holds them against the encoder's checksum and raises
-`DesynchronisedError` if one differs.
+`DesynchronisedError` if one differs. `tests/gpu` does the same between the CPU and CUDA.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch._dynamo.utils import counters
 
-from shared_models import Codec, load_codec
+from shared_models import Codec, EncodedFrame, load_codec
 from shared_models.evaluation.speed import pink_noise
-from shared_models.fixed_point import FixedPointConv2d
+from tests.shared_models.arithmetic import compiled, double_means, entropy_models, plain_layout, threads
 
+Picture = np.ndarray
 LARGEST_DIFFERENCE = 3
 """Of two decoded pictures, in levels of 255: the float paths may round differently, in bfloat16 by a few levels."""
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def plain_layout(codec: Codec) -> Iterator[None]:
-    """Every convolution computes in the contiguous layout in place of channels_last."""
-
-    def contiguous(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        return tuple(tensor.contiguous() for tensor in inputs)
-
-    parts = [part for part in codec.layers.modules() if isinstance(part, nn.Conv2d | FixedPointConv2d)]
-    hooks = [part.register_forward_pre_hook(contiguous) for part in parts]
-    for part in parts:
-        part.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for part in parts:
-            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-ARITHMETICS = {
+LARGEST_MEAN_DIFFERENCE = 1.0
+IMAGE = pink_noise(150, 210, seed=4)
+ARITHMETICS: dict[str, Callable[[Codec], AbstractContextManager[None]]] = {
     "default": lambda codec: threads(1),
     "two threads": lambda codec: threads(2),
     "oneDNN off": lambda codec: torch.backends.mkldnn.flags(enabled=False),
     "plain layout": plain_layout,
+    "float64 means": double_means,
+    "bfloat16": lambda codec: nullcontext(),
 }
+
+
+@pytest.fixture(scope="session")
+def half_codec() -> Codec:
+    """With bfloat16 in the transforms' blocks, whether or not this processor computes it natively."""
+    return load_codec("lite", device="cpu", dtype=torch.bfloat16)
+
+
+@pytest.fixture(scope="session")
+def coded(float_codec: Codec, half_codec: Codec) -> dict[str, tuple[EncodedFrame, Picture]]:
+    """A frame encoded under every arithmetic, and as it decodes under the same."""
+    frames = {}
+    for name, arithmetic in ARITHMETICS.items():
+        codec = half_codec if name == "bfloat16" else float_codec
+        with arithmetic(codec):
+            frame = codec.encode(IMAGE)
+            frames[name] = (frame, codec.decode_human(frame.machine, frame.enhancement))
+    return frames
 
 
 @pytest.mark.parametrize("encoding", ARITHMETICS)
 @pytest.mark.parametrize("decoding", ARITHMETICS)
-def test_streams_decode_under_every_arithmetic(float_codec: Codec, encoding: str, decoding: str) -> None:
-    image = pink_noise(150, 210, seed=4)
-    with ARITHMETICS[encoding](float_codec):
-        frame = float_codec.encode(image)
-        here = float_codec.decode_human(frame.machine, frame.enhancement)
-    with ARITHMETICS[decoding](float_codec):
-        there = float_codec.decode_human(frame.machine, frame.enhancement)
-    assert np.abs(here.astype(int) - there).max() <= LARGEST_DIFFERENCE
+def test_streams_decode_under_every_arithmetic(
+    float_codec: Codec,
+    half_codec: Codec,
+    coded: dict[str, tuple[EncodedFrame, Picture]],
+    encoding: str,
+    decoding: str,
+) -> None:
+    frame, here = coded[encoding]
+    codec = half_codec if decoding == "bfloat16" else float_codec
+    with ARITHMETICS[decoding](codec):
+        there = codec.decode_human(frame.machine, frame.enhancement)
+    difference = np.abs(here.astype(int) - there)
+    assert difference.mean() < LARGEST_MEAN_DIFFERENCE
+    if "bfloat16" not in (encoding, decoding):
+        assert difference.max() <= LARGEST_DIFFERENCE
 
 
 @pytest.mark.parametrize("quality", range(4))
-def test_bfloat16_and_float32_codecs_read_each_other(float_codec: Codec, quality: int) -> None:
-    half = load_codec("lite", device="cpu", dtype=torch.bfloat16)
-    image = pink_noise(150, 210, seed=5)
-    for encoder, decoder in ((half, float_codec), (float_codec, half)):
+def test_bfloat16_and_float32_codecs_read_each_other_at_every_quality(
+    float_codec: Codec, half_codec: Codec, quality: int
+) -> None:
+    image = pink_noise(80, 130, seed=5)
+    for encoder, decoder in ((half_codec, float_codec), (float_codec, half_codec)):
         frame = encoder.encode(image, quality=quality, machine_quality=quality)
         here = encoder.decode_human(frame.machine, frame.enhancement).astype(int)
         there = decoder.decode_human(frame.machine, frame.enhancement).astype(int)
-        assert np.abs(here - there).mean() < 1.0
+        assert np.abs(here - there).mean() < LARGEST_MEAN_DIFFERENCE
+
+
+def test_float64_means_are_computed_in_float64(float_codec: Codec) -> None:
+    seen: list[torch.dtype] = []
+    with double_means(float_codec):
+        net = next(entropy_models(float_codec)).mean_nets[1].net[-1]
+        hook = net.register_forward_hook(lambda _, inputs, output: seen.append(output.dtype))
+        try:
+            float_codec.encode(pink_noise(32, 32))
+        finally:
+            hook.remove()
+    assert seen == [torch.float64]
+
+
+@pytest.mark.skipif(
+    shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, g++, and there is none"
+)
+def test_compiled_and_eager_nets_read_each_other(
+    float_codec: Codec, coded: dict[str, tuple[EncodedFrame, Picture]]
+) -> None:
+    frame, _ = coded["default"]
+    here = float_codec.decode_machine(frame.machine)
+    with compiled(float_codec):
+        graphs = counters["stats"]["unique_graphs"]
+        there = float_codec.decode_machine(frame.machine)
+        assert counters["stats"]["unique_graphs"] >= graphs + 3
+        again = float_codec.encode(IMAGE)
+    assert np.abs(here.astype(int) - there).max() <= LARGEST_DIFFERENCE
+    assert np.abs(here.astype(int) - float_codec.decode_machine(again.machine)).max() <= LARGEST_DIFFERENCE

@@ -4,14 +4,15 @@ Run it (`make golden`) only when the shipped weights or the format change on pur
 
 ::
 
-    lite.json                 both layers at every quality, machine quality and number of slices, of a tiny frame
-    0.machine, 0.human.png..  both layers at equal levels of a larger frame, and the pictures
+    lite.json, paper.json     both layers at every quality, machine quality and number of slices, of a tiny frame
+    0.machine, 0.human.png..  both layers of lite at equal levels of a larger frame, and the pictures
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +22,41 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
 from shared_models import Codec, load_codec
 from shared_models.evaluation.speed import pink_noise
+from shared_models.profile import enhancement_layer, machine_layer, probability_tables
+from shared_models.weights import Weights
+from tests.shared_models.tcm.sizes import TINY
 
 FOLDER: Final = Path(__file__).parent
 LEVELS: Final = range(4)
+_NOT_DRAWN: Final = ("quantiles", "gamma", "beta")
+
+
+def generated_paper() -> Codec:
+    """A small model of the profile paper, of random bits alone, so that every machine draws the same one."""
+    machine, enhancement = machine_layer(TINY), enhancement_layer(TINY)
+    torch.manual_seed(5)
+    for layer in (machine, enhancement):
+        for name, parameter in layer.named_parameters():
+            drawn = parameter.min() < parameter.max() and not name.endswith(_NOT_DRAWN)
+            bound = 1.0 / math.sqrt(parameter[0].numel()) if parameter.ndim > 1 else 0.1
+            if drawn:
+                nn.init.uniform_(parameter, -bound, bound)
+        for name, parameter in layer.entropy.named_parameters():
+            if name.startswith("spread_nets") and name.endswith("4.bias"):
+                nn.init.uniform_(parameter, 1.5, 4.5)
+        last = list(layer.analysis.parameters())[-2]
+        last.data *= 16.0
+    tables = probability_tables(machine.entropy, enhancement.entropy)
+    return Codec(Weights(TINY, machine, enhancement, tables, {}), device="cpu", dtype=torch.float32)
+
+
 CODECS: Final[dict[str, Callable[[], Codec]]] = {
     "lite": lambda: load_codec("lite", device="cpu", dtype=torch.float32),
+    "paper": generated_paper,
 }
 """Every profile with vectors. One that has no shipped weights generates its own here, the same every time."""
 

@@ -106,7 +106,8 @@ def test_there_is_a_vector_for_every_operating_point_and_it_decodes(profile: str
             view = codec.decode_human(vector.machine, vector.enhancement)
         except DesynchronisedError as error:
             here, there = Environment.of(codec.device), Environment.unpacked(header.environment)
-            assert not codec.config.exact and here != there and str(here) in str(error)
+            if codec.config.exact or here == there:
+                raise
             pytest.skip(str(error))
         assert view.shape == tiny_source().shape
         if profile == "lite":

@@ -10,7 +10,7 @@ import random
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ from shared_models.evaluation.speed import pink_noise
 from tests.conftest import ROOT
 from tests.fuzz.mutation import frame, layers, mutated_frame, mutated_stream
 from tests.shared_models.forgery import invented, joined
+from tests.shared_models.golden.make import generated_paper
 
 LARGEST_MEMORY = 2**30
 """Bytes beyond those of a codec that has decoded a small frame."""
@@ -47,6 +48,34 @@ def tiny(float_codec: Codec) -> list[tuple[bytes, bytes]]:
     """Frames of a few latents at every level."""
     coded = [float_codec.encode(pink_noise(16, 40, seed), seed, seed, 1 + seed) for seed in range(4)]
     return [(layers.machine, layers.enhancement) for layers in coded]
+
+
+@dataclass(frozen=True)
+class PaperFrames:
+    """A codec of the profile paper with generated weights, and small frames."""
+
+    codec: Codec
+    frames: list[tuple[bytes, bytes]]
+
+
+@pytest.fixture(scope="session")
+def paper() -> PaperFrames:
+    codec = generated_paper()
+    coded = [codec.encode(pink_noise(16, 40, seed), slices=1 + seed) for seed in range(3)]
+    return PaperFrames(codec, [(layers.machine, layers.enhancement) for layers in coded])
+
+
+def random_frame(sound: list[tuple[bytes, bytes]], seed: int) -> tuple[bytes, bytes]:
+    """One of `sound`, mutated."""
+    number = random.Random(seed)
+    mutated = mutated_frame(
+        frame(*number.choice(sound)),
+        sound,
+        4096,
+        number,
+        lambda data, most: changed_bytes(number, data, most),
+    )
+    return layers(mutated)
 
 
 def view_or_error(codec: Codec, machine: bytes, enhancement: bytes | None, slices: int | None = None) -> bool:
@@ -108,15 +137,25 @@ def test_mutated_machine_layers(float_codec: Codec, tiny: list[tuple[bytes, byte
 def test_mutated_frames(
     float_codec: Codec, tiny: list[tuple[bytes, bytes]], seed: int, slices: int | None
 ) -> None:
-    number = random.Random(seed)
-    mutated = mutated_frame(
-        frame(*number.choice(tiny)),
-        tiny,
-        4096,
-        number,
-        lambda data, most: changed_bytes(number, data, most),
-    )
-    view_or_error(float_codec, *layers(mutated), slices)
+    view_or_error(float_codec, *random_frame(tiny, seed), slices)
+
+
+@repeatable(40)
+@given(seed=st.integers(0, 2**64 - 1))
+def test_mutated_frames_of_the_profile_paper(paper: PaperFrames, seed: int) -> None:
+    view_or_error(paper.codec, *random_frame(paper.frames, seed))
+
+
+@repeatable(15)
+@given(integers=st.lists(st.binary(max_size=64), min_size=3, max_size=3))
+def test_layers_of_any_integers_are_pictures_in_the_profile_paper(
+    paper: PaperFrames, integers: list[bytes]
+) -> None:
+    """Whatever float networks make of such integers."""
+    machine, enhancement = paper.frames[1]
+    headers = paper.codec.inspect(machine), paper.codec.inspect(enhancement, Layer.ENHANCEMENT)
+    even = [part[: len(part) // 2 * 2] for part in integers]
+    assert view_or_error(paper.codec, *invented(paper.codec, *headers, even))
 
 
 @repeatable(60)

@@ -51,7 +51,7 @@ bench: $(STAMP) ## Measure the codec's speed on this machine
 golden: $(STAMP) ## Write the codec's golden vectors anew (only when weights or format change on purpose)
 	$(BIN)/python -m tests.shared_models.golden.make
 
-fuzz: $(STAMP) ## Give the codec mutated streams and write docs/results/fuzz.json (an hour on one core; ARGS="--share 0.01")
+fuzz: $(STAMP) ## Give the codec mutated streams and write docs/results/fuzz.json (half an hour on one core; ARGS="--share 0.01")
 	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements/fuzz.txt
 	$(BIN)/python -m tests.fuzz --out docs/results/fuzz.json $(ARGS)
 

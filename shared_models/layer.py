@@ -50,6 +50,10 @@ class IndexNet(nn.Module):
         self.context_bias = nn.Parameter(torch.zeros(context_levels, config.slice_width))
         nn.init.zeros_(self.index.weight)
 
+    def multiply_accumulates(self, gathered: Tensor) -> int:
+        """Those of `gather`, which is not called itself."""
+        return gathered.numel() * self.gather.weight[0].numel()
+
     def forward(self, gathered: Tensor, level: Level) -> Tensor:
         x = requantised_relu(self.spread(requantised_relu(gathered)))
         bias = on_grid(self.level_bias)[level.own] + on_grid(self.context_bias)[level.context]
@@ -81,6 +85,10 @@ class MeanNet(nn.Module):
         first = self.net[0]
         assert isinstance(first, nn.Conv2d)
         return first
+
+    def multiply_accumulates(self, gathered: Tensor) -> int:
+        """Those of `gather`, which is not called itself."""
+        return gathered.numel() * self.gather.weight[0].numel()
 
     def forward(self, gathered: Tensor) -> Tensor:
         return self.net[1:](gathered)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from shared_models.codec import load_codec
+from shared_models.codec import Codec, load_codec
 from shared_models.command.as_typed import as_typed
 from shared_models.complexity import kilo_macs_per_pixel
+from shared_models.config import PAPER
 from shared_models.evaluation.peers import AVIF, JPEG, WEBP, Peer
 from shared_models.evaluation.speed import Operation, Timing, codec_operations, peer_timing, pink_noise
 from shared_models.evaluation.video_peers import VVC, VVC_FASTER, X265
+from shared_models.profile import enhancement_layer, machine_layer, probability_tables
+from shared_models.weights import Weights
 
 _PEERS: Final[tuple[tuple[Peer, int], ...]] = (
     (JPEG, 75),
@@ -30,6 +34,8 @@ _PEERS: Final[tuple[tuple[Peer, int], ...]] = (
     (VVC, 32),
 )
 _SLOW_REPEATS: Final = 3
+_PAPER_SIDE: Final = 128
+"""Of the picture on which its multiply-accumulates are counted, pixels."""
 
 app = typer.Typer(help="Measure the codec's speed beside other codecs.", no_args_is_help=True)
 
@@ -51,6 +57,9 @@ def codec(
     ] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     peers: Annotated[bool, typer.Option(help="Time the other codecs' encoders, too.")] = True,
+    paper: Annotated[
+        bool, typer.Option(help="Time the paper's model, too, untrained: minutes on a CPU.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
 ) -> None:
     """Time encoding and decoding of one frame, stage by stage, and other codecs' encoders in the same run."""
@@ -61,8 +70,11 @@ def codec(
             Image.open(picture).convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
         )
     subject = load_codec(device=device)
-    operations = codec_operations(subject, image, repeats, threads)
-    macs = [counted.total() for counted in kilo_macs_per_pixel(subject).values()]
+    ours = Measured(
+        codec_operations(subject, image, repeats, threads),
+        [counted.total() for counted in kilo_macs_per_pixel(subject).values()],
+    )
+    papers = _paper(image, device, threads) if paper else None
     others = (
         [
             peer_timing(peer, image, quality, min(repeats, _SLOW_REPEATS) if peer in (X265, VVC) else repeats)
@@ -73,10 +85,10 @@ def codec(
     )
     console = Console()
     title = f"{width}x{height}, {subject.device.type}, {subject.dtype}, {threads} threads"
-    console.print(_operations_table(title, operations, macs, threads))
-    console.print(_stages_table(operations))
+    console.print(_operations_table(title, ours, papers, threads))
+    console.print(_stages_table(ours.operations))
     if others:
-        console.print(_peers_table(operations[0].timing, others))
+        console.print(_peers_table(ours.operations[0].timing, others))
     if out is not None:
         figures = {
             "command": as_typed(context, "bench", "codec"),
@@ -86,18 +98,38 @@ def codec(
             "threads": threads,
             "width": width,
             "height": height,
-            "operations": [
-                asdict(operation) | {"kilo_macs_per_pixel": round(cost, 3)}
-                for operation, cost in zip(operations, macs, strict=True)
-            ],
+            "operations": ours.as_dicts(),
+            "paper": None if papers is None else papers.as_dicts(),
             "peers": [asdict(timing) for timing in others],
         }
         out.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def _operations_table(
-    title: str, operations: Sequence[Operation], macs: Sequence[float], threads: int
-) -> Table:
+@dataclass(frozen=True)
+class Measured:
+    """A codec's operations and their thousand multiply-accumulates per pixel."""
+
+    operations: Sequence[Operation]
+    kilo_macs: Sequence[float]
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """For JSON."""
+        return [
+            asdict(operation) | {"kilo_macs_per_pixel": round(cost, 3)}
+            for operation, cost in zip(self.operations, self.kilo_macs, strict=True)
+        ]
+
+
+def _paper(image: NDArray[np.uint8], device: str, threads: int) -> Measured:
+    """The paper's model with m = 5. Untrained: its networks take the same time whatever their weights."""
+    machine, enhancement = machine_layer(PAPER), enhancement_layer(PAPER)
+    tables = probability_tables(machine.entropy, enhancement.entropy)
+    subject = Codec(Weights(PAPER, machine, enhancement, tables, {}), device)
+    macs = [counted.total() for counted in kilo_macs_per_pixel(subject, _PAPER_SIDE).values()]
+    return Measured(codec_operations(subject, image, 1, threads), macs)
+
+
+def _operations_table(title: str, ours: Measured, papers: Measured | None, threads: int) -> Table:
     table = Table(
         "what",
         "kMAC\n/pixel",
@@ -108,17 +140,22 @@ def _operations_table(
         "bytes",
         title=title,
     )
-    for operation, cost in zip(operations, macs, strict=True):
-        timing = operation.timing
-        table.add_row(
-            timing.name,
-            f"{cost:.2f}",
-            f"{timing.median_ms:.1f}",
-            f"{timing.best_ms:.1f}",
-            f"{1000 / timing.median_ms:.1f}",
-            f"{operation.frames_per_second:.1f}",
-            f"{timing.size:,}",
-        )
+    for measured, whose in ((ours, ""), (papers, ", the paper's model")):
+        for operation, cost in zip(measured.operations, measured.kilo_macs, strict=True) if measured else ():
+            timing = operation.timing
+            table.add_row(
+                timing.name + whose,
+                f"{cost:.2f}",
+                f"{timing.median_ms:.1f}",
+                f"{timing.best_ms:.1f}",
+                f"{1000 / timing.median_ms:.2f}",
+                f"{operation.frames_per_second:.2f}",
+                f"{timing.size:,}",
+            )
+    if papers is not None:
+        pairs = zip(ours.operations, papers.operations, strict=True)
+        ratios = (f"{theirs.timing.median_ms / own.timing.median_ms:.0f}" for own, theirs in pairs)
+        table.caption = f"the paper's times over ours: {', '.join(ratios)}"
     return table
 
 

@@ -445,14 +445,17 @@ def _speed(report: Report, bench: Mapping[str, Any]) -> None:
         ("what", "kMAC/pixel", "median, ms", "frames/s", f"frames/s, {threads} at once", "bytes"),
         [
             (
-                escaped(operation["timing"]["name"]),
+                escaped(operation["timing"]["name"] + whose),
                 f"{operation['kilo_macs_per_pixel']:.2f}",
                 f"{operation['timing']['median_ms']:.1f}",
-                f"{1000 / operation['timing']['median_ms']:.1f}",
-                f"{operation['frames_per_second']:.1f}",
+                f"{1000 / operation['timing']['median_ms']:.2f}",
+                f"{operation['frames_per_second']:.2f}",
                 str(operation["timing"]["size"]),
             )
-            for operation in bench["operations"]
+            for operation, whose in (
+                *((operation, "") for operation in bench["operations"]),
+                *((operation, ", the paper's model") for operation in bench["paper"] or ()),
+            )
         ],
     )
     report.table(

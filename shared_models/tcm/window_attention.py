@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -54,6 +55,11 @@ class WindowAttention(nn.Module):
         if shift:
             x = x.roll((shift, shift), (1, 2))
         return x[:, :height, :width]
+
+    def multiply_accumulates(self, x: Tensor) -> int:
+        """Those of scores and of weighted sums."""
+        positions = math.prod(-(-side // self.window) * self.window for side in x.shape[1:3])
+        return 2 * len(x) * positions * self.window**2 * x.shape[3]
 
     def _attended(self, qkv: Tensor, seams: Seams, batch: int) -> Tensor:
         """Queries, keys and values of all windows, (n, window**2, 3 * width), to what was attended to."""

@@ -14,6 +14,7 @@ from shared_models.command.options import WeightsFile as ShippedOrFile
 from shared_models.config import PROFILES, CodecConfig
 from shared_models.device import resolved_device, use_threads
 from shared_models.single import SingleLayer
+from shared_models.training.configured import configured
 from shared_models.training.difference import DifferenceTask
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.export import trained_machine
@@ -69,8 +70,8 @@ def machine(
 ) -> None:
     """Train the machine layer, eq. (2)."""
     use_threads(threads)
-    chosen = _recipe("machine", recipe, settings, steps)
-    config = _config(profile, chosen)
+    chosen = _recipe("machine", profile, recipe, settings, steps)
+    config = configured(PROFILES[profile], chosen)
     run = _run(lambda: MachineTask(config, chosen), chosen, out, device)
     trained(run, photos, masks, validation, None if weights is None else Weights.load(weights).machine)
 
@@ -91,8 +92,8 @@ def enhancement(
 ) -> None:
     """Train the enhancement layer beside a frozen machine layer, eq. (3)."""
     use_threads(threads)
-    chosen = _recipe("enhancement", recipe, settings, steps)
-    config = _config(profile, chosen)
+    chosen = _recipe("enhancement", profile, recipe, settings, steps)
+    config = configured(PROFILES[profile], chosen)
     loaded = None if weights is None else Weights.load(weights)
     frozen = _machine(machine, loaded, config)
     run = _run(lambda: EnhancementTask(config, chosen, frozen), chosen, out, device)
@@ -116,8 +117,8 @@ def human(
 ) -> None:
     """Train the single-layer codec for people that both layers are compared with, eq. (1)."""
     use_threads(threads)
-    chosen = _recipe("human", recipe, settings, steps)
-    config = _config(profile, chosen)
+    chosen = _recipe("human", profile, recipe, settings, steps)
+    config = configured(PROFILES[profile], chosen)
 
     def make_task() -> HumanTask:
         task = HumanTask(config, chosen)
@@ -147,8 +148,8 @@ def difference(
 ) -> None:
     """Train the codec of the difference to a frozen machine view, the paper's baseline DC."""
     use_threads(threads)
-    chosen = _recipe("difference", recipe, settings, steps)
-    config = _config(profile, chosen)
+    chosen = _recipe("difference", profile, recipe, settings, steps)
+    config = configured(PROFILES[profile], chosen)
     frozen = _machine(machine, None if weights is None else Weights.load(weights), config)
     run = _run(lambda: DifferenceTask(config, chosen, frozen), chosen, out, device)
     trained(run, photos, None, validation, None)
@@ -175,7 +176,7 @@ def ablation(
     from shared_models.training.ablation_report import measured
 
     use_threads(threads)
-    recipe = _recipe("enhancement", None, settings, steps)
+    recipe = _recipe("enhancement", "lite", None, settings, steps)
     command = as_typed(context, "train", "ablation")
     measured(photos, validation, out, result, weights, only, recipe, resolved_device(device), command)
 
@@ -199,18 +200,14 @@ def pack(
     typer.echo(f"{out}: {summary}; see {out / 'README.md'}")
 
 
-def _recipe(task: str, file: Path | None, settings: list[str] | None, steps: int | None) -> Recipe:
-    chosen = Recipe.shipped(task) if file is None else Recipe.from_file(file)
-    chosen = chosen.with_settings(settings or [])
-    return chosen if steps is None else replace(chosen, steps=steps)
-
-
-def _config(profile: str, recipe: Recipe) -> CodecConfig:
+def _recipe(
+    task: str, profile: str, file: Path | None, settings: list[str] | None, steps: int | None
+) -> Recipe:
     if profile not in PROFILES:
         raise typer.BadParameter(f"there is no profile {profile!r}; known: {', '.join(sorted(PROFILES))}")
-    return replace(
-        PROFILES[profile], condition_on_machine=recipe.condition_on_machine, residual=recipe.residual
-    )
+    chosen = Recipe.shipped(task, profile) if file is None else Recipe.from_file(file)
+    chosen = chosen.with_settings(settings or [])
+    return chosen if steps is None else replace(chosen, steps=steps)
 
 
 def _machine(run: Path | None, weights: Weights | None, config: CodecConfig) -> SingleLayer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Final
 
@@ -73,8 +74,8 @@ class MixedEntropyModel(EntropyModel):
         self.spread_nets = nn.ModuleList(SliceNet(config, n) for n in seen)
         self.corrections = nn.ModuleList(SliceNet(config, n + config.slice_width) for n in seen)
         self.boundaries: Tensor
-        """Sigmas above which the next table holds."""
-        self.register_buffer("boundaries", torch.tensor(table_sigmas()[:-1]), persistent=False)
+        """Sigmas above which the next table is nearer. CompressAI always takes the wider one, which costs more."""
+        self.register_buffer("boundaries", torch.tensor(_table_boundaries()), persistent=False)
 
     @property
     def largest_index(self) -> int:
@@ -158,6 +159,11 @@ def table_sigmas() -> list[float]:
     """Standard deviation of every table of the latents, rising."""
     step = math.log(LARGEST_SIGMA / SMALLEST_SIGMA) / (SIGMAS - 1)
     return [SMALLEST_SIGMA * math.exp(step * number) for number in range(SIGMAS)]
+
+
+def _table_boundaries() -> list[float]:
+    sigmas = table_sigmas()
+    return [math.sqrt(lower * upper) for lower, upper in itertools.pairwise(sigmas)]
 
 
 def _bounded(x: Tensor, bound: float) -> Tensor:

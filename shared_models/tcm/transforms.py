@@ -26,6 +26,9 @@ class _MixedTransform(Transform):
         self._dtype = torch.float32
 
     def forward(self, x: Tensor) -> Tensor:
+        # On the CPU, torch 2.13 writes beyond its buffers when it differentiates a 1x1 convolution of stride 2 whose
+        # input has 3 channels in channels_last order.
+        x = x.contiguous()
         with torch.autocast(x.device.type, self._dtype, enabled=self._dtype != torch.float32):
             return self.net(x).float()
 

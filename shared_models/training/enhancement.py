@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shared_models.config import CodecConfig
+from shared_models.config import CodecConfig, LiteConfig
 from shared_models.entropy_model import Level
 from shared_models.profile import enhancement_layer
 from shared_models.single import SingleLayer
@@ -50,8 +50,10 @@ class EnhancementTask:
     def start(self, photos: Photos, rng: np.random.Generator) -> None:
         """KLT transforms, unless the recipe wants random ones, and the statistics of what is left to code.
 
-        The latter for every level of the machine layer.
+        The latter for every level of the machine layer. Only lite has either.
         """
+        if not isinstance(self.config, LiteConfig):
+            return
         if self.recipe.start == "klt":
             start_transforms(self.layer, self.config, photos.crops(KLT_CROPS, rng).pixels)
         pixels = photos.crops(_START_CROPS, rng).pixels
@@ -85,15 +87,15 @@ class EnhancementTask:
     def validate(self, pixels: Tensor) -> dict[str, float]:
         figures = {"loss": 0.0}
         context = torch.tensor([self.config.default_machine_quality], device=pixels.device)
-        default, most = self.config.default_quality, self.config.slices
-        points = [(number, slices) for number in range(len(self.lambdas)) for slices in (1, most)]
+        default, most = self.config.default_quality, self.config.enhancement_slices
+        points = [(number, slices) for number in range(len(self.lambdas)) for slices in sorted({1, most})]
         points += [(default, slices) for slices in range(2, most)]
         for number, slices in points:
             level = Level(torch.tensor([number], device=pixels.device), context)
             machine, coded, decoded = self._coded(pixels, level, slices, None)
             error = squared_error(pixels, decoded.clamp(0.0, 1.0)).item()
             bits_per_pixel = (machine.bits + coded.bits).item() / pixels[0, 0].numel()
-            if slices == (self.recipe.slices or self.config.slices):
+            if slices == (self.recipe.slices or most):
                 figures["loss"] += self.lambdas[number].item() * 255.0**2 * error + bits_per_pixel
             point = f"{number}_m{slices}"
             figures[f"bpp_{point}"] = bits_per_pixel
@@ -102,7 +104,7 @@ class EnhancementTask:
 
     def _slices(self, frames: int, numbers: np.random.Generator) -> NDArray[np.int64]:
         """How many slices every frame of a batch has."""
-        most = self.config.slices
+        most = self.config.enhancement_slices
         if self.recipe.slices:
             return np.full(frames, self.recipe.slices)
         fewer = numbers.integers(1, most, size=frames)

@@ -50,8 +50,9 @@ def with_machine(machine: Path, weights: Weights) -> Weights:
         CheckpointError: the folder holds no such run.
     """
     layer = trained_machine(machine, weights.config)
+    tables = probability_tables(layer.entropy, weights.enhancement.entropy)
     training = weights.training | {"machine": _history(_best(machine, "machine"))}
-    return replace(weights, machine=layer, training=training)
+    return replace(weights, machine=layer, tables=tables, training=training)
 
 
 def exported_comparison(run: Path, config: CodecConfig) -> ComparisonWeights:

@@ -39,11 +39,13 @@ class Recipe:
     detail: float = 0.25
     """Machine layer: weight of the part of the error that halving the picture's size would hide: 1 as in the paper."""
     slices: int = 0
-    """Enhancement layer: the paper's m; 0 draws it at random for every batch."""
+    """Enhancement layer: the paper's m; 0 draws it at random for every batch. In the profile paper, also its size."""
     condition_on_machine: bool = True
     """Enhancement layer: show the machine layer to the entropy model. The paper's does not."""
     residual: bool = True
     """Enhancement layer: code the difference to the machine latents. The paper's codes latents of their own."""
+    operating_point: float = 0.0
+    """In the profile paper, whose models have one quality level: its lambda in eq. (1) to (3); 0 for the profile's."""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -58,6 +60,10 @@ class Recipe:
         for name in ("decay_from", "average", "outside", "detail"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise RecipeError(f"{name} = {getattr(self, name)}: use 0 to 1")
+        if self.operating_point < 0.0:
+            raise RecipeError(
+                f"operating_point = {self.operating_point}: use a lambda, or 0 for the profile's"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -104,9 +110,9 @@ class Recipe:
             raise RecipeError(f"{path} is no TOML file: {error}") from error
 
     @classmethod
-    def shipped(cls, task: str) -> Recipe:
-        """The recipe by which the shipped weights of a task were trained."""
-        return cls.from_file(_SHIPPED / f"{task}.toml")
+    def shipped(cls, task: str, profile: str = "lite") -> Recipe:
+        """The recipe of a task: for lite, the one by which the shipped weights were trained."""
+        return cls.from_file(_SHIPPED / profile / f"{task}.toml")
 
     @classmethod
     def from_checkpoint(cls, values: dict[str, Any]) -> Recipe:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shared_models.config import CodecConfig, LayerConfig
+from shared_models.config import CodecConfig, LayerConfig, LiteConfig
 from shared_models.enhancement import EnhancementLayer
+from shared_models.errors import WeightsError
 from shared_models.single import SingleLayer
 from shared_models.training.estimate import Estimate, estimate_alone
 from shared_models.training.losses import lagrangian, squared_error
@@ -43,14 +44,25 @@ class SingleLayerTask:
         self.lambdas = self.lambdas.to(device)
 
     def take_transforms(self, trained: EnhancementLayer) -> None:
-        """Begin with the transforms of a trained layer of the same size."""
-        self.layer.analysis.load_state_dict(trained.analysis.state_dict())
-        self.layer.synthesis.load_state_dict(trained.synthesis.state_dict())
+        """Begin with the transforms of a trained layer of the same size.
+
+        Raises:
+            WeightsError: it has another.
+        """
+        try:
+            self.layer.analysis.load_state_dict(trained.analysis.state_dict())
+            self.layer.synthesis.load_state_dict(trained.synthesis.state_dict())
+        except RuntimeError as error:
+            raise WeightsError(
+                f"these transforms are of another size: begin without them ({error})"
+            ) from error
         self._has_transforms = True
 
     @torch.no_grad()
     def start(self, photos: Photos, rng: np.random.Generator) -> None:
-        """KLT transforms, unless there are others already, and the statistics of what they give."""
+        """KLT transforms, unless there are others already, and the statistics of what they give; for lite only."""
+        if not isinstance(self.config, LiteConfig):
+            return
         if self.recipe.start == "klt" and not self._has_transforms:
             start_transforms(self.layer, self.config, self._sample(photos, KLT_CROPS, rng))
         y = self.layer.analysis(self._sample(photos, _START_CROPS, rng))

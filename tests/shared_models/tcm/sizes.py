@@ -13,7 +13,7 @@ from shared_models.profile import enhancement_layer, machine_layer, probability_
 from shared_models.tcm.entropy import MixedEntropyModel
 from shared_models.weights import Weights
 
-_SPREAD = 3.0
+_SPREAD = 2.0
 
 TINY = replace(
     PAPER,
@@ -30,7 +30,7 @@ TINY = replace(
 
 
 def scaled_weights(config: PaperConfig) -> Weights:
-    """Untrained weights whose latents of pictures are spread, and predicted to be spread, about as trained ones are."""
+    """Untrained weights whose latents of pictures have a natural size, predicted rather too large."""
     torch.manual_seed(5)
     machine, enhancement = machine_layer(config), enhancement_layer(config)
     pixels = torch.from_numpy(pink_noise(128, 128)).permute(2, 0, 1)[None] / 255.0
@@ -40,6 +40,6 @@ def scaled_weights(config: PaperConfig) -> Weights:
         with torch.no_grad():
             last.weight *= _SPREAD / layer.analysis(pixels).std()
             for net in layer.entropy.spread_nets:
-                net.get_parameter("4.bias").uniform_(0.5 * _SPREAD, 1.5 * _SPREAD)
+                net.get_parameter("4.bias").uniform_(_SPREAD, 3.0 * _SPREAD)
     tables = probability_tables(machine.entropy, enhancement.entropy)
     return Weights(config, machine, enhancement, tables, {})

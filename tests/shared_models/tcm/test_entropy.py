@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -46,10 +48,14 @@ def test_bits_of_latents(entropy: MixedEntropyModel, theirs: GaussianConditional
     torch.testing.assert_close(entropy.bits(symbols, spread).double(), expected)
 
 
-def test_tables_of_latents(entropy: MixedEntropyModel, theirs: GaussianConditional) -> None:
-    edges = torch.tensor(table_sigmas())
-    spread = torch.cat((edges, edges * 0.999, edges * 1.001, torch.tensor([-1.0, 0.0, 1e6])))
-    assert entropy.index(spread).tolist() == (theirs.build_indexes(spread) + 1).tolist()
+def test_the_nearest_of_their_tables_is_taken(entropy: MixedEntropyModel) -> None:
+    sigmas = torch.tensor(table_sigmas())
+    expected = torch.exp(torch.linspace(math.log(0.11), math.log(256.0), 64))
+    torch.testing.assert_close(sigmas, expected)
+    numbers = list(range(1, 65))
+    for factor in (0.95, 1.0, 1.05):  # neighbours differ by 13 %
+        assert entropy.index(sigmas * factor).tolist() == numbers
+    assert entropy.index(torch.tensor([-1.0, 0.0, 1e6])).tolist() == [1, 1, 64]
 
 
 def test_bits_of_hyper_latents(entropy: MixedEntropyModel, level: Level) -> None:

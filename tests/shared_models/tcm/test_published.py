@@ -41,8 +41,8 @@ def machine() -> SingleLayer:
 
 
 @pytest.fixture(scope="module")
-def machine_latents(machine: SingleLayer) -> Tensor:
-    return coded(machine, machine.analysis(generated_pixels())).latents
+def machine_coded(machine: SingleLayer) -> Estimate:
+    return coded(machine, machine.analysis(generated_pixels()))
 
 
 def with_generated_weights(layer: AnyLayer) -> AnyLayer:
@@ -83,17 +83,18 @@ def test_parameters_are_those_of_the_authors_files(m: int, data_root: Path) -> N
 
 
 def test_machine_layer_agrees_with_the_authors(
-    machine: SingleLayer, machine_latents: Tensor, expected: Any
+    machine: SingleLayer, machine_coded: Estimate, expected: Any
 ) -> None:
-    agree(machine_latents, expected["machine"]["y_hat"])
-    agree(machine.synthesis(machine_latents), expected["machine"]["x_hat"])
-    bits = coded(machine, machine.analysis(generated_pixels())).bits.item()
-    assert bits == pytest.approx(expected["machine"]["bits_y"] + expected["machine"]["bits_z"], rel=1e-5)
-    assert sum(p.numel() for p in machine.parameters()) == expected["machine"]["params"]
+    theirs = expected["machine"]
+    agree(machine_coded.latents, theirs["y_hat"])
+    agree(machine.synthesis(machine_coded.latents), theirs["x_hat"])
+    assert machine_coded.bits.item() == pytest.approx(theirs["bits_y"] + theirs["bits_z"], rel=1e-5)
+    assert sum(parameter.numel() for parameter in machine.parameters()) == theirs["params"]
 
 
 @pytest.mark.parametrize("m", [1, 4])
-def test_enhancement_agrees_with_the_authors(m: int, machine_latents: Tensor, expected: Any) -> None:
+def test_enhancement_agrees_with_the_authors(m: int, machine_coded: Estimate, expected: Any) -> None:
+    machine_latents = machine_coded.latents
     theirs = expected["enhancement"][f"m={m}"]
     layer = with_generated_weights(paper_enhancement_layer(replace(PAPER, m=m)))
     estimated = coded(layer, layer.latents(layer.analysis(generated_pixels()), machine_latents))

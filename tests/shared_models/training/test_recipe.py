@@ -1,16 +1,45 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shared_models.config import LITE, PAPER, PROFILES, CodecConfig
 from shared_models.errors import RecipeError
+from shared_models.training.configured import configured
 from shared_models.training.recipe import Recipe
 
 
 @pytest.mark.parametrize("task", ["machine", "enhancement", "human", "difference"])
-def test_every_task_has_a_shipped_recipe(task: str) -> None:
-    assert Recipe.shipped(task).steps > 1000
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_every_task_has_a_shipped_recipe(task: str, profile: CodecConfig) -> None:
+    recipe = Recipe.shipped(task, profile.name)
+    assert recipe.steps > 1000
+    assert configured(profile, recipe).name == profile.name
+
+
+def test_a_recipe_sets_the_model_of_the_profile_paper() -> None:
+    recipe = Recipe.shipped("enhancement", "paper")
+    assert configured(PAPER, recipe).switches["m"] == 4
+    config = configured(PAPER, replace(recipe, slices=2, operating_point=0.03))
+    assert (config.enhancement_slices, config.enhancement.lambdas) == (2, (0.03,))
+
+
+@pytest.mark.parametrize(
+    ("profile", "changes"),
+    [
+        (PAPER, {"start": "klt"}),
+        (PAPER, {"residual": True}),
+        (PAPER, {"slices": 6}),
+        (LITE, {"operating_point": 0.01}),
+    ],
+)
+def test_models_that_a_profile_does_not_have_are_refused(
+    profile: CodecConfig, changes: dict[str, object]
+) -> None:
+    with pytest.raises(RecipeError):
+        configured(profile, Recipe.shipped("enhancement", profile.name).changed(changes))
 
 
 def test_a_file_changes_what_it_names_and_settings_change_the_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Show the codec's models, or export trained ones to a weights file."""
+"""Show the codec's models, or make weights files of trained ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rich.table import Table
 
 from shared_models.codec import Codec
 from shared_models.complexity import kilo_macs_per_pixel
-from shared_models.config import PROFILES
+from shared_models.config import PAPER, PROFILES
 from shared_models.training.export import exported, exported_comparison, with_machine
 from shared_models.weights import SHIPPED, Weights
 
-app = typer.Typer(help="Show the codec's models, or export trained ones to a weights file.")
+app = typer.Typer(help="Show the codec's models, or make weights files of trained ones.")
 
 
 @app.callback(invoke_without_command=True)
@@ -37,7 +37,7 @@ def show(
         console.print(
             f"machine lambdas {config.machine.lambdas}, default level {config.default_machine_quality}; "
             f"enhancement lambdas {config.enhancement.lambdas}, default level {config.default_quality}; "
-            f"1 to {config.slices} slices of {config.slice_width} channels"
+            f"1 to {config.enhancement_slices} slices of {config.slice_width} channels"
         )
         table = Table("part", "parameters")
         costs = kilo_macs_per_pixel(codec)
@@ -49,6 +49,43 @@ def show(
         total = sum(parameter.numel() for parameter in codec.layers.parameters())
         table.add_row("total", f"{total:,}", *(f"{counted.total():.2f}" for counted in costs.values()))
         console.print(table)
+    if weights is None:
+        _show_table_i(console)
+
+
+def _show_table_i(console: Console) -> None:
+    """The profile paper, of which no weights are shipped, as its enhancement layer is built."""
+    from shared_models.tcm.profile import enhancement_parameters
+
+    console.print(
+        f"[bold]{PAPER.name}[/]  the paper's own networks, {PAPER.slices} slices; no weights are shipped"
+    )
+    table = Table("enhancement layer, m", "channels of y_a", "parameters")
+    for m, parameters in enhancement_parameters(PAPER).items():
+        table.add_row(str(m), str(m * PAPER.slice_width), f"{parameters:,}")
+    console.print(table)
+
+
+@app.command("import")
+def import_checkpoints(
+    checkpoints: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The authors' files: machine layer, enhancement layer, or one of them with --weights."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The weights file to write.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="A weights file of the profile paper that has the other layer.")
+    ] = None,
+) -> None:
+    """Make a weights file of the profile paper from its authors' checkpoints."""
+    from shared_models.tcm.imported import imported
+
+    loaded = imported(checkpoints, PAPER, None if weights is None else Weights.load(weights))
+    loaded.save(out)
+    m = loaded.config.enhancement_slices
+    typer.echo(f"{out}: model {loaded.model_id.hex()}, enhancement layer of m = {m}")
 
 
 @app.command()

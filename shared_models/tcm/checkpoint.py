@@ -71,7 +71,7 @@ class AuthorsCheckpoint:
 
     def __init__(self, tensors: Mapping[str, Tensor], origin: str) -> None:
         self._tensors = tensors
-        self._origin = origin
+        self.origin = origin
         self.slices = len({key.split(".")[1] for key in tensors if key.startswith("atten_mean.")})
         """The paper's n, or m."""
         if not self.slices:
@@ -127,7 +127,7 @@ class AuthorsCheckpoint:
         if keys:
             more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
             raise WeightsError(
-                f"{self._origin} with {self.slices} slices {fault} {', '.join(keys[:_NAMED])}{more}"
+                f"{self.origin} with {self.slices} slices {fault} {', '.join(keys[:_NAMED])}{more}"
             )
 
 

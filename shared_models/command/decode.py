@@ -9,6 +9,7 @@ import typer
 from PIL import Image
 
 from shared_models.codec import load_codec
+from shared_models.command.options import Profile, WeightsFile
 
 app = typer.Typer(help="Decode a picture from its layers.")
 
@@ -21,10 +22,12 @@ def decode(
         Path | None, typer.Option(help="The enhancement layer; without it the machine view is written.")
     ] = None,
     slices: Annotated[int | None, typer.Option(help="How many of its slices to use.")] = None,
+    profile: Profile = "lite",
+    weights: WeightsFile = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Write the human view, or the machine view when no enhancement layer is given."""
-    codec = load_codec(device=device)
+    codec = load_codec(profile, weights=weights, device=device)
     base = machine.read_bytes()
     if enhancement is None:
         picture = codec.decode_machine(base)

@@ -10,6 +10,7 @@ import typer
 from PIL import Image
 
 from shared_models.codec import load_codec
+from shared_models.command.options import Profile, WeightsFile
 
 app = typer.Typer(help="Encode a picture into its two layers.")
 
@@ -23,11 +24,15 @@ def encode(
     quality: Annotated[int | None, typer.Option(help="Level of the human view, 0 = smallest.")] = None,
     machine_quality: Annotated[int | None, typer.Option(help="Level of the machine layer.")] = None,
     slices: Annotated[int | None, typer.Option(help="Enhancement slices, 1 to 5.")] = None,
+    profile: Profile = "lite",
+    weights: WeightsFile = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Write STEM.machine and STEM.enhancement."""
     image = np.asarray(Image.open(picture).convert("RGB"))
-    frame = load_codec(device=device).encode(image, quality, machine_quality, slices)
+    frame = load_codec(profile, weights=weights, device=device).encode(
+        image, quality, machine_quality, slices
+    )
     stem = picture.with_suffix("") if out is None else out
     for suffix, data in ((".machine", frame.machine), (".enhancement", frame.enhancement)):
         path = stem.with_name(stem.name + suffix)

@@ -5,21 +5,25 @@ Importing this takes seconds: only what builds the networks of the profile `pape
 
 from __future__ import annotations
 
+import warnings
+
 from shared_models.errors import WeightsError
 from shared_models.masks.torchvision_operators import provide_operators
 
 try:
-    provide_operators()
-    from compressai.entropy_models import EntropyBottleneck
-    from compressai.layers import (
-        AttentionBlock,
-        ResidualBlock,
-        ResidualBlockUpsample,
-        ResidualBlockWithStride,
-        conv3x3,
-        subpel_conv3x3,
-    )
-    from compressai.ops.bound_ops import LowerBoundFunction
+    with warnings.catch_warnings():  # of packages that it imports and that are not used
+        warnings.simplefilter("ignore")
+        provide_operators()
+        from compressai.entropy_models import EntropyBottleneck
+        from compressai.layers import (
+            AttentionBlock,
+            ResidualBlock,
+            ResidualBlockUpsample,
+            ResidualBlockWithStride,
+            conv3x3,
+            subpel_conv3x3,
+        )
+        from compressai.ops.bound_ops import LowerBoundFunction
 except ModuleNotFoundError as error:
     raise WeightsError(
         f"the profile 'paper' needs CompressAI, and {error.name} is not installed: see requirements/peers.txt"

@@ -15,6 +15,7 @@ from shared_models.errors import WeightsError
 from shared_models.evaluation.speed import pink_noise
 from shared_models.profile import enhancement_layer, machine_layer
 from shared_models.tcm.imported import imported
+from shared_models.tcm.profile import enhancement_parameters
 from tests.shared_models.tcm.authors import generated_state
 from tests.shared_models.tcm.sizes import TINY, scaled_weights
 
@@ -74,11 +75,11 @@ def test_what_makes_no_model_is_refused(machine: Path, enhancement: Path) -> Non
 def test_the_commands_import_and_show(
     machine: Path, enhancement: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("shared_models.command.models.PAPER", TINY)
     shown = CliRunner().invoke(app, [])
     assert shown.exit_code == 0, shown.output
-    for parameters in ("45,918,292", "51,690,900", "58,723,412", "67,015,828", "76,568,148"):
-        assert parameters in shown.output
-    monkeypatch.setattr("shared_models.command.models.PAPER", TINY)
+    for parameters in enhancement_parameters(TINY).values():
+        assert f"{parameters:,}" in shown.output
     out = tmp_path / "paper.safetensors"
     result = CliRunner().invoke(app, ["import", str(machine), str(enhancement), "--out", str(out)])
     assert result.exit_code == 0, result.output

@@ -125,7 +125,7 @@ def test_a_photo_costs_what_is_estimated(tiny_codec: Codec, data_root: Path) -> 
 
 def test_all_of_the_width_the_paper_has() -> None:
     image = pink_noise(64, 64)
-    weights = scaled_weights(replace(PAPER, m=4))
+    weights = scaled_weights(replace(PAPER, m=1))
     machine, enhancement = estimated_bits(weights, image)
     codec = Codec(weights, device="cpu")
     frame = codec.encode(image)

@@ -189,6 +189,7 @@ LITE: Final = LiteConfig(
         analysis=TransformConfig(width=128, blocks=4),
         synthesis=TransformConfig(width=160, blocks=6),
         lambdas=(0.005, 0.01, 0.02, 0.03),
+        mean_blocks=1,
     ),
 )
 

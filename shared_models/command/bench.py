@@ -126,7 +126,7 @@ def _paper(image: NDArray[np.uint8], device: str, threads: int) -> Measured:
     tables = probability_tables(machine.entropy, enhancement.entropy)
     subject = Codec(Weights(PAPER, machine, enhancement, tables, {}), device)
     macs = [counted.total() for counted in kilo_macs_per_pixel(subject, _PAPER_SIDE).values()]
-    return Measured(codec_operations(subject, image, 1, threads), macs)
+    return Measured(codec_operations(subject, image, 1, threads, at_once=False), macs)
 
 
 def _operations_table(title: str, ours: Measured, papers: Measured | None, threads: int) -> Table:
@@ -149,7 +149,7 @@ def _operations_table(title: str, ours: Measured, papers: Measured | None, threa
                 f"{timing.median_ms:.1f}",
                 f"{timing.best_ms:.1f}",
                 f"{1000 / timing.median_ms:.2f}",
-                f"{operation.frames_per_second:.2f}",
+                "" if operation.frames_per_second is None else f"{operation.frames_per_second:.2f}",
                 f"{timing.size:,}",
             )
     if papers is not None:

@@ -449,7 +449,7 @@ def _speed(report: Report, bench: Mapping[str, Any]) -> None:
                 f"{operation['kilo_macs_per_pixel']:.2f}",
                 f"{operation['timing']['median_ms']:.1f}",
                 f"{1000 / operation['timing']['median_ms']:.2f}",
-                f"{operation['frames_per_second']:.2f}",
+                "" if operation["frames_per_second"] is None else f"{operation['frames_per_second']:.2f}",
                 str(operation["timing"]["size"]),
             )
             for operation, whose in (

@@ -46,18 +46,23 @@ class Operation:
 
     Attributes:
         stages: median milliseconds of every stage within it. Stages in threads of their own overlap with others.
-        frames_per_second: with as many frames at once as there are CPU threads, one thread each.
+        frames_per_second: with as many frames at once as there are CPU threads, one thread each; None if not measured.
     """
 
     timing: Timing
     stages: dict[str, float]
-    frames_per_second: float
+    frames_per_second: float | None
 
 
-def codec_operations(codec: Codec, image: NDArray[np.uint8], repeats: int, threads: int) -> list[Operation]:
+def codec_operations(
+    codec: Codec, image: NDArray[np.uint8], repeats: int, threads: int, *, at_once: bool = True
+) -> list[Operation]:
     """Encode both layers, decode either view, with `threads` CPU threads in all.
 
     The encoder runs its two analyses side by side, with half of the threads each.
+
+    Args:
+        at_once: measure several frames at once, too.
     """
     use_threads(max(1, threads // 2))
     frame = codec.encode(image)
@@ -66,7 +71,7 @@ def codec_operations(codec: Codec, image: NDArray[np.uint8], repeats: int, threa
     def operation(name: str, call: Callable[[], object], size: int, each: int) -> Operation:
         use_threads(each)
         timing, stages = _staged(codec, name, repeats, call, size)
-        return Operation(timing, stages, _frames_per_second(call, repeats, threads))
+        return Operation(timing, stages, _frames_per_second(call, repeats, threads) if at_once else None)
 
     human = lambda: codec.decode_human(frame.machine, frame.enhancement)  # noqa: E731
     return [

@@ -135,19 +135,22 @@ class EdgeProcess:
         before: asyncio.Task[None] | None,
     ) -> None:
         """Encode a frame and queue it behind the one `before` it."""
+        encoded: EncodedFrame | None = None
         try:
             encoded = await encoder.encode(captured)
         except CodecError as error:
             if (problem := str(error)) != self._last_encode_problem:
                 _LOG.warning("frames cannot be encoded: %s", problem)
                 self._last_encode_problem = problem
-            self._tally.drop(DropReason.ENCODE_FAILED)
-            return
         finally:
             places.release()
+        # A frame that failed waits, too: the one after it waits for nobody else.
         if before is not None:
             await asyncio.wait({before})
-        self._queue(encoded)
+        if encoded is None:
+            self._tally.drop(DropReason.ENCODE_FAILED)
+        else:
+            self._queue(encoded)
 
     def _left_encoder(self, task: asyncio.Task[None]) -> None:
         self._in_work -= 1

@@ -51,7 +51,7 @@ class MixedEntropyModel(EntropyModel):
 
     Everything from z^ to sigma is float, so a stream can be decoded only where all sigmas come out on the same side of
     the tables' boundaries as the encoder's. `settle` makes that all but certain by computing them in float64: then they
-    differ between devices by some 1e-13, and a frame has a million of them. See docs/paper-profile.md.
+    differ between processors by some 1e-14 of their size, and a frame has a million of them. See docs/paper-profile.md.
 
     Args:
         config: the profile.

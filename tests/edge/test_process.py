@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from edge.metrics import DropReason, Tally
 from edge.process import EdgeProcess
 from secondsight import limits
 from shared_models import Codec
+from shared_models.errors import ImageError
 from tests.edge.conftest import ClipMaker, eventually
 from tests.edge.scripted_server import Conversation, ScriptedServer
 
@@ -118,21 +119,48 @@ class OutOfOrder(Encoder):
         return encoded
 
 
+class FailsBetween(Encoder):
+    """Fails with the second frame, and begins with the first one only when the third one is ready."""
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__(codec, frames_at_once=2)
+        self._begun = 0
+        self._third_is_ready = asyncio.Event()
+
+    async def encode(self, frame: CapturedFrame) -> EncodedFrame:
+        number, self._begun = self._begun, self._begun + 1
+        if number == 0:
+            await self._third_is_ready.wait()
+        if number == 1:
+            raise ImageError("the second frame")
+        encoded = await super().encode(frame)
+        if number == 2:
+            self._third_is_ready.set()
+        return encoded
+
+
+@pytest.mark.parametrize(
+    ("make_encoder", "arriving"), [(OutOfOrder, [0, 1, 2, 3, 4, 5]), (FailsBetween, [0, 2, 3, 4, 5])]
+)
 async def test_frames_that_are_encoded_together_are_sent_in_order(
-    server: Server, make_clip: ClipMaker, codec: Codec
+    server: Server,
+    make_clip: ClipMaker,
+    codec: Codec,
+    make_encoder: Callable[[Codec], Encoder],
+    arriving: list[int],
 ) -> None:
     script, address = server
     tally = Tally()
     edge = EdgeProcess(config(make_clip(frames=6), address, keep_all=True), "1.0", tally)
-    encoder = OutOfOrder(codec)
+    encoder = make_encoder(codec)
     running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
     talk = await script.conversation()
     await talk.greet(session=1)
-    layers = await acknowledge(talk, 6)
+    layers = await acknowledge(talk, len(arriving))
     await running
     encoder.close()
     greys = [round(float(codec.decode_machine(layer).mean()) / 8) for layer in layers]
-    assert greys == list(range(6))
+    assert greys == arriving
     assert balanced(tally)
 
 

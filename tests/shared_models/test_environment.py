@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared_models.environment import Environment
@@ -20,6 +20,7 @@ def test_gpus_are_named_by_their_compute_capability() -> None:
     assert str(Environment("cuda", 9, (2, 13))) == "cuda/9 with torch 2.13"
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**16 - 1))
 def test_any_bits_are_some_environment(packed: int) -> None:
     assert Environment.unpacked(packed).packed() == packed

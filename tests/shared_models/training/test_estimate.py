@@ -6,7 +6,7 @@ import torch
 from shared_models.config import LITE
 from shared_models.entropy_model import Context, Level
 from shared_models.profile import enhancement_layer, machine_layer
-from shared_models.training.estimate import estimate, estimate_alone
+from shared_models.training.estimate import Estimate, estimate, estimate_alone
 
 
 def test_frames_of_a_batch_may_have_different_numbers_of_slices() -> None:
@@ -18,7 +18,7 @@ def test_frames_of_a_batch_may_have_different_numbers_of_slices() -> None:
         coarse = estimate_alone(machine, pixels, own, LITE.slices, noise=None)
         y = 8.0 * layer.analysis(pixels)
 
-        def coded(frames: slice, slices: int | torch.Tensor):  # type: ignore[no-untyped-def]
+        def coded(frames: slice, slices: int | torch.Tensor) -> Estimate:
             context = Context(coarse.symbols[frames], coarse.latents[frames])
             return estimate(
                 layer.entropy, y[frames], Level(own[frames], own[frames]), context, slices, noise=None

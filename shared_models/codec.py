@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from shared_models.bitstream import Bitstream, Header, Layer, Segment
 from shared_models.coder import MOST_BYTES_PER_SYMBOL, SymbolModels
-from shared_models.config import PROFILES, CodecConfig
+from shared_models.config import CodecConfig
 from shared_models.device import compute_dtype, keep_freed_memory, resolved_device
 from shared_models.entropy_model import Level
 from shared_models.environment import Environment
@@ -32,6 +32,7 @@ from shared_models.errors import (
 from shared_models.fixed_point import freeze
 from shared_models.layer_coder import CodedLatents, LayerCoder, hyper_size
 from shared_models.picture import Picture, picture_of, pixels_of
+from shared_models.profile import profile_named
 from shared_models.stages import Stages
 from shared_models.weights import Weights, shipped_weights
 
@@ -333,11 +334,10 @@ def load_codec(
         WeightsError: there is no such profile, or the file cannot be used, or has another m.
         DeviceError: there is no such device.
     """
-    if profile not in PROFILES:
-        raise WeightsError(f"there is no profile {profile!r}; known: {', '.join(sorted(PROFILES))}")
+    wanted = profile_named(profile)
     path = shipped_weights(profile) if weights is None else weights
     loaded = Weights.load(path)
-    if loaded.config.name != profile:
+    if loaded.config.name != wanted.name:
         raise WeightsError(f"{path} is for profile {loaded.config.name!r}, not {profile!r}")
     if m not in (None, loaded.config.enhancement_slices):
         raise WeightsError(

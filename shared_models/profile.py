@@ -6,13 +6,25 @@ What only the profile paper needs takes seconds to import, so that is done where
 from __future__ import annotations
 
 from shared_models.analysis import Analysis
-from shared_models.config import CodecConfig, LayerConfig, LiteConfig, LiteLayerConfig, PaperConfig
+from shared_models.config import PROFILES, CodecConfig, LayerConfig, LiteConfig, LiteLayerConfig, PaperConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.entropy_model import EntropyModel
+from shared_models.errors import WeightsError
 from shared_models.layer import LayerEntropyModel
 from shared_models.single import SingleLayer
 from shared_models.synthesis import Synthesis
 from shared_models.tables import Tables, gaussian_tables
+
+
+def profile_named(name: str) -> CodecConfig:
+    """The profile of that name.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    if name not in PROFILES:
+        raise WeightsError(f"there is no profile {name!r}; known: {', '.join(sorted(PROFILES))}")
+    return PROFILES[name]
 
 
 def machine_layer(config: CodecConfig) -> SingleLayer:

@@ -83,9 +83,9 @@ class Weights:
         profile = metadata.get(_PROFILE, "")
         if profile not in PROFILES:
             raise WeightsError(f"{path} is for profile {profile!r}; known: {', '.join(sorted(PROFILES))}")
-        config = replace(PROFILES[profile], **json.loads(metadata.get(_SWITCHES, "{}")))
-        machine, enhancement = machine_layer(config), enhancement_layer(config)
         try:
+            config = replace(PROFILES[profile], **json.loads(metadata.get(_SWITCHES, "{}")))
+            machine, enhancement = machine_layer(config), enhancement_layer(config)
             tables = tables_in(tensors)
             for prefix, module in ((_MACHINE, machine), (_ENHANCEMENT, enhancement)):
                 module.load_state_dict(
@@ -93,7 +93,7 @@ class Weights:
                 )
             if len(tables.counts) <= max(layer.entropy.largest_index for layer in (machine, enhancement)):
                 raise ValueError("probability tables are missing")
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise WeightsError(f"{path} does not fit profile {profile!r}: {error}") from error
         return cls(config, machine, enhancement, tables, json.loads(metadata.get(_TRAINING, "{}")))
 

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from shared_models.codec import Codec
 from shared_models.complexity import kilo_macs_per_pixel
-from shared_models.config import PAPER, PROFILES
+from shared_models.config import PAPER
+from shared_models.profile import profile_named
 from shared_models.training.export import exported, exported_comparison, with_machine
 from shared_models.weights import SHIPPED, Weights
 
@@ -103,7 +104,7 @@ def export(
 ) -> None:
     """Join two training runs into a weights file."""
     if enhancement is not None:
-        joined = exported(machine, enhancement, PROFILES[profile])
+        joined = exported(machine, enhancement, profile_named(profile))
     elif weights is not None:
         joined = with_machine(machine, Weights.load(weights))
     else:
@@ -119,7 +120,7 @@ def export_comparison(
     profile: Annotated[str, typer.Option()] = "lite",
 ) -> None:
     """Make a weights file of a codec that the layered one is compared with."""
-    weights = exported_comparison(run, PROFILES[profile])
+    weights = exported_comparison(run, profile_named(profile))
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{weights.task}.safetensors"
     weights.save(path)

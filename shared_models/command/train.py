@@ -11,8 +11,9 @@ import typer
 
 from shared_models.command.as_typed import as_typed
 from shared_models.command.options import WeightsFile as ShippedOrFile
-from shared_models.config import PROFILES, CodecConfig
+from shared_models.config import CodecConfig
 from shared_models.device import resolved_device, use_threads
+from shared_models.profile import profile_named
 from shared_models.single import SingleLayer
 from shared_models.training.configured import configured
 from shared_models.training.difference import DifferenceTask
@@ -71,7 +72,7 @@ def machine(
     """Train the machine layer, eq. (2)."""
     use_threads(threads)
     chosen = _recipe("machine", profile, recipe, settings, steps)
-    config = configured(PROFILES[profile], chosen)
+    config = configured(profile_named(profile), chosen)
     run = _run(lambda: MachineTask(config, chosen), chosen, out, device)
     trained(run, photos, masks, validation, None if weights is None else Weights.load(weights).machine)
 
@@ -93,7 +94,7 @@ def enhancement(
     """Train the enhancement layer beside a frozen machine layer, eq. (3)."""
     use_threads(threads)
     chosen = _recipe("enhancement", profile, recipe, settings, steps)
-    config = configured(PROFILES[profile], chosen)
+    config = configured(profile_named(profile), chosen)
     loaded = None if weights is None else Weights.load(weights)
     frozen = _machine(machine, loaded, config)
     run = _run(lambda: EnhancementTask(config, chosen, frozen), chosen, out, device)
@@ -118,7 +119,7 @@ def human(
     """Train the single-layer codec for people that both layers are compared with, eq. (1)."""
     use_threads(threads)
     chosen = _recipe("human", profile, recipe, settings, steps)
-    config = configured(PROFILES[profile], chosen)
+    config = configured(profile_named(profile), chosen)
 
     def make_task() -> HumanTask:
         task = HumanTask(config, chosen)
@@ -149,7 +150,7 @@ def difference(
     """Train the codec of the difference to a frozen machine view, the paper's baseline DC."""
     use_threads(threads)
     chosen = _recipe("difference", profile, recipe, settings, steps)
-    config = configured(PROFILES[profile], chosen)
+    config = configured(profile_named(profile), chosen)
     frozen = _machine(machine, None if weights is None else Weights.load(weights), config)
     run = _run(lambda: DifferenceTask(config, chosen, frozen), chosen, out, device)
     trained(run, photos, None, validation, None)
@@ -203,9 +204,7 @@ def pack(
 def _recipe(
     task: str, profile: str, file: Path | None, settings: list[str] | None, steps: int | None
 ) -> Recipe:
-    if profile not in PROFILES:
-        raise typer.BadParameter(f"there is no profile {profile!r}; known: {', '.join(sorted(PROFILES))}")
-    chosen = Recipe.shipped(task, profile) if file is None else Recipe.from_file(file)
+    chosen = Recipe.shipped(task, profile_named(profile).name) if file is None else Recipe.from_file(file)
     chosen = chosen.with_settings(settings or [])
     return chosen if steps is None else replace(chosen, steps=steps)
 

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from shared_models import Codec, EncodedFrame, Layer, errors, load_codec
 from shared_models.bitstream import Bitstream, Segment
 from shared_models.evaluation.quality import psnr
 from shared_models.evaluation.speed import pink_noise
 from shared_models.profile import enhancement_layer
-from shared_models.weights import SHIPPED, Weights
+from shared_models.weights import SHIPPED, Weights, read_weights_file
 
 
 @pytest.mark.parametrize("size", [(16, 16), (16, 200), (17, 31), (64, 64), (65, 127), (100, 260)])
@@ -184,6 +187,16 @@ def test_unknown_profiles_devices_and_files_are_named(tmp_path) -> None:  # type
     (tmp_path / "junk.safetensors").write_bytes(b"junk")
     with pytest.raises(errors.WeightsError, match="no weights file"):
         load_codec("lite", weights=tmp_path / "junk.safetensors")
+
+
+def test_a_weights_file_with_switches_of_another_version_is_refused(tmp_path: Path) -> None:
+    weights = Weights.load(SHIPPED / "lite.safetensors")
+    metadata, tensors = read_weights_file(SHIPPED / "lite.safetensors")
+    assert json.loads(metadata["switches"]) == weights.config.switches
+    for switches in ('{"gated": true}', "{"):
+        save_file(tensors, tmp_path / "other.safetensors", metadata | {"switches": switches})
+        with pytest.raises(errors.WeightsError, match=r"other\.safetensors does not fit profile 'lite'"):
+            Weights.load(tmp_path / "other.safetensors")
 
 
 def test_a_weights_file_survives_saving(codec: Codec, tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -9,7 +9,7 @@ import json
 import random
 import subprocess
 import sys
-from contextlib import suppress
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -259,10 +259,15 @@ def largest_forgeries(codec: Codec) -> list[bytes]:
     def claiming(payload: bytes) -> bytes:
         return Bitstream(header, (Segment(payload, header.frame_crc),)).packed()
 
-    for length in range(0, 2**20, 4):
-        with suppress(CorruptError):
+    def accepted(length: int) -> bool:
+        try:
             codec.inspect(claiming(bytes(length)))
-            break
+        except CorruptError:
+            return False
+        return True
+
+    lengths = range(0, 2**20, 4)
+    length = lengths[bisect_left(lengths, True, key=accepted)]
     return [claiming(bytes(length)), claiming(b"\xff\xff\xff\x7f" * (length // 4))]
 
 

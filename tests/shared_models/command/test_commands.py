@@ -46,6 +46,19 @@ def test_wrong_bytes_are_one_line_and_exit_code_1(run, tmp_path: Path) -> None: 
     assert "Traceback" not in output
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train machine --photos . --masks . --out out",
+        "models export --machine m --enhancement e --out out",
+        "models export-comparison m --out out",
+    ],
+)
+def test_an_unknown_profile_is_one_line_and_exit_code_1(run, command: str) -> None:  # type: ignore[no-untyped-def]
+    output = run(*command.split(), "--profile", "heavy", code=1)
+    assert "there is no profile 'heavy'; known: lite, paper" in output
+
+
 def test_models_tells_what_the_edge_has_to_compute(run) -> None:  # type: ignore[no-untyped-def]
     output = run("models")
     assert "lite" in output

@@ -134,7 +134,7 @@ class Codec:
         if not 1 <= count <= most:
             raise SlicesError(f"slices={slices}: this model has 1 to {most}")
         with self.stages.stage("pixels"):
-            pixels = pixels_of(image, config.padding, self.device)
+            pixels = pixels_of(image, config.stride, self.device)
         analysed = self._beside.submit(self._analysed, pixels)
         with self.stages.stage("machine analysis"):
             machine_y = self._machine.analysis(pixels)
@@ -284,8 +284,8 @@ class Codec:
 
     def _size(self, header: Header) -> tuple[int, int]:
         """Height and width of the latents of a frame."""
-        padding, positions = self.config.padding, self.config.padding // self.config.stride
-        return -(-header.height // padding) * positions, -(-header.width // padding) * positions
+        stride = self.config.stride
+        return -(-header.height // stride), -(-header.width // stride)
 
     def _symbols(self, header: Header) -> int:
         """Symbols of one layer of a frame."""

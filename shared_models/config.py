@@ -47,7 +47,7 @@ class LiteLayerConfig(LayerConfig):
 class CodecConfig:
     """What every profile has: latents at 1/16 of the frame, `slices` (the paper's n) slices of `slice_width` channels.
 
-    Frames are padded to multiples of `padding` pixels, itself a multiple of `stride`.
+    Frames are padded to multiples of `stride` pixels.
     """
 
     name: str
@@ -58,7 +58,6 @@ class CodecConfig:
     hyper_latents: int
     stride: int = 16
     """Pixels a side that one latent position stands for."""
-    padding: int
     default_quality: int = 2
     default_machine_quality: int = 1
     condition_on_machine: bool
@@ -99,7 +98,6 @@ class LiteConfig(CodecConfig):
     enhancement: LiteLayerConfig
     slice_width: int = 32
     hyper_latents: int = 48
-    padding: int = 16
     condition_on_machine: bool = True
     residual: bool = True
     patch: int = 8
@@ -121,7 +119,6 @@ class PaperConfig(CodecConfig):
 
     slice_width: int = 64
     hyper_latents: int = 192
-    padding: int = 16
     default_quality: int = 0
     default_machine_quality: int = 0
     condition_on_machine: bool = False

@@ -33,7 +33,7 @@ def estimated_bits(weights: Weights, image: np.ndarray) -> tuple[float, float]:
     level = Level(torch.tensor([0]), torch.tensor([0]))
     machine, enhancement = weights.machine.eval(), weights.enhancement.eval()
     with torch.inference_mode():
-        pixels = pixels_of(image, weights.config.padding, torch.device("cpu"))
+        pixels = pixels_of(image, weights.config.stride, torch.device("cpu"))
         slices = weights.config.slices
         coded = estimate(machine.entropy, machine.analysis(pixels), level, None, slices, None)
         y = enhancement.latents(enhancement.analysis(pixels), coded.latents)

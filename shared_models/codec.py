@@ -101,7 +101,7 @@ class Codec:
             convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._environment = Environment.of(self.device)
         for layer in (self._machine, self._enhancement):
-            layer.entropy.settle()
+            layer.entropy.settle(self.dtype)
             layer.analysis.compute_in(self.dtype)
             layer.synthesis.compute_in(self.dtype)
 

@@ -101,10 +101,13 @@ class EntropyModel(nn.Module, ABC):
     def index(self, spread: Tensor) -> Tensor:
         """Number of each symbol's table, integers in float32. A symbol of table 0 is not coded: it is 0."""
 
-    def settle(self) -> None:
+    def settle(self, dtype: torch.dtype) -> None:
         """Get ready to code: from here on, what both sides have to compute alike is computed as exactly as it can be.
 
         Nothing is trained any more.
+
+        Args:
+            dtype: what the rest may be computed in.
         """
 
     def split(self, y: Tensor) -> Sequence[Tensor]:

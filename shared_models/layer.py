@@ -190,6 +190,10 @@ class LayerEntropyModel(EntropyModel):
     def index(self, spread: Tensor) -> Tensor:
         return spread
 
+    def settle(self, dtype: torch.dtype) -> None:
+        for block in (part for part in self.mean_nets.modules() if isinstance(part, DepthwiseBlock)):
+            block.to(dtype)
+
     @torch.no_grad()
     def start_from(self, gains: Tensor, deviations: Tensor, context_deviations: Tensor) -> None:
         """Begin training from measured statistics instead of nothing.

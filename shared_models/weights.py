@@ -52,7 +52,7 @@ class Weights:
 
     @property
     def machine_id(self) -> bytes:
-        """The same over the machine layer alone: models of the same switches that share it write the same machine layers."""
+        """The same over the machine layer alone: models that share it and all switches write the same of it."""
         return self._identity(_MACHINE)
 
     def _identity(self, part: str) -> bytes:

@@ -40,7 +40,7 @@ class SingleLayerCodec:
         self._model_id = weights.model_id
         self._layer = weights.layer.eval().requires_grad_(False)
         freeze(self._layer)
-        self._layer.entropy.settle()
+        self._layer.entropy.settle(torch.float32)
         self._coder = LayerCoder(
             self._layer.entropy,
             SymbolModels(weights.tables),

@@ -134,7 +134,7 @@ class MixedEntropyModel(EntropyModel):
     def index(self, spread: Tensor) -> Tensor:
         return 1.0 + torch.bucketize(spread.contiguous(), self.boundaries).float()
 
-    def settle(self) -> None:
+    def settle(self, dtype: torch.dtype) -> None:
         for name, part in self.named_children():
             if name not in ("hyper_analysis", "hyper_distribution"):
                 part.to(torch.float64)

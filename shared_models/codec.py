@@ -257,14 +257,18 @@ class Codec:
                 f"the stream was coded with model {header.model_id.hex()}, this is {self.model_id.hex()}: "
                 "use the same weights on both sides"
             )
-        levels = self.config.machine.levels if layer is Layer.MACHINE else self.config.enhancement.levels
         config = self.config
-        whole = range(1, config.enhancement_slices + 1) if layer is Layer.ENHANCEMENT else [config.slices]
+        if layer is Layer.MACHINE:
+            coder, levels = self._machine_coder, config.machine.levels
+            counts = range(config.slices, config.slices + 1)
+        else:
+            coder, levels = self._enhancement_coder, config.enhancement.levels
+            counts = range(1, config.enhancement_slices + 1)
         if (
             header.quality >= levels
-            or header.machine_quality >= self.config.machine.levels
-            or header.slices not in whole
-            or (self.config.exact and header.environment)
+            or header.machine_quality >= config.machine.levels
+            or header.slices not in counts
+            or (config.exact and header.environment)
         ):
             raise CorruptError(
                 "the header names levels, slices or an environment that its model does not have"
@@ -274,7 +278,6 @@ class Codec:
             raise TrailingDataError(
                 f"a segment is longer than a frame of {header.width}x{header.height} can be"
             )
-        coder = self._machine_coder if layer is Layer.MACHINE else self._enhancement_coder
         if len(stream.segments[0].payload) < coder.least_bytes(self._size(header), header.quality):
             raise CorruptError(
                 f"{len(stream.segments[0].payload)} bytes cannot stand for a frame of "

@@ -50,8 +50,8 @@ class MixedEntropyModel(EntropyModel):
                                +-- attention -- slice net --> sigma, q --> y^ = q + mean + correction
 
     Everything from z^ to sigma is float, so a stream can be decoded only where all sigmas come out on the same side of
-    the tables' boundaries as the encoder's. `settle` makes that all but certain by computing them in float64: then they
-    differ between processors by some 1e-14 of their size, and a frame has a million of them. See docs/paper-profile.md.
+    the tables' boundaries as the encoder's. `settle` makes that all but certain by computing them in float64. See
+    docs/paper-profile.md.
 
     Args:
         config: the profile.

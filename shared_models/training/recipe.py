@@ -39,7 +39,7 @@ class Recipe:
     detail: float = 0.25
     """Machine layer: weight of the part of the error that halving the picture's size would hide: 1 as in the paper."""
     slices: int = 0
-    """Enhancement layer: the paper's m; 0 draws it at random for every batch. In the profile paper, also its size."""
+    """Enhancement layer: the paper's m; 0 draws it at random for every crop. In the profile paper, also its size."""
     condition_on_machine: bool = True
     """Enhancement layer: show the machine layer to the entropy model. The paper's does not."""
     residual: bool = True

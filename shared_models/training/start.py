@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from shared_models.analysis import Analysis
-from shared_models.config import CodecConfig, LiteConfig
+from shared_models.config import LiteConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.layer import LayerEntropyModel
 from shared_models.single import SingleLayer
@@ -17,9 +17,8 @@ KLT_CROPS = 1500
 """Crops to measure the transform on."""
 
 
-def start_transforms(layer: SingleLayer | EnhancementLayer, config: CodecConfig, pixels: Tensor) -> None:
+def start_transforms(layer: SingleLayer | EnhancementLayer, config: LiteConfig, pixels: Tensor) -> None:
     """Make the transforms the Karhunen-Loève transform of crops (N, 3, H, W)."""
-    assert isinstance(config, LiteConfig)
     assert isinstance(layer.analysis, Analysis) and isinstance(layer.synthesis, Synthesis)
     basis = KarhunenLoeve.of(pixels, config)
     basis.start_analysis(layer.analysis)
@@ -28,7 +27,7 @@ def start_transforms(layer: SingleLayer | EnhancementLayer, config: CodecConfig,
 
 def start_entropy(
     layer: SingleLayer | EnhancementLayer,
-    config: CodecConfig,
+    config: LiteConfig,
     lambdas: Tensor,
     context_deviations: Tensor,
 ) -> None:
@@ -37,6 +36,6 @@ def start_entropy(
     Args:
         context_deviations: standard deviations of y at every level of the layer conditioned on, (context levels, M).
     """
-    assert isinstance(config, LiteConfig) and isinstance(layer.entropy, LayerEntropyModel)
+    assert isinstance(layer.entropy, LayerEntropyModel)
     gains = torch.sqrt(lambdas / config.reference_lambda)
     layer.entropy.start_from(gains, context_deviations.mean(0), context_deviations)

@@ -14,7 +14,7 @@ from torch import Tensor
 from shared_models.errors import MaskError, WeightsError
 from shared_models.masks.config import DEFAULTS, MaskConfig
 from shared_models.masks.segments import segment_edges
-from shared_models.masks.torchvision_operators import provide_operators
+from shared_models.torchvision_operators import provide_operators
 
 _POSITIONS: Final = "image_encoder.pos_embed"
 _BY_WIDTH: Final = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}

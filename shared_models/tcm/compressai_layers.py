@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 
 from shared_models.errors import WeightsError
-from shared_models.masks.torchvision_operators import provide_operators
+from shared_models.torchvision_operators import provide_operators
 
 try:
     with warnings.catch_warnings():  # of packages that it imports and that are not used

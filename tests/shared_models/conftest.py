@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shared_models import Codec, EncodedFrame, load_codec
 from shared_models.evaluation.speed import pink_noise
-from shared_models.masks.torchvision_operators import provide_operators
+from shared_models.torchvision_operators import provide_operators
 
 Picture = NDArray[np.uint8]
 

@@ -11,8 +11,8 @@ from shared_models.masks.gradient import GradientEdges
 from shared_models.masks.holistic import LearnedEdges
 from shared_models.masks.regions import region_boundaries
 from shared_models.masks.segments import segment_edges
-from shared_models.masks.torchvision_operators import suppressed
 from shared_models.masks.widening import widened
+from shared_models.torchvision_operators import suppressed
 
 SIDE = 64
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from shared_models.entropy_model import Level
-from shared_models.masks.torchvision_operators import provide_operators
 from shared_models.tcm.entropy import MixedEntropyModel, table_sigmas
+from shared_models.torchvision_operators import provide_operators
 from tests.shared_models.tcm.sizes import TINY
 
 provide_operators()

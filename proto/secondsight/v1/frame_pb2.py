@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asecondsight/v1/frame.proto\x12\x0esecondsight.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n\x07\x46rameId\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"c\n\x12\x45nhancementReceipt\x12\r\n\x05\x62ytes\x18\x01 \x01(\r\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06slices\x18\x03 \x01(\r\"1\n\nEdgeTiming\x12\x11\n\tencode_us\x18\x01 \x01(\r\x12\x10\n\x08queue_us\x18\x02 \x01(\r\"\xfe\x01\n\x05\x46rame\x12#\n\x02id\x18\x01 \x01(\x0b\x32\x17.secondsight.v1.FrameId\x12/\n\x0b\x63\x61ptured_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06pts_us\x18\x03 \x01(\x03\x12\x15\n\rmachine_layer\x18\x04 \x01(\x0c\x12\x37\n\x0b\x65nhancement\x18\x05 \x01(\x0b\x32\".secondsight.v1.EnhancementReceipt\x12*\n\x06timing\x18\x06 \x01(\x0b\x32\x1a.secondsight.v1.EdgeTiming\x12\x13\n\x0btraceparent\x18\x07 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asecondsight/v1/frame.proto\x12\x0esecondsight.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n\x07\x46rameId\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"c\n\x12\x45nhancementReceipt\x12\r\n\x05\x62ytes\x18\x01 \x01(\r\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06slices\x18\x03 \x01(\r\"1\n\nEdgeTiming\x12\x11\n\tencode_us\x18\x01 \x01(\r\x12\x10\n\x08queue_us\x18\x02 \x01(\r\"\xb5\x02\n\x05\x46rame\x12#\n\x02id\x18\x01 \x01(\x0b\x32\x17.secondsight.v1.FrameId\x12/\n\x0b\x63\x61ptured_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06pts_us\x18\x03 \x01(\x03\x12\x15\n\rmachine_layer\x18\x04 \x01(\x0c\x12\x37\n\x0b\x65nhancement\x18\x05 \x01(\x0b\x32\".secondsight.v1.EnhancementReceipt\x12*\n\x06timing\x18\x06 \x01(\x0b\x32\x1a.secondsight.v1.EdgeTiming\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x1a\n\x12reference_sequence\x18\x08 \x01(\x04\x12\x19\n\x11reference_session\x18\t \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,5 +39,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EDGETIMING']._serialized_start=245
   _globals['_EDGETIMING']._serialized_end=294
   _globals['_FRAME']._serialized_start=297
-  _globals['_FRAME']._serialized_end=551
+  _globals['_FRAME']._serialized_end=606
 # @@protoc_insertion_point(module_scope)

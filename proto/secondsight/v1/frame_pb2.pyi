@@ -37,7 +37,7 @@ class EdgeTiming(_message.Message):
     def __init__(self, encode_us: _Optional[int] = ..., queue_us: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("id", "captured_at", "pts_us", "machine_layer", "enhancement", "timing", "traceparent")
+    __slots__ = ("id", "captured_at", "pts_us", "machine_layer", "enhancement", "timing", "traceparent", "reference_sequence", "reference_session")
     ID_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_AT_FIELD_NUMBER: _ClassVar[int]
     PTS_US_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,8 @@ class Frame(_message.Message):
     ENHANCEMENT_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_SESSION_FIELD_NUMBER: _ClassVar[int]
     id: FrameId
     captured_at: _timestamp_pb2.Timestamp
     pts_us: int
@@ -52,4 +54,6 @@ class Frame(_message.Message):
     enhancement: EnhancementReceipt
     timing: EdgeTiming
     traceparent: str
-    def __init__(self, id: _Optional[_Union[FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pts_us: _Optional[int] = ..., machine_layer: _Optional[bytes] = ..., enhancement: _Optional[_Union[EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[EdgeTiming, _Mapping]] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    reference_sequence: int
+    reference_session: int
+    def __init__(self, id: _Optional[_Union[FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pts_us: _Optional[int] = ..., machine_layer: _Optional[bytes] = ..., enhancement: _Optional[_Union[EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[EdgeTiming, _Mapping]] = ..., traceparent: _Optional[str] = ..., reference_sequence: _Optional[int] = ..., reference_session: _Optional[int] = ...) -> None: ...

@@ -27,29 +27,31 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from secondsight.v1 import frame_pb2 as secondsight_dot_v1_dot_frame__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsecondsight/v1/ingest.proto\x12\x0esecondsight.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1asecondsight/v1/frame.proto\"e\n\x0bPushRequest\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.secondsight.v1.HelloH\x00\x12&\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x15.secondsight.v1.FrameH\x00\x42\x06\n\x04kind\"S\n\x05Hello\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x10\n\x08model_id\x18\x03 \x01(\x0c\x12\x14\n\x0c\x65\x64ge_version\x18\x04 \x01(\t\"\xb4\x01\n\x0cPushResponse\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x17.secondsight.v1.WelcomeH\x00\x12\"\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x13.secondsight.v1.AckH\x00\x12$\n\x04nack\x18\x03 \x01(\x0b\x32\x14.secondsight.v1.NackH\x00\x12&\n\x05\x64rain\x18\x04 \x01(\x0b\x32\x15.secondsight.v1.DrainH\x00\x42\x06\n\x04kind\"I\n\x07Welcome\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x1c\n\x14last_stored_sequence\x18\x02 \x01(\x04\x12\x0f\n\x07\x63redits\x18\x03 \x01(\r\"_\n\x03\x41\x63k\x12\x16\n\x0e\x61\x63ked_sequence\x18\x01 \x01(\x04\x12\x0f\n\x07\x63redits\x18\x02 \x01(\r\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\x04Nack\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.secondsight.v1.NackReason\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\";\n\x05\x44rain\x12\x32\n\x0freconnect_after\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration*\xa3\x01\n\nNackReason\x12\x1b\n\x17NACK_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15NACK_REASON_BITSTREAM\x10\x01\x12\x15\n\x11NACK_REASON_MODEL\x10\x02\x12\x18\n\x14NACK_REASON_IDENTITY\x10\x03\x12\x15\n\x11NACK_REASON_ORDER\x10\x04\x12\x15\n\x11NACK_REASON_LIMIT\x10\x05\x32V\n\rIngestService\x12\x45\n\x04Push\x12\x1b.secondsight.v1.PushRequest\x1a\x1c.secondsight.v1.PushResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsecondsight/v1/ingest.proto\x12\x0esecondsight.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1asecondsight/v1/frame.proto\"e\n\x0bPushRequest\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.secondsight.v1.HelloH\x00\x12&\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x15.secondsight.v1.FrameH\x00\x42\x06\n\x04kind\"S\n\x05Hello\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x10\n\x08model_id\x18\x03 \x01(\x0c\x12\x14\n\x0c\x65\x64ge_version\x18\x04 \x01(\t\"\xe7\x01\n\x0cPushResponse\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x17.secondsight.v1.WelcomeH\x00\x12\"\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x13.secondsight.v1.AckH\x00\x12$\n\x04nack\x18\x03 \x01(\x0b\x32\x14.secondsight.v1.NackH\x00\x12&\n\x05\x64rain\x18\x04 \x01(\x0b\x32\x15.secondsight.v1.DrainH\x00\x12\x31\n\x0bkey_request\x18\x05 \x01(\x0b\x32\x1a.secondsight.v1.KeyRequestH\x00\x42\x06\n\x04kind\"I\n\x07Welcome\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x1c\n\x14last_stored_sequence\x18\x02 \x01(\x04\x12\x0f\n\x07\x63redits\x18\x03 \x01(\r\"_\n\x03\x41\x63k\x12\x16\n\x0e\x61\x63ked_sequence\x18\x01 \x01(\x04\x12\x0f\n\x07\x63redits\x18\x02 \x01(\r\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\x04Nack\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.secondsight.v1.NackReason\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x1c\n\nKeyRequest\x12\x0e\n\x06\x64\x65tail\x18\x01 \x01(\t\";\n\x05\x44rain\x12\x32\n\x0freconnect_after\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration*\xbe\x01\n\nNackReason\x12\x1b\n\x17NACK_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15NACK_REASON_BITSTREAM\x10\x01\x12\x15\n\x11NACK_REASON_MODEL\x10\x02\x12\x18\n\x14NACK_REASON_IDENTITY\x10\x03\x12\x15\n\x11NACK_REASON_ORDER\x10\x04\x12\x15\n\x11NACK_REASON_LIMIT\x10\x05\x12\x19\n\x15NACK_REASON_REFERENCE\x10\x06\x32V\n\rIngestService\x12\x45\n\x04Push\x12\x1b.secondsight.v1.PushRequest\x1a\x1c.secondsight.v1.PushResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'secondsight.v1.ingest_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NACKREASON']._serialized_start=831
-  _globals['_NACKREASON']._serialized_end=994
+  _globals['_NACKREASON']._serialized_start=912
+  _globals['_NACKREASON']._serialized_end=1102
   _globals['_PUSHREQUEST']._serialized_start=140
   _globals['_PUSHREQUEST']._serialized_end=241
   _globals['_HELLO']._serialized_start=243
   _globals['_HELLO']._serialized_end=326
   _globals['_PUSHRESPONSE']._serialized_start=329
-  _globals['_PUSHRESPONSE']._serialized_end=509
-  _globals['_WELCOME']._serialized_start=511
-  _globals['_WELCOME']._serialized_end=584
-  _globals['_ACK']._serialized_start=586
-  _globals['_ACK']._serialized_end=681
-  _globals['_NACK']._serialized_start=683
-  _globals['_NACK']._serialized_end=767
-  _globals['_DRAIN']._serialized_start=769
-  _globals['_DRAIN']._serialized_end=828
-  _globals['_INGESTSERVICE']._serialized_start=996
-  _globals['_INGESTSERVICE']._serialized_end=1082
+  _globals['_PUSHRESPONSE']._serialized_end=560
+  _globals['_WELCOME']._serialized_start=562
+  _globals['_WELCOME']._serialized_end=635
+  _globals['_ACK']._serialized_start=637
+  _globals['_ACK']._serialized_end=732
+  _globals['_NACK']._serialized_start=734
+  _globals['_NACK']._serialized_end=818
+  _globals['_KEYREQUEST']._serialized_start=820
+  _globals['_KEYREQUEST']._serialized_end=848
+  _globals['_DRAIN']._serialized_start=850
+  _globals['_DRAIN']._serialized_end=909
+  _globals['_INGESTSERVICE']._serialized_start=1104
+  _globals['_INGESTSERVICE']._serialized_end=1190
 # @@protoc_insertion_point(module_scope)

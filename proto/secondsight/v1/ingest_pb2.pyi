@@ -19,12 +19,14 @@ class NackReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NACK_REASON_IDENTITY: _ClassVar[NackReason]
     NACK_REASON_ORDER: _ClassVar[NackReason]
     NACK_REASON_LIMIT: _ClassVar[NackReason]
+    NACK_REASON_REFERENCE: _ClassVar[NackReason]
 NACK_REASON_UNSPECIFIED: NackReason
 NACK_REASON_BITSTREAM: NackReason
 NACK_REASON_MODEL: NackReason
 NACK_REASON_IDENTITY: NackReason
 NACK_REASON_ORDER: NackReason
 NACK_REASON_LIMIT: NackReason
+NACK_REASON_REFERENCE: NackReason
 
 class PushRequest(_message.Message):
     __slots__ = ("hello", "frame")
@@ -47,16 +49,18 @@ class Hello(_message.Message):
     def __init__(self, camera_id: _Optional[str] = ..., session: _Optional[int] = ..., model_id: _Optional[bytes] = ..., edge_version: _Optional[str] = ...) -> None: ...
 
 class PushResponse(_message.Message):
-    __slots__ = ("welcome", "ack", "nack", "drain")
+    __slots__ = ("welcome", "ack", "nack", "drain", "key_request")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     NACK_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
+    KEY_REQUEST_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     ack: Ack
     nack: Nack
     drain: Drain
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
+    key_request: KeyRequest
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., key_request: _Optional[_Union[KeyRequest, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("session", "last_stored_sequence", "credits")
@@ -87,6 +91,12 @@ class Nack(_message.Message):
     reason: NackReason
     detail: str
     def __init__(self, sequence: _Optional[int] = ..., reason: _Optional[_Union[NackReason, str]] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class KeyRequest(_message.Message):
+    __slots__ = ("detail",)
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    detail: str
+    def __init__(self, detail: _Optional[str] = ...) -> None: ...
 
 class Drain(_message.Message):
     __slots__ = ("reconnect_after",)

@@ -34,6 +34,7 @@ class IngestServiceStub:
     | -- Frame, Frame, Frame ----------->  |   at most `credits` frames without an Ack
     | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
     | <--------------------------- Nack -- |   this frame never will be, and why
+    | <--------------------- KeyRequest -- |   make the next frame a key frame
     | <-------------------------- Drain -- |   finish, close and connect again
 
     Delivery is at least once; the server stores each frame once, under its name. An edge keeps a frame until it is
@@ -62,6 +63,7 @@ class IngestServiceServicer:
     | -- Frame, Frame, Frame ----------->  |   at most `credits` frames without an Ack
     | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
     | <--------------------------- Nack -- |   this frame never will be, and why
+    | <--------------------- KeyRequest -- |   make the next frame a key frame
     | <-------------------------- Drain -- |   finish, close and connect again
 
     Delivery is at least once; the server stores each frame once, under its name. An edge keeps a frame until it is
@@ -100,6 +102,7 @@ class IngestService:
     | -- Frame, Frame, Frame ----------->  |   at most `credits` frames without an Ack
     | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
     | <--------------------------- Nack -- |   this frame never will be, and why
+    | <--------------------- KeyRequest -- |   make the next frame a key frame
     | <-------------------------- Drain -- |   finish, close and connect again
 
     Delivery is at least once; the server stores each frame once, under its name. An edge keeps a frame until it is

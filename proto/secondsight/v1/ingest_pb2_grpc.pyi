@@ -35,6 +35,7 @@ class IngestServiceStub:
        | -- Frame, Frame, Frame ----------->  |   at most `credits` frames without an Ack
        | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
        | <--------------------------- Nack -- |   this frame never will be, and why
+       | <--------------------- KeyRequest -- |   make the next frame a key frame
        | <-------------------------- Drain -- |   finish, close and connect again
 
     Delivery is at least once; the server stores each frame once, under its name. An edge keeps a frame until it is
@@ -58,6 +59,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
        | -- Frame, Frame, Frame ----------->  |   at most `credits` frames without an Ack
        | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
        | <--------------------------- Nack -- |   this frame never will be, and why
+       | <--------------------- KeyRequest -- |   make the next frame a key frame
        | <-------------------------- Drain -- |   finish, close and connect again
 
     Delivery is at least once; the server stores each frame once, under its name. An edge keeps a frame until it is
@@ -77,6 +79,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
        | -- Frame, Frame, Frame ----------->  |   at most `credits` frames without an Ack
        | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
        | <--------------------------- Nack -- |   this frame never will be, and why
+       | <--------------------- KeyRequest -- |   make the next frame a key frame
        | <-------------------------- Drain -- |   finish, close and connect again
 
     Delivery is at least once; the server stores each frame once, under its name. An edge keeps a frame until it is

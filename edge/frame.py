@@ -30,6 +30,9 @@ class EncodedFrame:
     Attributes:
         slices: enhancement slices in `enhancement`, 1 to 5.
         encode_us: time from pixels to bytes, microseconds.
+        turn: its place among the frames that the encoder was given.
+        key: turn of the key frame that it is predicted from; its own in a key frame, which needs no other.
+        changed: share of the picture that differs from the key frame's, 0 to 1; 1 in a key frame.
     """
 
     machine: bytes
@@ -38,3 +41,11 @@ class EncodedFrame:
     captured_at_ns: int
     pts_us: int
     encode_us: int
+    turn: int
+    key: int
+    changed: float
+
+    @property
+    def predicted(self) -> bool:
+        """Whether it can be decoded only with its key frame."""
+        return self.key != self.turn

@@ -26,12 +26,22 @@ class DropReason:
     UPLINK_SLOW: Final = "uplink_slow"
     ENCODE_FAILED: Final = "encode_failed"
     TOO_LARGE: Final = "too_large"
+    KEY_LOST: Final = "key_lost"
     STOPPED: Final = "stopped"
 
     @staticmethod
     def refused(reason: str) -> str:
         """A frame that the server refused: `reason` as in NACK_REASON_ORDER."""
         return "nack_" + reason.removeprefix("NACK_REASON_").lower()
+
+
+class KeyCause:
+    """Why a key frame was asked for, beside the encoder's own reasons; also the label of the metric."""
+
+    SERVER: Final = "server"
+    LOST: Final = "lost"
+    SESSION: Final = "session"
+    STORE: Final = "store"
 
 
 @dataclass(slots=True)
@@ -42,22 +52,27 @@ class Tally:
 
     Attributes:
         sent: frames written on the uplink at least once.
+        sent_predicted: those among them that are predicted from a key frame.
         resent: frames written again after a lost connection.
         presumed: frames among the acked ones that the server passed, but whose own answer was lost with its
             connection. All but those that it refused just then are stored.
         machine_bytes: of the frames that were sent, each counted once.
         enhancement_bytes: that the store has taken, each frame counted once.
-        enhancements_failed: enhancement layers that the store did not take in time for their frame.
+        enhancements_failed: enhancement layers that the store did not take in time for their frame, or that would
+            have been of no use because their key frame's is not there.
+        key_requests: key frames that were asked for, by cause.
     """
 
     captured: int = 0
     encoded: int = 0
     sent: int = 0
+    sent_predicted: int = 0
     resent: int = 0
     acked: int = 0
     presumed: int = 0
     unacknowledged: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    key_requests: Counter[str] = field(default_factory=Counter)
     machine_bytes: int = 0
     enhancement_bytes: int = 0
     enhancements_failed: int = 0
@@ -83,11 +98,13 @@ class Tally:
             "captured": self.captured,
             "encoded": self.encoded,
             "sent": self.sent,
+            "sent_predicted": self.sent_predicted,
             "resent": self.resent,
             "acked": self.acked,
             "presumed": self.presumed,
             "unacknowledged": self.unacknowledged,
             "dropped": self.drops(),
+            "key_requests": dict(sorted(self.key_requests.items())),
             "machine_bytes": self.machine_bytes,
             "enhancement_bytes": self.enhancement_bytes,
             "enhancements_failed": self.enhancements_failed,
@@ -101,9 +118,9 @@ class Tally:
         dropped = ", ".join(f"{reason} {count}" for reason, count in self.drops().items()) or "none"
         encode_ms = self._encode_ms(50)
         return (
-            f"{'connected' if self.connected else 'not connected'}; captured {self.captured}, sent {self.sent}, "
-            f"acked {self.acked}, waiting {self.unacknowledged}, dropped: {dropped}; "
-            f"machine {self.machine_bytes / 1e3:.1f} kB, enhancement {self.enhancement_bytes / 1e3:.1f} kB; "
+            f"{'connected' if self.connected else 'not connected'}; captured {self.captured}, sent {self.sent} "
+            f"({self.sent_predicted} predicted), acked {self.acked}, waiting {self.unacknowledged}, "
+            f"dropped: {dropped}; machine {self.machine_bytes / 1e3:.1f} kB, enhancement {self.enhancement_bytes / 1e3:.1f} kB; "
             f"encode {'-' if encode_ms is None else f'{encode_ms:.0f} ms'}"
         )
 
@@ -123,7 +140,7 @@ class TallyCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """One family per count, labelled with the camera."""
         tally, camera = self._tally, [self._camera_id]
-        for name in ("captured", "encoded", "sent", "resent", "acked", "presumed"):
+        for name in ("captured", "encoded", "sent", "sent_predicted", "resent", "acked", "presumed"):
             family = CounterMetricFamily(
                 f"secondsight_edge_frames_{name}", f"Frames {name}.", labels=["camera"]
             )
@@ -135,6 +152,12 @@ class TallyCollector(Collector):
         for reason, count in tally.drops().items():
             dropped.add_metric([self._camera_id, reason], count)
         yield dropped
+        keys = CounterMetricFamily(
+            "secondsight_edge_key_requests", "Key frames asked for, by cause.", labels=["camera", "cause"]
+        )
+        for cause in (KeyCause.SERVER, KeyCause.LOST, KeyCause.SESSION, KeyCause.STORE):
+            keys.add_metric([self._camera_id, cause], tally.key_requests[cause])
+        yield keys
         layers = CounterMetricFamily(
             "secondsight_edge_layer_bytes", "Bytes sent or stored, by layer.", labels=["camera", "layer"]
         )

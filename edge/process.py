@@ -15,7 +15,7 @@ from edge.config import EdgeConfig
 from edge.drop_policy import Backlog, DropPolicy, KeepAll, NewestWins
 from edge.encoder import Encoder
 from edge.enhancement_store import EnhancementStore
-from edge.frame import CapturedFrame, EncodedFrame
+from edge.frame import EncodedFrame
 from edge.metrics import DropReason, Tally
 from edge.pending import Pending
 from edge.sources import FrameSource, open_source
@@ -118,7 +118,12 @@ class EdgeProcess:
                 if captured is None:
                     break
                 self._in_work += 1
-                last = encoding.create_task(self._encode(captured, encoder, places, last))
+                if self._pending.key_wanted:
+                    self._pending.key_wanted = False
+                    encoder.request_key()
+                # Here and not in the task, so that turns are taken in the order of capture.
+                encoded = encoder.encode(captured)
+                last = encoding.create_task(self._encode(encoded, places, last))
                 last.add_done_callback(self._left_encoder)
         if failure is not None:
             raise failure
@@ -129,15 +134,14 @@ class EdgeProcess:
 
     async def _encode(
         self,
-        captured: CapturedFrame,
-        encoder: Encoder,
+        encoding: asyncio.Future[EncodedFrame],
         places: asyncio.Semaphore,
         before: asyncio.Task[None] | None,
     ) -> None:
-        """Encode a frame and queue it behind the one `before` it."""
+        """Wait for a frame and queue it behind the one `before` it."""
         encoded: EncodedFrame | None = None
         try:
-            encoded = await encoder.encode(captured)
+            encoded = await encoding
         except CodecError as error:
             if (problem := str(error)) != self._last_encode_problem:
                 _LOG.warning("frames cannot be encoded: %s", problem)
@@ -169,6 +173,8 @@ class EdgeProcess:
                 limits.MACHINE_LAYER_BYTES,
             )
             self._tally.drop(DropReason.TOO_LARGE)
+            if not encoded.predicted:
+                self._pending.lose(encoded)
             return
         self._pending.add(encoded)
 

@@ -16,7 +16,7 @@ from edge.backoff import Backoff
 from edge.config import EdgeConfig
 from edge.enhancement_store import EnhancementStore
 from edge.errors import ProtocolError, ServerRefusedError, ServerSilentError, UplinkError
-from edge.metrics import Tally
+from edge.metrics import KeyCause, Tally
 from edge.pending import Pending, PendingFrame
 from secondsight import limits
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
@@ -164,15 +164,16 @@ class _Stream:
             frame = pending.next_unsent()
             assert frame is not None
             if self._store is not None:
-                await self._store.stow(frame, pending.session)
-                if self._draining is not None:
+                usable = await self._store.stow(frame)
+                if not usable and frame.key is not None:
+                    pending.want_key(KeyCause.STORE, instead_of=frame.key)
+                # Meanwhile the server may have begun to drain, or refused the key frame that this one needs.
+                if self._draining is not None or pending.next_unsent() is not frame:
                     continue
             if pending.under_way == 0:
                 self._heard_at = time.monotonic()
             pending.mark_sent(frame)
-            await self._write(
-                ingest_pb2.PushRequest(frame=_message(frame, self._config.camera_id, pending.session))
-            )
+            await self._write(ingest_pb2.PushRequest(frame=_message(frame, self._config.camera_id)))
 
     def _may_send(self) -> bool:
         return self._pending.backlog.unsent > 0 and self._pending.under_way < self._credits
@@ -202,6 +203,9 @@ class _Stream:
                     nack = response.nack
                     _LOG.log(level, "frame %d refused, %s: %s", nack.sequence, reason, nack.detail)
                     self._pending.refuse(response.nack.sequence, reason)
+                case "key_request":
+                    _LOG.info("the server asks for a key frame: %s", response.key_request.detail)
+                    self._pending.server_wants_key()
                 case "drain":
                     self._draining = response.drain
                     self._pending.notify()
@@ -243,16 +247,19 @@ class _Stream:
         return response
 
 
-def _message(pending: PendingFrame, camera_id: str, session: int) -> frame_pb2.Frame:
+def _message(pending: PendingFrame, camera_id: str) -> frame_pb2.Frame:
     frame = pending.frame
+    reference_session, reference_sequence = (0, 0) if pending.key is None else pending.key.name
     message = frame_pb2.Frame(
-        id=frame_pb2.FrameId(camera_id=camera_id, session=session, sequence=pending.sequence),
+        id=frame_pb2.FrameId(camera_id=camera_id, session=pending.session, sequence=pending.sequence),
         pts_us=frame.pts_us,
         machine_layer=frame.machine,
         enhancement=pending.receipt,
         timing=frame_pb2.EdgeTiming(
             encode_us=_uint32(frame.encode_us), queue_us=_uint32(pending.queue_us or 0)
         ),
+        reference_sequence=reference_sequence,
+        reference_session=reference_session,
     )
     message.captured_at.FromNanoseconds(frame.captured_at_ns)
     return message

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from edge.frame import EncodedFrame
 from shared_models import Codec, load_codec
 from tests.edge.scripted_server import ScriptedServer, listening
 
@@ -56,6 +57,36 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+class Frames:
+    """Makes encoded frames of a few bytes, turn by turn."""
+
+    def __init__(self) -> None:
+        self._turn = -1
+
+    def key(self, name: str) -> EncodedFrame:
+        """A frame that needs no other."""
+        self._turn += 1
+        return self._frame(name, self._turn)
+
+    def predicted(self, name: str, key: EncodedFrame) -> EncodedFrame:
+        """A frame that needs `key`."""
+        self._turn += 1
+        return self._frame(name, key.turn)
+
+    def _frame(self, name: str, key: int) -> EncodedFrame:
+        return EncodedFrame(
+            machine=f"machine {name}".encode(),
+            enhancement=f"enhancement {name}".encode(),
+            slices=4,
+            captured_at_ns=1_700_000_000_123_456_789,
+            pts_us=40_000,
+            encode_us=1234,
+            turn=self._turn,
+            key=key,
+            changed=1.0 if key == self._turn else 0.1,
+        )
 
 
 async def eventually(predicate: Callable[[], bool]) -> None:

@@ -47,6 +47,10 @@ class Conversation:
         nack = ingest_pb2.Nack(sequence=sequence, reason=reason, detail="as the test wants it")
         await self._context.write(ingest_pb2.PushResponse(nack=nack))
 
+    async def key_request(self) -> None:
+        request = ingest_pb2.KeyRequest(detail="as the test wants it")
+        await self._context.write(ingest_pb2.PushResponse(key_request=request))
+
     async def drain(self, after_s: float = 0.0) -> None:
         drain = ingest_pb2.Drain()
         drain.reconnect_after.FromNanoseconds(int(after_s * 1e9))

@@ -4,16 +4,11 @@ import asyncio
 
 import pytest
 
+from edge.drop_policy import Backlog
 from edge.errors import ProtocolError
-from edge.frame import EncodedFrame
-from edge.metrics import Tally
-from edge.pending import Pending
-
-
-def frame(name: str) -> EncodedFrame:
-    return EncodedFrame(
-        machine=name.encode(), enhancement=b"e", slices=5, captured_at_ns=0, pts_us=0, encode_us=1
-    )
+from edge.metrics import DropReason, KeyCause, Tally
+from edge.pending import Pending, PendingFrame
+from tests.edge.conftest import Frames
 
 
 @pytest.fixture
@@ -22,10 +17,15 @@ def tally() -> Tally:
 
 
 @pytest.fixture
-def pending(tally: Tally) -> Pending:
+def frames() -> Frames:
+    return Frames()
+
+
+@pytest.fixture
+def pending(tally: Tally, frames: Frames) -> Pending:
     queue = Pending(tally)
     for name in "abcd":
-        queue.add(frame(name))
+        queue.add(frames.key(name))
     return queue
 
 
@@ -35,7 +35,7 @@ def send(pending: Pending, count: int) -> list[tuple[str, int]]:
         entry = pending.next_unsent()
         assert entry is not None
         pending.mark_sent(entry)
-        sent.append((entry.frame.machine.decode(), entry.sequence))
+        sent.append((entry.frame.machine.decode().removeprefix("machine "), entry.sequence))
     return sent
 
 
@@ -128,3 +128,164 @@ async def test_waiting_ends_at_the_change_that_was_waited_for(pending: Pending) 
     assert not second.done()
     pending.acknowledge(4)
     await second
+
+
+@pytest.fixture
+def group(tally: Tally, frames: Frames) -> Pending:
+    """A queue with a key frame and three frames predicted from it: K, p, q, r."""
+    queue = Pending(tally)
+    key = frames.key("K")
+    queue.add(key)
+    for name in "pqr":
+        queue.add(frames.predicted(name, key))
+    return queue
+
+
+def sent(pending: Pending, count: int) -> list[PendingFrame]:
+    entries = []
+    for _ in range(count):
+        entry = pending.next_unsent()
+        assert entry is not None
+        pending.mark_sent(entry)
+        entries.append(entry)
+    return entries
+
+
+def test_a_predicted_frame_names_its_key_frame_as_it_is_called_when_sent(
+    group: Pending, tally: Tally
+) -> None:
+    group.welcome(session=7, last_stored_sequence=0)
+    key, first, second = sent(group, 3)
+    assert (key.key, key.name) == (None, (7, 1))
+    assert [entry.key and entry.key.name for entry in (first, second)] == [(7, 1)] * 2
+    assert (tally.sent, tally.sent_predicted) == (3, 2)
+
+
+def test_in_a_new_session_an_unacknowledged_key_frame_and_those_that_name_it_are_renamed(
+    group: Pending,
+) -> None:
+    group.welcome(session=7, last_stored_sequence=0)
+    sent(group, 3)
+    group.welcome(session=9, last_stored_sequence=0)
+    key, *others = sent(group, 4)
+    assert key.name == (9, 1)
+    assert [(entry.name, entry.key and entry.key.name) for entry in others] == [
+        ((9, 2), (9, 1)),
+        ((9, 3), (9, 1)),
+        ((9, 4), (9, 1)),
+    ]
+    assert not group.key_wanted
+
+
+def test_in_a_new_session_a_stored_key_frame_keeps_its_name_and_another_one_is_asked_for(
+    group: Pending, tally: Tally
+) -> None:
+    group.welcome(session=7, last_stored_sequence=0)
+    sent(group, 3)
+    group.acknowledge(1)
+    group.welcome(session=9, last_stored_sequence=0)
+    assert [(entry.name, entry.key and entry.key.name) for entry in sent(group, 3)] == [
+        ((9, 1), (7, 1)),
+        ((9, 2), (7, 1)),
+        ((9, 3), (7, 1)),
+    ]
+    assert group.key_wanted
+    group.welcome(session=10, last_stored_sequence=0)
+    assert tally.key_requests == {KeyCause.SESSION: 1}
+
+
+def test_a_resumed_session_asks_for_no_key_frame(group: Pending) -> None:
+    group.welcome(session=7, last_stored_sequence=0)
+    sent(group, 2)
+    group.welcome(session=7, last_stored_sequence=1)
+    assert [entry.key and entry.key.name for entry in sent(group, 3)] == [(7, 1)] * 3
+    assert not group.key_wanted
+
+
+def test_frames_predicted_from_a_refused_key_frame_are_dropped_and_another_one_is_asked_for(
+    group: Pending, tally: Tally, frames: Frames
+) -> None:
+    group.welcome(session=7, last_stored_sequence=0)
+    key, _ = sent(group, 2)
+    group.refuse(1, "NACK_REASON_BITSTREAM")
+    assert group.backlog == Backlog(unsent=0, unacknowledged=1), "the server answers for what is under way"
+    assert tally.dropped == {"nack_bitstream": 1, DropReason.KEY_LOST: 2}
+    group.refuse(2, "NACK_REASON_REFERENCE")
+    assert tally.dropped == {"nack_bitstream": 1, DropReason.KEY_LOST: 2, "nack_reference": 1}
+    # This one was in the encoder when the answer came.
+    group.add(frames.predicted("s", key.frame))
+    assert (group.backlog.unacknowledged, tally.dropped[DropReason.KEY_LOST]) == (0, 3)
+    assert group.key_wanted
+    assert tally.key_requests == {KeyCause.LOST: 1}
+    group.add(frames.key("L"))
+    assert [entry.name for entry in sent(group, 1)] == [(7, 3)]
+
+
+def test_a_refused_reference_loses_the_key_frame_though_it_was_acknowledged(
+    group: Pending, tally: Tally
+) -> None:
+    group.welcome(session=7, last_stored_sequence=0)
+    sent(group, 2)
+    group.acknowledge(1)
+    group.refuse(2, "NACK_REASON_REFERENCE")
+    assert tally.dropped == {"nack_reference": 1, DropReason.KEY_LOST: 2}
+    assert group.key_wanted
+    assert group.backlog.unacknowledged == 0
+
+
+def test_a_refused_predicted_frame_harms_no_other(group: Pending, tally: Tally) -> None:
+    group.welcome(session=7, last_stored_sequence=0)
+    sent(group, 3)
+    group.refuse(2, "NACK_REASON_LIMIT")
+    assert tally.dropped == {"nack_limit": 1}
+    assert not group.key_wanted
+    assert [entry.name for entry in sent(group, 1)] == [(7, 4)]
+
+
+def test_frames_under_way_when_their_key_frame_is_lost_are_not_sent_on_another_connection(
+    group: Pending, tally: Tally
+) -> None:
+    group.welcome(session=7, last_stored_sequence=0)
+    sent(group, 4)
+    group.refuse(1, "NACK_REASON_BITSTREAM")
+    assert group.under_way == 3
+    group.welcome(session=7, last_stored_sequence=0)
+    assert group.next_unsent() is None
+    assert tally.dropped == {"nack_bitstream": 1, DropReason.KEY_LOST: 3}
+
+
+def test_a_key_frame_that_is_never_queued_takes_its_group_along(tally: Tally, frames: Frames) -> None:
+    queue = Pending(tally)
+    key = frames.key("K")
+    queue.lose(key)
+    for name in "pq":
+        queue.add(frames.predicted(name, key))
+    assert tally.dropped == {DropReason.KEY_LOST: 2}
+    assert tally.key_requests == {KeyCause.LOST: 1}
+
+
+def test_a_key_frame_that_is_older_than_those_that_are_known_is_as_good_as_lost(
+    tally: Tally, frames: Frames
+) -> None:
+    queue = Pending(tally, keys_known=2)
+    keys = [frames.key(name) for name in "ABC"]
+    for key in keys:
+        queue.add(key)
+    queue.add(frames.predicted("b", keys[1]))
+    assert not queue.key_wanted
+    queue.add(frames.predicted("a", keys[0]))
+    assert tally.dropped == {DropReason.KEY_LOST: 1}
+    assert queue.key_wanted
+
+
+def test_a_key_frame_on_its_way_is_what_the_server_asks_for(
+    group: Pending, tally: Tally, frames: Frames
+) -> None:
+    group.server_wants_key()
+    assert not group.key_wanted
+    group.welcome(session=7, last_stored_sequence=0)
+    sent(group, 2)
+    group.acknowledge(1)
+    group.server_wants_key()
+    assert group.key_wanted
+    assert tally.key_requests == {KeyCause.SERVER: 1}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from edge.metrics import DropReason, Tally
 from edge.process import EdgeProcess
 from secondsight import limits
 from shared_models import Codec
-from shared_models.errors import ImageError
 from tests.edge.conftest import ClipMaker, eventually
 from tests.edge.scripted_server import Conversation, ScriptedServer
 
@@ -108,9 +108,12 @@ class OutOfOrder(Encoder):
         self._begun = 0
         self._later_is_ready = asyncio.Event()
 
-    async def encode(self, frame: CapturedFrame) -> EncodedFrame:
+    def encode(self, frame: CapturedFrame) -> asyncio.Future[EncodedFrame]:
         number, self._begun = self._begun, self._begun + 1
-        encoded = await super().encode(frame)
+        return asyncio.ensure_future(self._delivered(number, super().encode(frame)))
+
+    async def _delivered(self, number: int, encoding: asyncio.Future[EncodedFrame]) -> EncodedFrame:
+        encoded = await encoding
         if number % 2:
             self._later_is_ready.set()
         else:
@@ -120,20 +123,23 @@ class OutOfOrder(Encoder):
 
 
 class FailsBetween(Encoder):
-    """Fails with the second frame, and begins with the first one only when the third one is ready."""
+    """Fails with the second frame, and is ready with the first one only when the third one is."""
 
     def __init__(self, codec: Codec) -> None:
         super().__init__(codec, frames_at_once=2)
         self._begun = 0
         self._third_is_ready = asyncio.Event()
 
-    async def encode(self, frame: CapturedFrame) -> EncodedFrame:
+    def encode(self, frame: CapturedFrame) -> asyncio.Future[EncodedFrame]:
         number, self._begun = self._begun, self._begun + 1
+        if number == 1:
+            frame = replace(frame, image=frame.image[:8, :8])
+        return asyncio.ensure_future(self._delivered(number, super().encode(frame)))
+
+    async def _delivered(self, number: int, encoding: asyncio.Future[EncodedFrame]) -> EncodedFrame:
+        encoded = await encoding
         if number == 0:
             await self._third_is_ready.wait()
-        if number == 1:
-            raise ImageError("the second frame")
-        encoded = await super().encode(frame)
         if number == 2:
             self._third_is_ready.set()
         return encoded

@@ -15,13 +15,13 @@ from edge.backoff import Backoff
 from edge.config import EdgeConfig
 from edge.enhancement_store import EnhancementStore
 from edge.frame import EncodedFrame
-from edge.metrics import Tally
+from edge.metrics import DropReason, KeyCause, Tally
 from edge.pending import Pending
 from edge.uplink import Uplink
 from secondsight import store_keys
-from secondsight.v1 import ingest_pb2
+from secondsight.v1 import frame_pb2, ingest_pb2
 from server.store.embedded import EmbeddedStore
-from tests.edge.conftest import eventually
+from tests.edge.conftest import Frames, eventually
 from tests.edge.scripted_server import ScriptedServer, listening
 
 MODEL = b"\x01\x02\x03\x04\x05\x06\x07\x08"
@@ -30,24 +30,27 @@ FAST: dict[str, Any] = {"backoff_base_s": 0.02, "backoff_cap_s": 0.05}
 Server = tuple[ScriptedServer, str]
 
 
-def frame(name: str) -> EncodedFrame:
-    return EncodedFrame(
-        machine=f"machine {name}".encode(),
-        enhancement=f"enhancement {name}".encode(),
-        slices=4,
-        captured_at_ns=1_700_000_000_123_456_789,
-        pts_us=40_000,
-        encode_us=1234,
-    )
-
-
 class Rig:
     def __init__(self, pending: Pending, tally: Tally, task: asyncio.Task[None]) -> None:
         self.pending, self.tally, self.task = pending, tally, task
+        self._frames = Frames()
 
     def add(self, names: str) -> None:
+        """Key frames, one a letter."""
         for name in names:
-            self.pending.add(frame(name))
+            self.pending.add(self._frames.key(name))
+
+    def add_group(self, key: str, names: str = "") -> EncodedFrame:
+        """A key frame and frames predicted from it."""
+        frame = self._frames.key(key)
+        self.pending.add(frame)
+        self.predict(frame, names)
+        return frame
+
+    def predict(self, key: EncodedFrame, names: str) -> None:
+        """Frames predicted from `key`."""
+        for name in names:
+            self.pending.add(self._frames.predicted(name, key))
 
     async def settled(self, waiting: int = 0) -> None:
         await self.pending.until_fewer_than(waiting + 1)
@@ -229,6 +232,187 @@ async def test_a_store_that_comes_back_is_used_again(
             edge.add("c")
             receipt = (await talk.frame()).enhancement.bytes
         assert receipt == len(b"enhancement c")
+
+
+def reference(frame: frame_pb2.Frame) -> tuple[int, int]:
+    return frame.reference_session, frame.reference_sequence
+
+
+async def test_predicted_frames_name_the_key_frame(server: Server) -> None:
+    script, address = server
+    async with uplink(address) as edge:
+        edge.add_group("K", "pq")
+        edge.add_group("L", "r")
+        talk = await script.conversation()
+        await talk.greet(session=5)
+        assert [reference(frame) for frame in await talk.frames(5)] == [
+            (0, 0),
+            (5, 1),
+            (5, 1),
+            (0, 0),
+            (5, 4),
+        ]
+
+
+async def test_in_a_new_session_frames_name_a_key_frame_of_the_old_one_that_is_stored_there(
+    server: Server, valkey: EmbeddedStore, stored: redis.Redis
+) -> None:
+    script, address = server
+    async with uplink(address, valkey.url) as edge:
+        key = edge.add_group("K", "p")
+        talk = await script.conversation()
+        await talk.greet(session=5)
+        await talk.frames(2)
+        await talk.ack(1)
+        await edge.settled(waiting=1)
+        talk.end()
+        talk = await script.conversation()
+        await talk.greet(session=6)
+        again = await talk.frame()
+        assert (again.id.session, again.id.sequence, reference(again)) == (6, 1, (5, 1))
+        assert again.enhancement.bytes
+        assert stored.exists(store_keys.enhancement("door", 5, 1), store_keys.enhancement("door", 6, 1)) == 2
+        assert edge.pending.key_wanted
+        # The server has not got it any more: say, its store was wiped.
+        edge.predict(key, "q")
+        await talk.frame()
+        await talk.nack(1, ingest_pb2.NACK_REASON_REFERENCE)
+        await talk.nack(2, ingest_pb2.NACK_REASON_REFERENCE)
+        await talk.key_request()
+        await edge.settled()
+        assert edge.tally.dropped == {"nack_reference": 2}
+        edge.predict(key, "r")
+        assert edge.tally.dropped == {"nack_reference": 2, DropReason.KEY_LOST: 1}
+        edge.add_group("L", "s")
+        assert [reference(frame) for frame in await talk.frames(2)] == [(0, 0), (6, 3)]
+
+
+async def test_a_refused_key_frame_takes_its_waiting_group_along(server: Server) -> None:
+    script, address = server
+    async with uplink(address) as edge:
+        edge.add_group("K", "pqr")
+        talk = await script.conversation()
+        await talk.greet(session=5, credits=2)
+        await talk.frames(2)
+        await talk.nack(1, ingest_pb2.NACK_REASON_LIMIT)
+        await talk.nack(2, ingest_pb2.NACK_REASON_REFERENCE)
+        await talk.ack(2)
+        await edge.settled()
+        assert edge.tally.dropped == {"nack_limit": 1, "nack_reference": 1, DropReason.KEY_LOST: 2}
+        assert edge.tally.key_requests == {KeyCause.LOST: 1}
+        edge.add_group("L", "s")
+        assert [(frame.id.sequence, reference(frame)) for frame in await talk.frames(2)] == [
+            (3, (0, 0)),
+            (4, (5, 3)),
+        ]
+
+
+async def test_the_server_can_ask_for_a_key_frame(server: Server) -> None:
+    script, address = server
+    async with uplink(address) as edge:
+        talk = await script.conversation()
+        await talk.greet(session=5)
+        await talk.key_request()
+        await eventually(lambda: edge.pending.key_wanted)
+        assert edge.tally.key_requests == {KeyCause.SERVER: 1}
+
+
+async def test_a_key_frame_that_is_refused_while_the_next_layer_is_stored_holds_that_frame_back(
+    server: Server, valkey: EmbeddedStore, stored: redis.Redis
+) -> None:
+    script, address = server
+    async with uplink(address, valkey.url) as edge:
+        key = edge.add_group("K")
+        talk = await script.conversation()
+        await talk.greet(session=5)
+        await talk.frame()
+        stored.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+        edge.predict(key, "p")
+        # Its name is given right before its layer goes to the store, which does not take it for now.
+        await eventually(lambda: edge.pending.backlog.unsent == 1)
+        await talk.nack(1, ingest_pb2.NACK_REASON_BITSTREAM)
+        await edge.settled()
+        stored.execute_command("CLIENT", "UNPAUSE")
+        edge.add_group("L")
+        frame = await talk.frame()
+        assert (frame.machine_layer, reference(frame)) == (b"machine L", (0, 0))
+        assert edge.tally.dropped == {"nack_bitstream": 1, DropReason.KEY_LOST: 1}
+        await talk.ack(frame.id.sequence)
+        await edge.settled()
+
+
+async def test_a_key_frames_layer_outlives_those_of_its_group(
+    server: Server, valkey: EmbeddedStore, stored: redis.Redis
+) -> None:
+    script, address = server
+    async with uplink(address, valkey.url) as edge:
+        key = edge.add_group("K")
+        talk = await script.conversation()
+        await talk.greet(session=5)
+        await talk.frame()
+        theirs = store_keys.enhancement("door", 5, 1)
+        first = stored.pexpiretime(theirs)
+        await asyncio.sleep(0.02)
+        edge.predict(key, "p")
+        assert (await talk.frame()).enhancement.bytes
+        renewed = stored.pexpiretime(theirs)
+        assert renewed > first
+        assert renewed >= stored.pexpiretime(store_keys.enhancement("door", 5, 2))
+        # A time to live that somebody made longer stays.
+        stored.pexpire(theirs, 120_000)
+        longer = stored.pexpiretime(theirs)
+        edge.predict(key, "q")
+        await talk.frame()
+        assert stored.pexpiretime(theirs) == longer
+
+
+@pytest.mark.parametrize("acknowledged", [True, False])
+async def test_without_the_key_frames_layer_the_others_of_its_group_are_of_no_use(
+    server: Server, valkey: EmbeddedStore, stored: redis.Redis, acknowledged: bool
+) -> None:
+    script, address = server
+    async with uplink(address, valkey.url) as edge:
+        key = edge.add_group("K")
+        talk = await script.conversation()
+        await talk.greet(session=5)
+        assert (await talk.frame()).enhancement.bytes
+        if acknowledged:
+            await talk.ack(1)
+            await edge.settled()
+        # Evicted, say.
+        stored.delete(store_keys.enhancement("door", 5, 1))
+        edge.predict(key, "pq")
+        assert [frame.HasField("enhancement") for frame in await talk.frames(2)] == [False, False]
+        assert not stored.exists(store_keys.enhancement("door", 5, 2), store_keys.enhancement("door", 5, 3))
+        assert edge.tally.enhancements_failed == 2
+        assert edge.pending.key_wanted
+        assert edge.tally.key_requests == {KeyCause.STORE: 1}
+        edge.add_group("L", "r")
+        assert [frame.HasField("enhancement") for frame in await talk.frames(2)] == [True, True]
+
+
+async def test_a_key_frame_is_asked_for_when_a_store_that_missed_the_last_one_is_back(
+    server: Server, valkey: EmbeddedStore, stored: redis.Redis
+) -> None:
+    script, address = server
+    async with uplink(address, valkey.url) as edge:
+        talk = await script.conversation()
+        await talk.greet(session=5, credits=1000)
+        stored.config_set("maxmemory", 1)
+        key = edge.add_group("K", "p")
+        assert [frame.HasField("enhancement") for frame in await talk.frames(2)] == [False, False]
+        await asyncio.sleep(0.06)
+        edge.predict(key, "q")
+        assert not (await talk.frame()).enhancement.bytes
+        assert not edge.pending.key_wanted, "the store takes nothing: a key frame would be of no use"
+        stored.config_set("maxmemory", 0)
+        while not edge.pending.key_wanted:
+            await asyncio.sleep(0.06)
+            edge.predict(key, "r")
+            assert not (await talk.frame()).enhancement.bytes
+        edge.add_group("L", "s")
+        assert [frame.HasField("enhancement") for frame in await talk.frames(2)] == [True, True]
+        assert edge.tally.key_requests == {KeyCause.STORE: 1}
 
 
 async def test_a_drain_is_followed_to_the_last_ack_and_then_to_a_new_connection(server: Server) -> None:

@@ -102,6 +102,13 @@ def server(
     frames_kept: Annotated[
         int, typer.Option(envvar="SECONDSIGHT_FRAMES_KEPT", help="Frames of a camera that stay in the store.")
     ] = _DEFAULTS.frames_kept,
+    group_frames: Annotated[
+        int,
+        typer.Option(
+            envvar="SECONDSIGHT_GROUP_FRAMES",
+            help="Most frames of a group: a key frame and those predicted from it. Groups are kept as a whole.",
+        ),
+    ] = _DEFAULTS.group_frames,
     frame_pixels: Annotated[
         int,
         typer.Option(
@@ -138,6 +145,7 @@ def server(
         worker_name=worker_name,
         backlog_frames=backlog_frames,
         frames_kept=frames_kept,
+        group_frames=group_frames,
         results_kept=results_kept,
         frame_pixels=frame_pixels,
     )

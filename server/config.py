@@ -38,7 +38,10 @@ class ServerConfig:
     backlog_frames: int = 8
     """Stored frames of a camera that may await recognition; credits are what is left of it."""
     frames_kept: int = 1000
-    """Stored frames of a camera, at least. Frames that await recognition are always among them."""
+    """Stored frames of a camera, at least, and fewer than this and `group_frames` together: groups go as a whole.
+    Frames that await recognition are always among them."""
+    group_frames: int = 1000
+    """Of one group: a key frame and those predicted from it. Then the server asks for the next key frame."""
     results_kept: int = 5000
     unused_session: int = 24 * 3600
     """For which the number of a session is kept that has stored no frame."""
@@ -76,6 +79,8 @@ class ServerConfig:
     """Detections below it are not published."""
     pictures_bytes: int = 64 * 2**20
     """Decoded machine views kept in memory, shared by recognition and REST."""
+    references_bytes: int = 256 * 2**20
+    """Decoded key frames kept in memory, for the frames predicted from them."""
 
     views_at_once: int = 4
     """REST views decoding or waiting for the codec; more are refused with 503."""
@@ -101,6 +106,8 @@ class ServerConfig:
             raise ServerConfigError("codec_threads and recogniser_threads have to be at least 1")
         if self.backlog_frames < 1:
             raise ServerConfigError("backlog_frames is 0: no frame could ever be taken in; use at least 1")
+        if self.group_frames < 1:
+            raise ServerConfigError("group_frames is 0: a group has at least its key frame; use at least 1")
         if self.frames_kept <= self.backlog_frames:
             raise ServerConfigError(
                 f"frames_kept ({self.frames_kept}) is not above backlog_frames ({self.backlog_frames}): "

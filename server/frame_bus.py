@@ -1,7 +1,8 @@
 """Frames on their way through the store: appended by ingest, claimed by workers, published as results.
 
 One stream of frames and one of results per camera, both under ids ``session-sequence``, which the store itself keeps
-rising. That makes every step safe to repeat: a second attempt finds the id taken.
+rising. That makes every step safe to repeat: a second attempt finds the id taken. Old frames go group by group
+(`groups`), old results one by one: no result needs another.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from secondsight import store_keys
 from server import metrics
 from server.config import ServerConfig
 from server.errors import StoreFullError, StoreUnavailableError
+from server.groups import APPEND, LET_GO, STORED, KeyFrame, key_frame, refusal
 
 GROUP: Final = "recognise"
 
@@ -44,14 +46,29 @@ class Appending(Enum):
     """A later frame of its session is stored, it itself is not."""
     STALE_SESSION = auto()
     """A later session of the camera has stored frames."""
+    WITHOUT_KEY = auto()
+    """The key frame that it is predicted from is not the camera's last stored one."""
+    GROUP_FULL = auto()
+    """So many frames are predicted from its key frame already."""
+
+
+_REFUSALS: Final = {
+    "no key": Appending.WITHOUT_KEY,
+    "other key": Appending.WITHOUT_KEY,
+    "group is full": Appending.GROUP_FULL,
+}
 
 
 @dataclass(frozen=True)
 class Appended:
-    """Outcome of an append, and the frames of the camera that now await recognition."""
+    """Outcome of an append, and the frames of the camera that now await recognition.
+
+    `last_key` is the camera's last key frame, where the outcome is that the frame was predicted from another.
+    """
 
     outcome: Appending
     backlog: int
+    last_key: KeyFrame | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +100,8 @@ class Published:
 class FrameBus:
     """Frames and results of all cameras, over Redis Streams.
 
-    A store that is full is relieved of the older half of what is recognised, as often as it takes.
+    A store that is full is relieved of the older half of what is recognised, as often as it takes. The last group of a
+    camera stays whole, even then.
 
     `blocking` is used for reads that wait, and must have a socket timeout above `config.block`.
     """
@@ -127,35 +145,62 @@ class FrameBus:
 
         return await self._patiently(attempt)
 
-    async def append(self, camera_id: str, session: int, sequence: int, frame: bytes) -> Appended:
+    async def append(
+        self, camera_id: str, session: int, sequence: int, frame: bytes, key: KeyFrame
+    ) -> Appended:
         """Store a frame under its name, once.
 
-        The caller keeps the backlog below `config.backlog_frames`, so that the oldest entries, which are trimmed here,
-        are recognised ones.
+        `key` is the key frame that it is predicted from, or itself. A predicted frame is stored only when its key frame
+        is the last one stored of this camera, so that groups do not overlap. The oldest groups are let go of while
+        `config.frames_kept` frames stay. The caller keeps the backlog below `config.backlog_frames`, so that all of
+        them are recognised.
 
         Raises:
             StoreUnavailableError: it is not known to be stored.
         """
-        key = store_keys.frames(camera_id)
+        config = self._config
+        frames, keys = store_keys.frames(camera_id), store_keys.keys(camera_id)
         entry_id = store_keys.entry_id(session, sequence)
 
         async def attempt() -> Appended:
             pipeline = self._redis.pipeline(transaction=False)
-            pipeline.xadd(key, {store_keys.FRAME_FIELD: frame}, id=entry_id, maxlen=self._config.frames_kept)
+            pipeline.eval(
+                APPEND,
+                2,
+                frames,
+                keys,
+                entry_id,
+                frame,
+                key.entry_id,
+                key.name,
+                config.frames_kept,
+                config.group_frames,
+            )
             pipeline.hset(store_keys.CAMERAS, camera_id, time.time_ns())
             pipeline.persist(store_keys.session(camera_id))
-            pipeline.xinfo_groups(key)
+            pipeline.xinfo_groups(frames)
             added, registered, persisted, groups = await pipeline.execute(raise_on_error=False)
-            outcome = Appending.STORED
-            if isinstance(added, ResponseError) and _NOT_RISING in str(added):
-                outcome = await self._why_not_rising(key, session, entry_id)
-            for reply in (added, registered, persisted, groups):
-                if isinstance(reply, Exception) and not (reply is added and _NOT_RISING in str(added)):
+            for reply in (registered, persisted):
+                if isinstance(reply, Exception):
                     raise reply
-            backlog = _backlog(groups)
+            outcome, last_key = await self._became(added, frames, session, sequence)
+            backlog = None if isinstance(groups, Exception) else _backlog(groups)
             if backlog is None:
                 backlog = await self._backlog(camera_id)
-            return Appended(outcome, backlog)
+            return Appended(outcome, backlog, last_key)
+
+        return await self._patiently(attempt)
+
+    async def last_key(self, camera_id: str) -> KeyFrame | None:
+        """The key frame that frames of the camera may be predicted from.
+
+        Raises:
+            StoreUnavailableError
+        """
+
+        async def attempt() -> KeyFrame | None:
+            entries: Any = await self._redis.xrevrange(store_keys.keys(camera_id), count=1)
+            return key_frame(*entries[0]) if entries else None
 
         return await self._patiently(attempt)
 
@@ -285,6 +330,20 @@ class FrameBus:
             return []
         return _claimed(keys, fresh)
 
+    async def _became(
+        self, added: Any, frames: str, session: int, sequence: int
+    ) -> tuple[Appending, KeyFrame | None]:
+        """What became of a frame, by the reply to APPEND, and the camera's last key frame if that was refused."""
+        if not isinstance(added, Exception):
+            if added == STORED:
+                return Appending.STORED, None
+            if (session, sequence) > await self._last_id(frames):
+                why, last_key = refusal(added)
+                return _REFUSALS[why], last_key
+        elif _NOT_RISING not in str(added):
+            raise added
+        return await self._why_not_rising(frames, session, store_keys.entry_id(session, sequence)), None
+
     async def _why_not_rising(self, key: str, session: int, entry_id: str) -> Appending:
         if await self._redis.xrange(key, entry_id, entry_id):
             return Appending.REPEATED
@@ -339,17 +398,27 @@ class FrameBus:
             for camera_id in await self._cameras():
                 backlog = await self._counted_backlog(camera_id)
                 if backlog is not None:  # else nobody knows how many of them are recognised
-                    let_go += await self._trim_to_half(store_keys.frames(camera_id), backlog)
-                let_go += await self._trim_to_half(store_keys.results(camera_id), 0)
+                    let_go += await self._let_go_of_groups(camera_id, backlog)
+                let_go += await self._let_go_of_results(camera_id)
             self._room_made_at = time.monotonic()
             if let_go:
                 _log.warning("the store is full and let go of %d older frames and results", let_go)
 
-    async def _trim_to_half(self, key: str, backlog: int) -> int:
+    async def _let_go_of_groups(self, camera_id: str, backlog: int) -> int:
+        """Halve the frames; where a group is longer than that, keep as few groups as the backlog allows."""
+        frames, keys = store_keys.frames(camera_id), store_keys.keys(camera_id)
         # The backlog may have grown since it was counted, though not above its limit.
         least = max(backlog, self._config.backlog_frames)
-        kept = max(least, await self._redis.xlen(key) // 2)
-        return int(await self._redis.xtrim(key, maxlen=kept, approximate=False))
+        let_go = 0
+        for kept in (max(least, await self._redis.xlen(frames) // 2), least):
+            if not let_go:
+                let_go = int(await self._redis.eval(LET_GO, 2, frames, keys, kept))
+        return let_go
+
+    async def _let_go_of_results(self, camera_id: str) -> int:
+        results = store_keys.results(camera_id)
+        kept = max(self._config.backlog_frames, await self._redis.xlen(results) // 2)
+        return int(await self._redis.xtrim(results, maxlen=kept, approximate=False))
 
     async def _patiently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
         give_up = time.monotonic() + self._config.store_patience

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from enum import StrEnum, auto
 from typing import Final, NoReturn
 from weakref import WeakValueDictionary
 
@@ -18,14 +19,28 @@ from server import metrics
 from server.config import ServerConfig
 from server.errors import StoreUnavailableError
 from server.frame_bus import Appending, FrameBus
+from server.groups import KeyFrame
 from server.layers import Codec
 from server.session import PushContext, Uplink
+from shared_models import Header
 from shared_models import errors as codec_errors
+from shared_models.bitstream import FrameType
 
 _log = logging.getLogger(__name__)
 
 SUPERSEDED: Final = "superseded"
 """Details of the status of a stream whose camera has opened another."""
+
+
+class _Lack(StrEnum):
+    """Why a key frame is asked for."""
+
+    NOT_STORED = auto()
+    """The frame is predicted from another one than the last key frame stored."""
+    CONTRADICTION = auto()
+    """What the frame says about its reference contradicts its machine layer."""
+    GROUP_FULL = auto()
+    """Too many frames are predicted from one key frame."""
 
 
 class _RefusedError(Exception):
@@ -35,6 +50,14 @@ class _RefusedError(Exception):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+class _NoReferenceError(_RefusedError):
+    """A frame that is answered with a Nack and with a request for a key frame."""
+
+    def __init__(self, lack: _Lack, detail: str) -> None:
+        super().__init__(ingest_pb2.NACK_REASON_REFERENCE, f"{detail}; send a key frame")
+        self.lack = lack
 
 
 class _StaleSessionError(Exception):
@@ -132,6 +155,8 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                 backlog_limit=self._config.backlog_frames,
                 context=context,
                 acked_sequence=session.last_stored_sequence,
+                stored_sequence=session.last_stored_sequence,
+                last_key=await self._bus.last_key(camera_id),
                 backlog=await self._bus.backlog(camera_id),
             )
             self._uplinks[camera_id] = uplink
@@ -183,20 +208,24 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
 
     async def _take_frame(self, uplink: Uplink, frame: frame_pb2.Frame) -> None:
         sequence = frame.id.sequence
+        if not frame.reference_sequence:
+            uplink.key_came()
         try:
-            self._check(uplink, frame)
-            await self._store(uplink, frame)
+            header = self._check(uplink, frame)
+            await self._store(uplink, frame, _key_of(uplink, frame, header))
         except _RefusedError as refused:
             metrics.FRAMES_REFUSED.labels(ingest_pb2.NackReason.Name(refused.reason)).inc()
             await uplink.refuse(sequence, refused.reason, refused.detail)
+            if isinstance(refused, _NoReferenceError) and await uplink.request_key(refused.detail):
+                metrics.KEY_REQUESTS.labels(refused.lack.value).inc()
             if refused.reason in (ingest_pb2.NACK_REASON_IDENTITY, ingest_pb2.NACK_REASON_ORDER):
                 # Its number is not one of this stream's, so it does not move the acknowledgement on.
                 return
         uplink.acked_sequence = max(uplink.acked_sequence, sequence)
         await uplink.acknowledge()
 
-    def _check(self, uplink: Uplink, frame: frame_pb2.Frame) -> None:
-        """Raise _RefusedError unless the frame may be stored on this uplink."""
+    def _check(self, uplink: Uplink, frame: frame_pb2.Frame) -> Header:
+        """The header of its machine layer. Raise _RefusedError unless the frame may be stored on this uplink."""
         if (frame.id.camera_id, frame.id.session) != (uplink.camera_id, uplink.session):
             raise _RefusedError(
                 ingest_pb2.NACK_REASON_IDENTITY,
@@ -220,6 +249,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                 f"a frame of {header.width}x{header.height} is above the limit of {self._config.frame_pixels} pixels; "
                 "let the edge scale its frames down (--max-side), or raise the server's limit (--frame-pixels)",
             )
+        return header
 
     def _check_limits(self, frame: frame_pb2.Frame) -> None:
         layer, most_slices = len(frame.machine_layer), self._config.most_slices
@@ -246,7 +276,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             if broken:
                 raise _RefusedError(ingest_pb2.NACK_REASON_LIMIT, detail)
 
-    async def _store(self, uplink: Uplink, frame: frame_pb2.Frame) -> None:
+    async def _store(self, uplink: Uplink, frame: frame_pb2.Frame, key: KeyFrame) -> None:
         while uplink.backlog >= uplink.backlog_limit:
             # The edge has sent more than it was granted. Its frame waits here rather than push one out of the store
             # that is not recognised yet.
@@ -254,16 +284,28 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             await self._look_at_backlog(uplink)
         sequence = frame.id.sequence
         appended = await self._bus.append(
-            uplink.camera_id, uplink.session, sequence, frame.SerializeToString(deterministic=True)
+            uplink.camera_id, uplink.session, sequence, frame.SerializeToString(deterministic=True), key
         )
         uplink.backlog = appended.backlog
         metrics.BACKLOG.labels(uplink.camera_id).set(appended.backlog)
         match appended.outcome:
             case Appending.STORED:
-                metrics.FRAMES_STORED.labels(uplink.camera_id).inc()
+                uplink.note_stored(sequence, key)
+                frame_type = "predicted" if frame.reference_sequence else "key"
+                metrics.FRAMES_STORED.labels(uplink.camera_id, frame_type).inc()
                 metrics.LAYER_BYTES.labels(uplink.camera_id, "machine").inc(len(frame.machine_layer))
             case Appending.REPEATED:
+                uplink.note_stored(sequence, key)
                 metrics.FRAMES_REPEATED.labels(uplink.camera_id).inc()
+            case Appending.WITHOUT_KEY:
+                uplink.last_key = appended.last_key
+                raise _not_stored(key, appended.last_key)
+            case Appending.GROUP_FULL:
+                raise _NoReferenceError(
+                    _Lack.GROUP_FULL,
+                    f"the group of key frame {key.entry_id} holds {self._config.group_frames} frames, the limit "
+                    "(--group-frames)",
+                )
             case Appending.NOT_RISING:
                 raise _RefusedError(
                     ingest_pb2.NACK_REASON_ORDER,
@@ -291,6 +333,41 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
     async def _look_at_backlog(self, uplink: Uplink) -> None:
         uplink.backlog = await self._bus.backlog(uplink.camera_id)
         metrics.BACKLOG.labels(uplink.camera_id).set(uplink.backlog)
+
+
+def _key_of(uplink: Uplink, frame: frame_pb2.Frame, header: Header) -> KeyFrame:
+    """The key frame that the frame is predicted from, or itself.
+
+    Raises:
+        _NoReferenceError: it cannot be predicted from what it says it is.
+    """
+    claimed = KeyFrame(frame.reference_session, frame.reference_sequence, header.reference)
+    if header.frame_type is FrameType.SELF_CONTAINED:
+        if claimed.place != (0, 0):
+            raise _NoReferenceError(
+                _Lack.CONTRADICTION,
+                f"the frame names {claimed.entry_id} as its reference, and its machine layer is self-contained",
+            )
+        return KeyFrame(uplink.session, frame.id.sequence, header.name)
+    if 0 in claimed.place:
+        raise _NoReferenceError(
+            _Lack.CONTRADICTION,
+            f"the machine layer is predicted from another ({header.reference:016x}), and the frame names "
+            f"{claimed.entry_id} as its reference, which is no frame",
+        )
+    # What may be stored already is the store's to tell, whichever key frame is the last by now.
+    if frame.id.sequence > uplink.stored_sequence and claimed != uplink.last_key:
+        raise _not_stored(claimed, uplink.last_key)
+    return claimed
+
+
+def _not_stored(claimed: KeyFrame, last_key: KeyFrame | None) -> _NoReferenceError:
+    found = (
+        "no key frame of the camera is stored" if last_key is None else f"the last one stored is {last_key}"
+    )
+    return _NoReferenceError(
+        _Lack.NOT_STORED, f"the frame is predicted from key frame {claimed}, but {found}"
+    )
 
 
 def _is_moment(timestamp: Timestamp) -> bool:

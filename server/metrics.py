@@ -8,11 +8,18 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-FRAMES_STORED: Final = Counter("secondsight_frames_stored", "Frames appended to the store.", ["camera"])
+FRAMES_STORED: Final = Counter(
+    "secondsight_frames_stored",
+    "Frames appended to the store: key frames and predicted ones.",
+    ["camera", "type"],
+)
 FRAMES_REPEATED: Final = Counter(
     "secondsight_frames_repeated", "Frames that were stored already.", ["camera"]
 )
 FRAMES_REFUSED: Final = Counter("secondsight_frames_refused", "Frames answered with a Nack.", ["reason"])
+KEY_REQUESTS: Final = Counter(
+    "secondsight_key_requests", "Key frames asked for, by what was lacking.", ["reason"]
+)
 FRAMES_RECOGNISED: Final = Counter("secondsight_frames_recognised", "Results published.", ["camera"])
 FRAMES_FAILED: Final = Counter("secondsight_frames_failed", "Results that carry a failure.", ["camera"])
 LAYER_BYTES: Final = Counter(
@@ -22,6 +29,9 @@ BACKLOG: Final = Gauge("secondsight_backlog_frames", "Stored frames that await r
 UPLINKS: Final = Gauge("secondsight_uplinks", "Open ingest streams.")
 SUBSCRIPTIONS: Final = Gauge("secondsight_subscriptions", "Open Subscribe calls.")
 STORE_RETRIES: Final = Counter("secondsight_store_retries", "Attempts at the store that failed.")
+REFERENCES: Final = Counter(
+    "secondsight_references", "Looks for a decoded key frame in memory: hit or miss.", ["outcome"]
+)
 DECODE_SECONDS: Final = Histogram("secondsight_decode_seconds", "Machine layer to picture.", buckets=_SECONDS)
 RECOGNISE_SECONDS: Final = Histogram(
     "secondsight_recognise_seconds", "Picture to detections.", buckets=_SECONDS

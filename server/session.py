@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from secondsight.v1 import ingest_pb2 as pb
+from server.groups import KeyFrame
 
 PushContext = grpc.aio.ServicerContext[pb.PushRequest, pb.PushResponse]
 
@@ -18,7 +19,8 @@ PushContext = grpc.aio.ServicerContext[pb.PushRequest, pb.PushResponse]
 class Uplink:
     """The server's side of a Push stream after its Hello.
 
-    Several tasks answer on it, so all writing goes through here.
+    Several tasks answer on it, so all writing goes through here. `stored_sequence` is the last frame of the session
+    known to be stored, `last_key` the key frame that the next ones may be predicted from.
     """
 
     camera_id: str
@@ -26,11 +28,14 @@ class Uplink:
     backlog_limit: int
     context: PushContext
     acked_sequence: int
+    stored_sequence: int
+    last_key: KeyFrame | None
     backlog: int
     superseded: asyncio.Event = field(default_factory=asyncio.Event)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _granted: int = 0
+    _key_requested: bool = False
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -72,6 +77,25 @@ class Uplink:
         async with self._writing:
             nack = pb.Nack(sequence=sequence, reason=reason, detail=detail)
             await self.context.write(pb.PushResponse(nack=nack))
+
+    async def request_key(self, detail: str) -> bool:
+        """Ask for a key frame, unless that was done since the last one came. Tells whether it asked."""
+        if self._key_requested:
+            return False
+        self._key_requested = True
+        async with self._writing:
+            await self.context.write(pb.PushResponse(key_request=pb.KeyRequest(detail=detail)))
+        return True
+
+    def key_came(self) -> None:
+        """A key frame has come, whatever becomes of it: if the next frames lack theirs, another is to be asked for."""
+        self._key_requested = False
+
+    def note_stored(self, sequence: int, key: KeyFrame) -> None:
+        """A frame of the session is stored; `key` is what it is predicted from, or itself."""
+        self.stored_sequence = max(self.stored_sequence, sequence)
+        if self.last_key is None or key.place > self.last_key.place:
+            self.last_key = key
 
     async def drain(self, reconnect_after: float) -> None:
         """Ask the edge to finish, and acknowledge nothing that comes later."""

@@ -9,11 +9,18 @@ key                                       type     holds                        
 ``secondsight:cameras``                   hash     camera -> time of its last stored frame, ns since epoch  for ever
 ``secondsight:sessions``                  string   last session number issued                               for ever
 ``{camera}:frames``                       stream   id ``session-sequence``; field ``frame`` = Frame         bounded
+``{camera}:keys``                         stream   the key frames in ``frames``: id ``session-sequence``;   as ``frames``
+                                                   ``name`` of the machine layer, ``ordinal`` in ``frames``
 ``{camera}:results``                      stream   id ``session-sequence``; field ``result`` =              bounded
                                                    RecognitionResult
 ``{camera}:session``                      string   the session that may write; until it stores, for a day   for ever
 ``{camera}:enhancement:SESSION-SEQUENCE`` string   the enhancement layer's bitstream                        its TTL
 ========================================  =======  =======================================================  ==========
+
+``frames`` consists of groups: a key frame, then the frames predicted from it. A group is let go of as a whole, so that
+whatever is stored can be decoded. ``keys`` tells where groups begin, without a frame being read: ``name`` (decimal) is
+what the headers of predicted machine layers refer to, ``ordinal`` counts the frames that the camera had ever stored
+when it stored this one.
 """
 
 from __future__ import annotations
@@ -26,6 +33,8 @@ SESSIONS: Final = "secondsight:sessions"
 
 FRAME_FIELD: Final = b"frame"
 RESULT_FIELD: Final = b"result"
+NAME_FIELD: Final = b"name"
+ORDINAL_FIELD: Final = b"ordinal"
 
 _CAMERA_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ENTRY_ID: Final = re.compile(r"(\d{1,20})-(\d{1,20})")
@@ -73,6 +82,11 @@ def parse_entry_id(text: str) -> tuple[int, int]:
 def frames(camera_id: str) -> str:
     """Stream of a camera's stored frames."""
     return f"{{{camera_id}}}:frames"
+
+
+def keys(camera_id: str) -> str:
+    """Stream of a camera's stored key frames, by name alone."""
+    return f"{{{camera_id}}}:keys"
 
 
 def results(camera_id: str) -> str:

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from server.config import ServerConfig
 from server.frame_bus import Claimed, FrameBus
+from server.groups import KeyFrame
 from server.store.client import Role, open_client
 from server.store.embedded import EmbeddedStore
 
@@ -70,7 +71,7 @@ async def test_frames_whose_claim_was_lost_on_the_way_come_before_later_ones(val
         bus = FrameBus(commands, blocking, ServerConfig(block=0.1))
         session = (await bus.open_session("gate", 0)).number
         for sequence in (1, 2, 3):
-            await bus.append("gate", session, sequence, b"the-frame")
+            await bus.append("gate", session, sequence, b"the-frame", KeyFrame(session, sequence, 1))
         link.lose_next_frame = True
         claimed: list[Claimed] = []
         async with asyncio.timeout(20):

@@ -400,7 +400,7 @@ async def test_probes_and_metrics(
         await http.get(f"{FRAMES}/1-1/image?view=human")
         text = (await http.get("/metrics")).text
         for name in (
-            'secondsight_frames_stored_total{camera="front-door"}',
+            'secondsight_frames_stored_total{camera="front-door",type="key"}',
             'secondsight_frames_recognised_total{camera="front-door"}',
             'secondsight_layer_bytes_total{camera="front-door",layer="machine"}',
             "secondsight_decode_seconds_count",

@@ -22,6 +22,7 @@ from server.errors import (
     EnhancementEvictedError,
     EnhancementExpiredError,
     EnhancementNotStoredError,
+    KeyFrameGoneError,
     StoreUnavailableError,
     UndecodableLayerError,
     UnknownCameraError,
@@ -30,6 +31,13 @@ from server.errors import (
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+def key_frame_of(frame: frame_pb2.Frame) -> str | None:
+    """Name of the key frame that a frame is predicted from; None when it is one itself."""
+    if not frame.reference_sequence:
+        return None
+    return store_keys.entry_id(frame.reference_session, frame.reference_sequence)
 
 
 class EnhancementState(StrEnum):
@@ -42,9 +50,11 @@ class EnhancementState(StrEnum):
     """It went before its time, because the store was full."""
     NOT_STORED = "not_stored"
     """The edge stored none."""
+    KEY_GONE = "key_gone"
+    """It is kept, and that of the key frame, without which it says nothing, is not."""
 
 
-_WHY_GONE: Final[dict[EnhancementState, Callable[[str, str], EnhancementError]]] = {
+_WHY_GONE: Final[dict[EnhancementState, type[EnhancementError]]] = {
     EnhancementState.EXPIRED: EnhancementExpiredError,
     EnhancementState.EVICTED: EnhancementEvictedError,
     EnhancementState.NOT_STORED: EnhancementNotStoredError,
@@ -61,6 +71,27 @@ class StoredFrame:
     """Of the machine layer, which `frame` lacks when it is one of a page."""
     result: analytics_pb2.RecognitionResult | None
     enhancement: EnhancementState
+
+    @property
+    def key_frame(self) -> str | None:
+        """Name of the key frame that it is predicted from; None when it is one itself."""
+        return key_frame_of(self.frame)
+
+
+@dataclass(frozen=True)
+class KeyLayers:
+    """Layers of a key frame, as far as a frame predicted from it is to be decoded."""
+
+    machine: bytes
+    enhancement: bytes | None = None
+
+
+@dataclass(frozen=True)
+class HumanLayers:
+    """What a human view takes beside the machine layer; `key` for a predicted frame."""
+
+    enhancement: bytes
+    key: KeyLayers | None
 
 
 @dataclass(frozen=True)
@@ -148,10 +179,12 @@ class Catalogue:
             name = store_keys.entry_id(*store_keys.parse_entry_id(name))
         except store_keys.InvalidEntryIdError as error:
             raise UnknownFrameError(camera_id, name) from error
-        entries: Any = await self._redis.xrange(store_keys.frames(camera_id), name, name)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.xrange(store_keys.frames(camera_id), name, name)
+        pipeline.xrange(store_keys.results(camera_id), name, name)
+        entries, results = await pipeline.execute()
         if not entries:
             raise UnknownFrameError(camera_id, name)
-        results: Any = await self._redis.xrange(store_keys.results(camera_id), name, name)
         result = results[0][1][store_keys.RESULT_FIELD] if results else None
         (stored,) = await self._stored([(entries[0][0], entries[0][1][store_keys.FRAME_FIELD], result)])
         return stored
@@ -165,13 +198,42 @@ class Catalogue:
             EnhancementExpiredError: it did, and its time to live is over.
             EnhancementEvictedError: it did, and the store let it go before its time.
         """
+        layer: Any = await self._redis.get(_enhancement_key(stored.frame))
+        return _fetched(stored.frame, layer)
+
+    @_asks_store
+    async def human_layers(self, stored: StoredFrame) -> HumanLayers:
+        """What a human view takes beside the frame itself, at once: of a predicted frame also its key frame's layers.
+
+        Raises:
+            EnhancementError: an enhancement layer cannot be had, its own or its key frame's.
+            KeyFrameGoneError
+        """
         frame = stored.frame
-        layer: Any = await self._redis.get(_enhancement_key(frame))
-        state = _state(frame.enhancement, kept=layer is not None)
-        if state is not EnhancementState.KEPT:
-            raise _WHY_GONE[state](frame.id.camera_id, stored.name)
-        metrics.LAYER_BYTES.labels(frame.id.camera_id, "enhancement").inc(len(layer))
-        return bytes(layer)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.get(_enhancement_key(frame))
+        if stored.key_frame is not None:
+            pipeline.get(_key_enhancement_key(frame))
+            pipeline.xrange(store_keys.frames(frame.id.camera_id), stored.key_frame, stored.key_frame)
+        own, *of_key = await pipeline.execute()
+        enhancement = _fetched(frame, own)
+        if not of_key:
+            return HumanLayers(enhancement, None)
+        layer, entries = of_key
+        key = _key_frame(frame, entries)
+        return HumanLayers(enhancement, KeyLayers(key.machine_layer, _fetched(key, layer, needed_by=frame)))
+
+    @_asks_store
+    async def key_layers(self, frame: frame_pb2.Frame) -> KeyLayers:
+        """What the machine view of a predicted frame takes beside the frame itself.
+
+        Raises:
+            KeyFrameGoneError
+        """
+        name = key_frame_of(frame)
+        assert name is not None
+        entries: Any = await self._redis.xrange(store_keys.frames(frame.id.camera_id), name, name)
+        return KeyLayers(_key_frame(frame, entries).machine_layer)
 
     async def _check_camera(self, camera_id: str) -> None:
         if not await self._redis.hexists(store_keys.CAMERAS, camera_id):
@@ -199,6 +261,7 @@ class Catalogue:
         pipeline = self._redis.pipeline(transaction=False)
         for frame in frames:
             pipeline.exists(_enhancement_key(frame))
+            pipeline.exists(_key_enhancement_key(frame))
         kept = await pipeline.execute()
         return [
             StoredFrame(
@@ -206,9 +269,11 @@ class Catalogue:
                 frame=frame,
                 machine_bytes=len(frame.machine_layer),
                 result=None if result is None else analytics_pb2.RecognitionResult.FromString(result),
-                enhancement=_state(frame.enhancement, kept=bool(exists)),
+                enhancement=_state_with_key(frame.enhancement, own=bool(own), of_key=bool(of_key)),
             )
-            for (entry_id, _, result), frame, exists in zip(rows, frames, kept, strict=True)
+            for (entry_id, _, result), frame, own, of_key in zip(
+                rows, frames, kept[::2], kept[1::2], strict=True
+            )
         ]
 
 
@@ -218,6 +283,33 @@ def _without_layer(frame: frame_pb2.Frame) -> frame_pb2.Frame:
     slight = frame_pb2.Frame()
     slight.CopyFrom(frame)
     return slight
+
+
+def _key_frame(frame: frame_pb2.Frame, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> frame_pb2.Frame:
+    """The key frame of a predicted frame, from what the store has under its name."""
+    if not entries:
+        raise KeyFrameGoneError(frame.id.camera_id, _name(frame), key_frame_of(frame) or "")
+    return frame_pb2.Frame.FromString(entries[0][1][store_keys.FRAME_FIELD])
+
+
+def _fetched(frame: frame_pb2.Frame, layer: bytes | None, needed_by: frame_pb2.Frame | None = None) -> bytes:
+    """The enhancement layer of a frame; of a key frame, `needed_by` one that is predicted from it."""
+    receipt = frame.enhancement
+    if needed_by is not None and receipt.bytes:
+        # Whoever stores the layer of a predicted frame has that of the key frame live on as long.
+        receipt = max(receipt, needed_by.enhancement, key=lambda either: either.expires_at.ToNanoseconds())
+    state = _state(receipt, kept=layer is not None)
+    if layer is None or state is not EnhancementState.KEPT:
+        raise _WHY_GONE[state](
+            frame.id.camera_id, _name(frame), None if needed_by is None else _name(needed_by)
+        )
+    metrics.LAYER_BYTES.labels(frame.id.camera_id, "enhancement").inc(len(layer))
+    return bytes(layer)
+
+
+def _state_with_key(receipt: frame_pb2.EnhancementReceipt, *, own: bool, of_key: bool) -> EnhancementState:
+    state = _state(receipt, kept=own)
+    return EnhancementState.KEY_GONE if state is EnhancementState.KEPT and not of_key else state
 
 
 def _state(receipt: frame_pb2.EnhancementReceipt, *, kept: bool) -> EnhancementState:
@@ -230,5 +322,16 @@ def _state(receipt: frame_pb2.EnhancementReceipt, *, kept: bool) -> EnhancementS
     return EnhancementState.EXPIRED if is_over else EnhancementState.EVICTED
 
 
+def _name(frame: frame_pb2.Frame) -> str:
+    return store_keys.entry_id(frame.id.session, frame.id.sequence)
+
+
 def _enhancement_key(frame: frame_pb2.Frame) -> str:
     return store_keys.enhancement(frame.id.camera_id, frame.id.session, frame.id.sequence)
+
+
+def _key_enhancement_key(frame: frame_pb2.Frame) -> str:
+    """Of the key frame that it is predicted from, or its own."""
+    if not frame.reference_sequence:
+        return _enhancement_key(frame)
+    return store_keys.enhancement(frame.id.camera_id, frame.reference_session, frame.reference_sequence)

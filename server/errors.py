@@ -5,11 +5,12 @@ ServerError
 │   └── StoreFullError
 ├── UnknownCameraError
 ├── UnknownFrameError
+├── KeyFrameGoneError
 ├── EnhancementError
 │   ├── EnhancementExpiredError
 │   ├── EnhancementEvictedError
-│   ├── EnhancementNotStoredError
-│   └── SlicesNotStoredError
+│   └── EnhancementNotStoredError
+├── SlicesNotStoredError
 ├── UndecodableLayerError
 ├── DecodingFailedError
 ├── ViewsBusyError
@@ -68,40 +69,59 @@ class UnknownFrameError(ServerError):
         )
 
 
+class KeyFrameGoneError(ServerError):
+    """The key frame that a frame is predicted from is no longer stored."""
+
+    def __init__(self, camera_id: str, frame: str, key_frame: str) -> None:
+        super().__init__(
+            f"frame {frame} of camera {camera_id} is predicted from key frame {key_frame}, which is no longer stored; "
+            "the frame cannot be decoded without it"
+        )
+
+
 class EnhancementError(ServerError):
-    """The enhancement layer asked for cannot be had."""
+    """The enhancement layer asked for cannot be had, or that of the key frame that it is predicted from.
+
+    `needed_by` is the frame that is predicted, when `frame` is its key frame.
+    """
+
+    def __init__(self, camera_id: str, frame: str, needed_by: str | None = None) -> None:
+        layer = f"the enhancement layer of frame {frame} of camera {camera_id}"
+        if needed_by is not None:
+            layer += f", the key frame that frame {needed_by} is predicted from,"
+        super().__init__(
+            self._told(layer, f"the machine view of frame {needed_by or frame} can still be had")
+        )
+
+    def _told(self, layer: str, remedy: str) -> str:
+        raise NotImplementedError
 
 
 class EnhancementExpiredError(EnhancementError):
     """There was an enhancement layer; its time to live is over."""
 
-    def __init__(self, camera_id: str, frame: str) -> None:
-        super().__init__(
-            f"the enhancement layer of frame {frame} of camera {camera_id} has expired; "
-            "its machine view can still be had"
-        )
+    def _told(self, layer: str, remedy: str) -> str:
+        return f"{layer} has expired; {remedy}"
 
 
 class EnhancementEvictedError(EnhancementError):
     """There was an enhancement layer; the store let it go before its time to live was over."""
 
-    def __init__(self, camera_id: str, frame: str) -> None:
-        super().__init__(
-            f"the enhancement layer of frame {frame} of camera {camera_id} was evicted, because the store was full; "
-            "its machine view can still be had. Layers are kept longer with more memory for the store"
+    def _told(self, layer: str, remedy: str) -> str:
+        return (
+            f"{layer} was evicted, because the store was full; {remedy}. "
+            "Layers are kept longer with more memory for the store"
         )
 
 
 class EnhancementNotStoredError(EnhancementError):
     """The edge stored no enhancement layer for this frame."""
 
-    def __init__(self, camera_id: str, frame: str) -> None:
-        super().__init__(
-            f"the edge stored no enhancement layer for frame {frame} of camera {camera_id}; ask for its machine view"
-        )
+    def _told(self, layer: str, remedy: str) -> str:
+        return f"{layer} was never stored by the edge; {remedy}"
 
 
-class SlicesNotStoredError(EnhancementError):
+class SlicesNotStoredError(ServerError):
     """More slices were asked for than the enhancement layer has."""
 
     def __init__(self, asked: int, cause: Exception) -> None:

@@ -1,5 +1,8 @@
 """From layers to pictures, off the event loop.
 
+A predicted frame is decoded against its key frame, which is fetched and decoded when it is not in memory: after a
+restart, in another worker, or when other cameras have taken its place.
+
 Recognition and REST share one lane to the codec: on few cores two decodings at once would only slow each other down,
 and memory stays bounded. A machine view that was just decoded for one of them is kept a while for the other.
 """
@@ -10,20 +13,26 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from secondsight.v1 import frame_pb2
 from server import metrics
+from server.catalogue import HumanLayers, KeyLayers, key_frame_of
 from server.errors import DecodingFailedError
+from server.groups import KeyFrame
+from server.references import References
 from shared_models import Header
 from shared_models import errors as codec_errors
+from shared_models.reference import Reference
 
 Picture = NDArray[np.uint8]
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +43,22 @@ class Codec(Protocol):
     @property
     def model_id(self) -> bytes: ...
     def inspect(self, machine: bytes, /) -> Header: ...
-    def decode_machine(self, machine: bytes, /) -> Picture: ...
-    def decode_human(self, machine: bytes, enhancement: bytes, /, slices: int | None = None) -> Picture: ...
+    def reference(self, machine: bytes, enhancement: bytes | None = None, /) -> Reference: ...
+    def decode_machine(self, machine: bytes, /, reference: Reference | None = None) -> Picture: ...
+    def decode_human(
+        self,
+        machine: bytes,
+        enhancement: bytes,
+        /,
+        slices: int | None = None,
+        reference: Reference | None = None,
+    ) -> Picture: ...
+
+
+class KeyFrames(Protocol):
+    """Where key frames come from that are not in memory."""
+
+    def key_layers(self, frame: frame_pb2.Frame, /) -> Awaitable[KeyLayers]: ...
 
 
 class Layers:
@@ -44,47 +67,74 @@ class Layers:
     Pictures are uint8 HxWx3 RGB. They may be shared: do not write to them.
     """
 
-    def __init__(self, codec: Codec, *, pictures_bytes: int) -> None:
+    def __init__(self, codec: Codec, keys: KeyFrames, *, pictures_bytes: int, references_bytes: int) -> None:
         self._codec = codec
+        self._keys = keys
+        self._references = References(references_bytes)
         self._pictures_bytes = pictures_bytes
         self._kept_bytes = 0
         self._pictures: OrderedDict[bytes, Picture] = OrderedDict()
         self._lane = ThreadPoolExecutor(1, thread_name_prefix="codec")
 
-    async def machine_view(self, machine: bytes) -> Picture:
+    async def machine_view(self, frame: frame_pb2.Frame) -> Picture:
         """What the machine layer alone shows.
 
         Raises:
-            shared_models.errors.CodecError: it cannot be decoded.
+            shared_models.errors.CodecError: it cannot be decoded, or not against the key frame that is stored.
+            KeyFrameGoneError
+            StoreUnavailableError: the key frame is needed from there.
             DecodingFailedError: the codec failed.
         """
-        # A small picture may come as a large layer, so the layer itself is not kept.
-        digest = hashlib.sha256(machine).digest()
+        digest = _digest(frame)
         kept = self._pictures.get(digest)
         if kept is not None:
             self._pictures.move_to_end(digest)
             return kept
+        machine = frame.machine_layer
+        reference = await self._reference(frame, None)
         picture = await self._timed(
-            metrics.DECODE_SECONDS.observe, lambda: self._codec.decode_machine(machine)
+            metrics.DECODE_SECONDS.observe, lambda: self._codec.decode_machine(machine, reference=reference)
         )
         self._keep(digest, picture)
         return picture
 
-    async def human_view(self, machine: bytes, enhancement: bytes, slices: int | None) -> Picture:
+    async def human_view(self, frame: frame_pb2.Frame, layers: HumanLayers, slices: int | None) -> Picture:
         """Both layers fused, from the first `slices` slices of the enhancement, or all of them.
 
         Raises:
             shared_models.errors.CodecError: they cannot be decoded, or do not belong together.
             DecodingFailedError: the codec failed.
         """
+        machine = frame.machine_layer
+        reference = await self._reference(frame, layers.key)
         return await self._timed(
             metrics.HUMAN_VIEW_SECONDS.observe,
-            lambda: self._codec.decode_human(machine, enhancement, slices=slices),
+            lambda: self._codec.decode_human(machine, layers.enhancement, slices=slices, reference=reference),
         )
 
     def close(self) -> None:
         """Let the call under way end and take no more."""
         self._lane.shutdown(wait=True, cancel_futures=True)
+
+    async def _reference(self, frame: frame_pb2.Frame, layers: KeyLayers | None) -> Reference | None:
+        """What a frame is predicted from: for a human view with `layers`, which are fetched already."""
+        if not frame.reference_sequence:
+            return None
+        place = (frame.reference_session, frame.reference_sequence)
+        name = self._codec.inspect(frame.machine_layer).reference
+        kept = self._references.find(frame.id.camera_id, KeyFrame(*place, name))
+        if kept is not None and (layers is None or kept.has_enhancement):
+            metrics.REFERENCES.labels("hit").inc()
+            return kept
+        metrics.REFERENCES.labels("miss").inc()
+        fetched = await self._keys.key_layers(frame) if layers is None else layers
+        reference = await self._timed(
+            metrics.REFERENCE_SECONDS.observe,
+            lambda: self._codec.reference(fetched.machine, fetched.enhancement),
+        )
+        # Under its own name. If that is not the one asked for, decoding against it will say so.
+        self._references.keep(frame.id.camera_id, KeyFrame(*place, reference.name), reference)
+        return reference
 
     def _keep(self, digest: bytes, picture: Picture) -> None:
         if digest not in self._pictures:
@@ -94,11 +144,11 @@ class Layers:
             _, oldest = self._pictures.popitem(last=False)
             self._kept_bytes -= oldest.nbytes
 
-    async def _timed(self, observe: Callable[[float], None], decode: Callable[[], Picture]) -> Picture:
-        def call() -> Picture:
+    async def _timed(self, observe: Callable[[float], None], decode: Callable[[], _T]) -> _T:
+        def call() -> _T:
             begun = perf_counter()
             try:
-                picture = decode()
+                decoded = decode()
             except codec_errors.CodecError:
                 raise
             except Exception as error:
@@ -106,6 +156,19 @@ class Layers:
                 _log.exception("the codec failed")
                 raise DecodingFailedError(error) from error
             observe(perf_counter() - begun)
-            return picture
+            return decoded
 
         return await asyncio.get_running_loop().run_in_executor(self._lane, call)
+
+
+def _digest(frame: frame_pb2.Frame) -> bytes:
+    """Differs whenever the machine views of two frames may differ. The layer itself need not be kept for it.
+
+    A predicted layer names what it was coded against, by checksums. So its bytes would do among honest edges; with the
+    key frame's place, a forged one of another camera does no harm.
+    """
+    digest = hashlib.sha256(frame.machine_layer)
+    key_frame = key_frame_of(frame)
+    if key_frame is not None:
+        digest.update(f"{frame.id.camera_id} {key_frame}".encode())
+    return digest.digest()

@@ -33,6 +33,11 @@ REFERENCES: Final = Counter(
     "secondsight_references", "Looks for a decoded key frame in memory: hit or miss.", ["outcome"]
 )
 DECODE_SECONDS: Final = Histogram("secondsight_decode_seconds", "Machine layer to picture.", buckets=_SECONDS)
+REFERENCE_SECONDS: Final = Histogram(
+    "secondsight_reference_seconds",
+    "Layers of a key frame to what others are decoded against.",
+    buckets=_SECONDS,
+)
 RECOGNISE_SECONDS: Final = Histogram(
     "secondsight_recognise_seconds", "Picture to detections.", buckets=_SECONDS
 )

@@ -46,9 +46,14 @@ class Server:
         self._config = config
         self._redis = open_client(store_url, Role.COMMANDS, max_connections=config.store_connections)
         self._blocking = open_client(store_url, Role.BLOCKING, max_connections=config.store_connections)
-        self._layers = Layers(codec, pictures_bytes=config.pictures_bytes)
         bus = FrameBus(self._redis, self._blocking, config)
         catalogue = Catalogue(self._redis, read_at_once=config.frames_read_at_once)
+        self._layers = Layers(
+            codec,
+            catalogue,
+            pictures_bytes=config.pictures_bytes,
+            references_bytes=config.references_bytes,
+        )
         self._ingest = Ingest(bus, codec, config)
         self._analytics = Analytics(bus, catalogue)
         self._worker = Worker(bus, self._layers, recogniser, config)

@@ -12,7 +12,8 @@ from enum import StrEnum
 
 from PIL import Image
 
-from server.catalogue import Catalogue, StoredFrame
+from secondsight.v1 import frame_pb2
+from server.catalogue import Catalogue, HumanLayers, StoredFrame
 from server.config import ServerConfig
 from server.errors import SlicesNotStoredError, UndecodableLayerError, ViewsBusyError
 from server.layers import Layers, Picture
@@ -45,14 +46,20 @@ class ViewRequest:
     view: View
     format: ImageFormat
     slices: int | None
-    machine: bytes
-    enhancement: bytes
+    frame: frame_pb2.Frame
+    layers: HumanLayers | None
+    """Beside the machine layer, for a human view."""
+
+    @property
+    def enhancement(self) -> bytes:
+        """The enhancement layer, empty for a machine view."""
+        return b"" if self.layers is None else self.layers.enhancement
 
     @property
     def digest(self) -> str:
-        """Differs whenever the picture's bytes may differ."""
+        """Differs whenever the picture's bytes may differ. Predicted layers name those that they are predicted from."""
         digest = hashlib.sha256(f"{self.view} {self.format} {self.slices}".encode())
-        for layer in (self.machine, self.enhancement):
+        for layer in (self.frame.machine_layer, self.enhancement):
             digest.update(hashlib.sha256(layer).digest())
         return digest.hexdigest()[:32]
 
@@ -69,10 +76,11 @@ class Views:
     async def gather(
         self, stored: StoredFrame, view: View, image_format: ImageFormat, slices: int | None
     ) -> ViewRequest:
-        """Fetch the layers of a view.
+        """Fetch the layers of a view. A key frame that a machine view needs is fetched when it is made.
 
         Raises:
             EnhancementError: the human view was asked for and cannot be had.
+            KeyFrameGoneError: likewise.
             StoreUnavailableError
         """
         human = view is View.HUMAN
@@ -80,8 +88,8 @@ class Views:
             view=view,
             format=image_format,
             slices=slices if human else None,
-            machine=stored.frame.machine_layer,
-            enhancement=await self._catalogue.enhancement(stored) if human else b"",
+            frame=stored.frame,
+            layers=await self._catalogue.human_layers(stored) if human else None,
         )
 
     async def make(self, request: ViewRequest) -> bytes:
@@ -91,21 +99,25 @@ class Views:
             ViewsBusyError: too many are being made.
             SlicesNotStoredError: the enhancement layer has fewer slices than asked for.
             UndecodableLayerError: the layers are damaged or do not belong together.
+            KeyFrameGoneError
+            StoreUnavailableError
             DecodingFailedError: the codec failed.
         """
         async with self._place():
             try:
                 picture = await self._decode(request)
             except codec_errors.SlicesError as error:
-                raise SlicesNotStoredError(request.slices or 0, error) from error
+                if request.slices is None:
+                    raise UndecodableLayerError(error) from error
+                raise SlicesNotStoredError(request.slices, error) from error
             except codec_errors.CodecError as error:
                 raise UndecodableLayerError(error) from error
             return await asyncio.to_thread(self._compress, picture, request.format)
 
     async def _decode(self, request: ViewRequest) -> Picture:
-        if request.view is View.MACHINE:
-            return await self._layers.machine_view(request.machine)
-        return await self._layers.human_view(request.machine, request.enhancement, request.slices)
+        if request.layers is None:
+            return await self._layers.machine_view(request.frame)
+        return await self._layers.human_view(request.frame, request.layers, request.slices)
 
     def _compress(self, picture: Picture, image_format: ImageFormat) -> bytes:
         file = io.BytesIO()

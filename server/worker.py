@@ -13,7 +13,7 @@ from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, frame_pb2
 from server import metrics
 from server.config import ServerConfig
-from server.errors import DecodingFailedError, StoreUnavailableError
+from server.errors import DecodingFailedError, KeyFrameGoneError, StoreUnavailableError
 from server.frame_bus import Claimed, FrameBus
 from server.layers import Layers, Picture
 from server.recognition import Detection, Recogniser
@@ -85,17 +85,21 @@ class Worker:
             result.captured_at.CopyFrom(frame.captured_at)
             result.machine_bytes = len(frame.machine_layer)
             result.enhancement.CopyFrom(frame.enhancement)
+            if frame.reference_sequence:
+                result.key_frame.camera_id = claimed.camera_id
+                result.key_frame.session = frame.reference_session
+                result.key_frame.sequence = frame.reference_sequence
             await self._see(frame, result)
         except (DecodeError, codec_errors.CodecError) as error:
             result.failure = f"the frame cannot be decoded ({type(error).__name__}: {error})"
-        except DecodingFailedError as error:
+        except (DecodingFailedError, KeyFrameGoneError) as error:
             result.failure = str(error)
         result.recognised_at.CopyFrom(now())
         return result
 
     async def _see(self, frame: frame_pb2.Frame, result: analytics_pb2.RecognitionResult) -> None:
         begun = perf_counter()
-        picture = await self._layers.machine_view(frame.machine_layer)
+        picture = await self._layers.machine_view(frame)
         decoded = perf_counter()
         result.height, result.width = picture.shape[:2]
         result.timing.decode_us = int((decoded - begun) * 1e6)

@@ -74,6 +74,10 @@ class Frame(BaseModel):
     sequence: int
     captured_at: datetime
     pts_us: int
+    key_frame: str | None = Field(
+        description="The key frame that this frame is predicted from; null in a key frame. "
+        "Without its layers those of this frame cannot be decoded."
+    )
     machine_bytes: int
     enhancement: Enhancement
     result: Result | None
@@ -132,7 +136,10 @@ async def get_frame(services: Serving, camera: CameraName, frame: FrameName) -> 
 async def get_layer(
     request: Request, services: Serving, camera: CameraName, frame: FrameName, layer: Layer
 ) -> Response:
-    """The bitstream of one layer, as the edge made it."""
+    """The bitstream of one layer, as the edge made it.
+
+    To decode that of a predicted frame takes the same layers of its key frame, to which a `Link` header leads.
+    """
     stored = await services.catalogue.frame(camera, frame)
     content = stored.frame.machine_layer
     if layer is Layer.ENHANCEMENT:
@@ -141,13 +148,49 @@ async def get_layer(
         request,
         content,
         media_type="application/octet-stream",
-        headers={"Content-Disposition": f'attachment; filename="{camera}-{stored.name}.{layer}"'},
+        headers={
+            "Content-Disposition": f'attachment; filename="{camera}-{stored.name}.{layer}"',
+            **key_frame_headers(stored),
+        },
     )
+
+
+def key_frame_headers(stored: StoredFrame) -> dict[str, str]:
+    """Which key frame a frame is predicted from; nothing in a key frame."""
+    if stored.key_frame is None:
+        return {}
+    address = _address(stored, stored.key_frame)
+    return {
+        "Secondsight-Key-Frame": stored.key_frame,
+        "Link": f'<{address}>; rel="related"; title="key frame"',
+    }
+
+
+def _address(stored: StoredFrame, name: str) -> str:
+    return f"/v1/cameras/{stored.frame.id.camera_id}/frames/{name}"
+
+
+def _links(stored: StoredFrame) -> dict[str, str]:
+    address = _address(stored, stored.name)
+    links = {
+        "self": address,
+        "machine_view": f"{address}/image?view=machine",
+        "human_view": f"{address}/image?view=human",
+        "machine_layer": f"{address}/layers/machine",
+        "enhancement_layer": f"{address}/layers/enhancement",
+    }
+    if stored.key_frame is not None:
+        key = _address(stored, stored.key_frame)
+        links |= {
+            "key_frame": key,
+            "key_machine_layer": f"{key}/layers/machine",
+            "key_enhancement_layer": f"{key}/layers/enhancement",
+        }
+    return links
 
 
 def _frame(stored: StoredFrame) -> Frame:
     frame = stored.frame
-    address = f"/v1/cameras/{frame.id.camera_id}/frames/{stored.name}"
     return Frame(
         frame=stored.name,
         camera=frame.id.camera_id,
@@ -155,16 +198,11 @@ def _frame(stored: StoredFrame) -> Frame:
         sequence=frame.id.sequence,
         captured_at=utc(frame.captured_at),
         pts_us=frame.pts_us,
+        key_frame=stored.key_frame,
         machine_bytes=stored.machine_bytes,
         enhancement=_enhancement(frame.enhancement, stored.enhancement),
         result=None if stored.result is None else _result(stored.result),
-        links={
-            "self": address,
-            "machine_view": f"{address}/image?view=machine",
-            "human_view": f"{address}/image?view=human",
-            "machine_layer": f"{address}/layers/machine",
-            "enhancement_layer": f"{address}/layers/enhancement",
-        },
+        links=_links(stored),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from server.rest.conditional import is_current, not_modified, strong_tag, tagged
-from server.rest.frames import CameraName, FrameName
+from server.rest.frames import CameraName, FrameName, key_frame_headers
 from server.rest.negotiation import negotiate_format
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Serving
@@ -53,7 +53,8 @@ async def get_image(
     headers = {
         **tagged(tag),
         **_VARY,
-        "Secondsight-Machine-Bytes": str(len(asked.machine)),
+        **key_frame_headers(stored),
+        "Secondsight-Machine-Bytes": str(len(stored.frame.machine_layer)),
         "Secondsight-Enhancement-Bytes": str(len(asked.enhancement)),
     }
     return Response(content, media_type=image_format.media_type, headers=headers)

@@ -18,7 +18,10 @@ from server.recognition import NoRecogniser, Recogniser
 from server.store.client import open_client
 from server.store.config import StoreConfig
 from server.store.embedded import EmbeddedStore
-from shared_models import Codec, EncodedFrame, load_codec
+from shared_models import Codec, EncodedFrame
+from shared_models.group import GroupEncoder, GroupFrame
+from shared_models.profile import predicted_models
+from shared_models.weights import Weights, shipped_weights
 
 CONFIG = ServerConfig(
     grpc="127.0.0.1:0", http="127.0.0.1:0", block=0.05, backlog_poll=0.02, store_pause=0.05, drain_grace=0.5
@@ -28,7 +31,12 @@ CONFIG = ServerConfig(
 @pytest.fixture(scope="session")
 def codec() -> Codec:
     torch.set_num_threads(1)
-    return load_codec("lite", device="cpu")
+    weights = Weights.load(shipped_weights("lite"))
+    if weights.predicted is None:
+        # Untrained models code predicted frames as exactly as trained ones, in more bytes.
+        torch.manual_seed(0)
+        weights = replace(weights, predicted=predicted_models(weights.config))
+    return Codec(weights, "cpu")
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +55,19 @@ def pictures() -> list[np.ndarray]:
 @pytest.fixture(scope="session")
 def encoded(codec: Codec, pictures: list[np.ndarray]) -> list[EncodedFrame]:
     return [codec.encode(picture) for picture in pictures]
+
+
+@pytest.fixture(scope="session")
+def stream(codec: Codec, pictures: list[np.ndarray]) -> list[GroupFrame]:
+    """The pictures as a camera stream of two groups: key frames are the first and the fifth."""
+    encoder = GroupEncoder(codec)
+    frames = []
+    for number, picture in enumerate(pictures):
+        if number == 4:
+            encoder.request_key()
+        frames.append(encoder.encode(picture, encoder.turn()))
+    assert [frame.key for frame in frames] == [1, 1, 1, 1, 5, 5, 5, 5]
+    return frames
 
 
 @pytest.fixture(scope="session")

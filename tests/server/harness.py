@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import numpy as np
@@ -16,10 +16,26 @@ from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, analytics_pb2_grpc, frame_pb2, ingest_pb2, ingest_pb2_grpc
 from server.process import Server
 from server.recognition import Detection
-from shared_models import Codec, EncodedFrame
+from shared_models import Codec
+from shared_models.bitstream import FrameType
+from shared_models.group import GroupFrame
 
 PATIENCE = 30.0
 """Ends a test that hangs; nothing is asserted about time."""
+
+
+class LayersOfFrame(Protocol):
+    """Both layers of an encoded frame, whether alone or in a group."""
+
+    @property
+    def machine(self) -> bytes: ...
+    @property
+    def enhancement(self) -> bytes: ...
+
+
+def predicted_from(session: int, sequence: int) -> dict[str, int]:
+    """Fields of a frame that is predicted from this one."""
+    return {"reference_session": session, "reference_sequence": sequence}
 
 
 class EdgeStream:
@@ -45,7 +61,7 @@ class EdgeStream:
     async def write(self, request: ingest_pb2.PushRequest) -> None:
         await self.call.write(request)
 
-    async def send(self, sequence: int, encoded: EncodedFrame, **changes: Any) -> frame_pb2.Frame:
+    async def send(self, sequence: int, encoded: LayersOfFrame, **changes: Any) -> frame_pb2.Frame:
         frame = frame_pb2.Frame(
             id=frame_pb2.FrameId(camera_id=self.camera_id, session=self.session, sequence=sequence),
             pts_us=40_000 * sequence,
@@ -56,6 +72,11 @@ class EdgeStream:
         frame.MergeFrom(frame_pb2.Frame(**changes))
         await self.write(ingest_pb2.PushRequest(frame=frame))
         return frame
+
+    async def send_in_group(self, sequence: int, frame: GroupFrame, **changes: Any) -> frame_pb2.Frame:
+        """Send a frame of a camera stream whose turns are the sequence numbers of this session."""
+        reference = predicted_from(self.session, frame.key) if frame.frame_type is FrameType.PREDICTED else {}
+        return await self.send(sequence, frame, **{**reference, **changes})
 
     async def read(self) -> ingest_pb2.PushResponse:
         async with asyncio.timeout(PATIENCE):
@@ -79,6 +100,13 @@ class EdgeStream:
             response = await self.read()
             if response.HasField("nack"):
                 return response.nack
+
+    async def key_request(self) -> ingest_pb2.KeyRequest:
+        """The next request for a key frame."""
+        while True:
+            response = await self.read()
+            if response.HasField("key_request"):
+                return response.key_request
 
     async def ended(self) -> tuple[grpc.StatusCode, str]:
         """Read until the server ends the stream."""
@@ -139,7 +167,7 @@ async def subscription(
             call.cancel()
 
 
-async def keep_enhancement(client: Redis, frame: frame_pb2.Frame, encoded: EncodedFrame) -> None:
+async def keep_enhancement(client: Redis, frame: frame_pb2.Frame, encoded: LayersOfFrame) -> None:
     """Store a frame's enhancement layer as the edge does."""
     key = store_keys.enhancement(frame.id.camera_id, frame.id.session, frame.id.sequence)
     await client.set(key, encoded.enhancement, ex=600)

@@ -358,7 +358,7 @@ async def test_a_codec_that_runs_out_of_memory_is_a_problem_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
     view: str,
 ) -> None:
-    def short_of_memory(*layers: bytes, slices: int | None = None) -> np.ndarray:
+    def short_of_memory(*layers: bytes, **options: object) -> np.ndarray:
         raise torch.OutOfMemoryError("tried to allocate 9 GiB")
 
     async with serving(start_server, codec, encoded, client, pictures_bytes=0) as http:

@@ -12,6 +12,7 @@ from secondsight.v1 import frame_pb2
 from server.frame_bus import GROUP
 from server.recognition import Detection
 from shared_models import Codec, EncodedFrame
+from shared_models.reference import Reference
 from tests.server.conftest import StartServer
 from tests.server.harness import SquareSpotter, edge_stream, recognised, results_in, until
 
@@ -94,10 +95,10 @@ async def test_a_codec_that_runs_out_of_memory_gives_a_failure_and_the_next_fram
 ) -> None:
     decode = codec.decode_machine
 
-    def short_of_memory(machine: bytes) -> np.ndarray:
+    def short_of_memory(machine: bytes, reference: Reference | None = None) -> np.ndarray:
         if machine == encoded[0].machine:
             raise torch.OutOfMemoryError("tried to allocate 9 GiB")
-        return decode(machine)
+        return decode(machine, reference)
 
     monkeypatch.setattr(codec, "decode_machine", short_of_memory)
     for sequence in (1, 2):

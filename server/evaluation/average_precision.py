@@ -73,14 +73,15 @@ class Matches:
         for category in range(len(evaluation.params.catIds)):
             self._add(category, evaluation.evalImgs[category * count : (category + 1) * count])
 
-    def average_precision(self, weights: Counts) -> AveragePrecision:
+    def average_precision(self, weights: Counts, *, by_truths: bool = False) -> AveragePrecision:
         """Average precision of every resample.
 
         Args:
             weights: (resamples, photos), how often a resample takes each photo.
+            by_truths: let categories weigh as much as they have truths, and not, as COCO does, all the same.
         """
         parts = [
-            self._accumulated(weights[start : start + _RESAMPLES_AT_ONCE])
+            self._accumulated(weights[start : start + _RESAMPLES_AT_ONCE], by_truths)
             for start in range(0, len(weights), _RESAMPLES_AT_ONCE)
         ]
         return AveragePrecision(
@@ -111,7 +112,7 @@ class Matches:
                 positives = np.cumsum(by_owner & positive, axis=1)[:, at].astype(float)
                 self._groups.append(_Group(category, overlap, before, positives))
 
-    def _accumulated(self, weights: Counts) -> AveragePrecision:
+    def _accumulated(self, weights: Counts, by_truths: bool) -> AveragePrecision:
         truths = weights @ self._truths
         precision = np.zeros((len(_OVERLAPS), len(weights), truths.shape[1]))
         for group in self._groups:
@@ -125,9 +126,9 @@ class Matches:
             reached = np.searchsorted(_RECALLS, recall, side="right")
             reached[:, 1:] -= reached[:, :-1].copy()
             precision[group.overlap, :, group.category] = (envelope * reached).sum(1) / len(_RECALLS)
-        there = truths > 0
+        shares = truths if by_truths else truths > 0
         with np.errstate(invalid="ignore"):
-            by_overlap = (precision * there).sum(2) / there.sum(1)
+            by_overlap = (precision * shares).sum(2) / shares.sum(1)
         return AveragePrecision(by_overlap.mean(0), by_overlap[0])
 
 

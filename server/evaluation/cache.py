@@ -1,4 +1,4 @@
-"""What need not be computed twice: peers' streams, and what recognisers saw in a picture."""
+"""What need not be computed twice: peers' streams, what recognisers saw in a picture, figures of whole clips."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import hashlib
 import inspect
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ _TABLES: Final = """
     CREATE TABLE IF NOT EXISTS detections (
         recogniser TEXT, picture TEXT, found TEXT, PRIMARY KEY (recogniser, picture)
     );
+    CREATE TABLE IF NOT EXISTS clips (coding TEXT, clip TEXT, figures TEXT, PRIMARY KEY (coding, clip));
 """
 _BUSY_SECONDS: Final = 60
 
@@ -78,7 +79,7 @@ class Cache:
         self, recogniser: Recogniser, digest: str, picture: Callable[[], NDArray[np.uint8]]
     ) -> list[Detection]:
         """What the recogniser sees in a picture, which is made and looked at when its digest is not known yet."""
-        key = (_identity(recogniser), digest)
+        key = (identity_of(recogniser), digest)
         row = self._database.execute(
             "SELECT found FROM detections WHERE recogniser = ? AND picture = ?", key
         ).fetchone()
@@ -92,13 +93,28 @@ class Cache:
             )
         return made
 
+    def figures(self, coding: str, clip: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """What was measured of a coded clip, both by all that it depends on; made when it is not known yet."""
+        row = self._database.execute(
+            "SELECT figures FROM clips WHERE coding = ? AND clip = ?", (coding, clip)
+        ).fetchone()
+        if row is not None:
+            known: dict[str, Any] = json.loads(row[0])
+            return known
+        made = make()
+        with self._database:
+            self._database.execute(
+                "INSERT OR REPLACE INTO clips VALUES (?, ?, ?)", (coding, clip, json.dumps(made))
+            )
+        return made
+
 
 def picture_digest(pixels: NDArray[np.uint8]) -> str:
     """SHA-256 of a picture's shape and samples."""
     return hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
-def _identity(recogniser: Recogniser) -> str:
+def identity_of(recogniser: Recogniser) -> str:
     """Name of the model and digest of the code around it."""
     code = Path(inspect.getfile(type(recogniser))).read_bytes()
     return f"{recogniser.name} {hashlib.sha256(code).hexdigest()[:16]}"

@@ -34,3 +34,29 @@ class EvaluationConfig:
 
 
 EVALUATION: Final = EvaluationConfig()
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How streams of a camera are measured.
+
+    Attributes:
+        judged: frames of a clip whose views are looked at, spread evenly; bits are those of all its frames.
+        truth_score: detections on originals that count as truth, at least.
+        agreement: average precision against them at overlap 0.5, at which rates are told.
+        shares: of the frames with human views, for which costs are told.
+        seed: of the drawing of those frames.
+        keyint: frames from one key frame of x264 and x265 to the next, at most.
+        suffixes: of the files that count as clips in a folder.
+    """
+
+    judged: int = 24
+    truth_score: float = 0.5
+    agreement: float = 0.95
+    shares: tuple[float, ...] = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
+    seed: int = 1
+    keyint: int = 125
+    suffixes: tuple[str, ...] = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".ts", ".m4v", ".h264", ".hevc")
+
+
+STREAM: Final = StreamConfig()

@@ -11,3 +11,7 @@ class EvaluationError(ServerError):
 
 class AnnotationError(EvaluationError):
     """A folder that is not one of annotated photos."""
+
+
+class ClipError(EvaluationError):
+    """A video that cannot be measured."""

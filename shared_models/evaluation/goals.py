@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from shared_models.evaluation.markdown import Report, escaped
 from shared_models.evaluation.rate_distortion import BOTH, ENHANCEMENT, MACHINE, SLICES, Curve
 
 
@@ -68,6 +69,13 @@ class Span:
 
     def __str__(self) -> str:
         return f"{self.low:.2f} to {self.high:.2f} dB"
+
+
+def tell_goals(report: Report, found: Sequence[Goal]) -> None:
+    """A table of goals, with verdicts."""
+    verdicts = {True: "**reached**", False: "not\u00a0reached", None: "not\u00a0measured"}
+    rows = [(escaped(goal.text), verdicts[goal.reached], escaped(goal.found)) for goal in found]
+    report.table(("goal", "verdict", "found"), rows)
 
 
 def goals(

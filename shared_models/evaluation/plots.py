@@ -21,6 +21,7 @@ _PEERS: Final = {
     "WebP": ("#009e73", "s"),
     "AVIF": ("#56b4e9", "D"),
     "x265": ("#cc79a7", "v"),
+    "x264": ("#0072b2", "<"),
     "VVC intra": ("#0050b3", "^"),
     "half size": ("#66a61e", "P"),
     "VVC+M": ("#e69f00", "X"),
@@ -167,6 +168,15 @@ def line_plot(
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
         return buffer.getvalue()
+
+
+def in_words(what: str, lines: Sequence[Line]) -> str:
+    """A plot in words: its first and last points."""
+    ends = (
+        f"{line.label} from {line.y[0]:.4g} at {line.x[0]:.3f} to {line.y[-1]:.4g} at {line.x[-1]:.3f}"
+        for line in lines
+    )
+    return f"{what}: {'; '.join(ends)}"
 
 
 def _draw(axes: Any, line: Line) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from shared_models.evaluation.contact_sheet import View, contact_sheet
-from shared_models.evaluation.goals import LIMITS, Goal, goals
+from shared_models.evaluation.goals import LIMITS, goals, tell_goals
+from shared_models.evaluation.markdown import Report, as_code, escaped, or_dash
 from shared_models.evaluation.plots import (
     OURS,
     Level,
     Line,
     Style,
+    in_words,
     line_plot,
     peer_style,
     rate_line,
@@ -23,6 +24,7 @@ from shared_models.evaluation.plots import (
 )
 from shared_models.evaluation.rate_distortion import BOTH, ENHANCEMENT, MACHINE, MAIN, Curve
 from shared_models.evaluation.results import curves_in, read_results, same_model
+from shared_models.evaluation.stream_report import STREAM_KEYS, tell_streams
 
 PICTURES: Final = "report"
 """Folder of the pictures, beside the Markdown; nothing else is kept there."""
@@ -32,10 +34,6 @@ _MS_SSIM: Final = "MS-SSIM, dB (−10 log₁₀(1 − MS-SSIM))"
 _SOLID: Final = Style(OURS, "o", "-", 2.6, 6.0)
 _DOTTED: Final = Style(OURS, "o", ":", 2.2, 5.0)
 _SHADES: Final = ("#f4a6a6", "#e8707a", "#d63c4e", "#a80d26", "#6d0618")
-_VERDICTS: Final = {True: "**reached**", False: "not\u00a0reached", None: "not\u00a0measured"}
-_NUMBER: Final = re.compile(r"([+-]?\d[\d.]*( \([^()]*\))?|–|)")
-_UNSAFE: Final = re.compile(r"[^\w.-]+", re.ASCII)
-_ESCAPED: Final = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#~"})
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,13 @@ BENCH: Final = ResultFile(
     "secondsight bench codec --out docs/results/bench.json",
     ("command", "model", "device", "operations", "peers"),
 )
-FILES: Final = (RD, RECOGNITION, PAPER, ABLATION, BENCH)
+STREAM: Final = ResultFile(
+    "stream.json",
+    "camera streams",
+    "secondsight eval stream FOLDER --out docs/results/stream.json",
+    STREAM_KEYS,
+)
+FILES: Final = (RD, RECOGNITION, PAPER, ABLATION, BENCH, STREAM)
 
 
 @dataclass(frozen=True)
@@ -120,61 +124,20 @@ class Sheet:
     views: Sequence[View]
 
 
-@dataclass
-class Report:
-    """Markdown, and the pictures that it shows, by their paths beside it."""
-
-    lines: list[str] = field(default_factory=list)
-    pictures: dict[str, bytes] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """All of the Markdown."""
-        return "\n".join(self.lines).rstrip() + "\n"
-
-    def heading(self, level: int, text: str) -> None:
-        """A heading."""
-        self._block(f"{'#' * level} {text}")
-
-    def paragraph(self, text: str) -> None:
-        """A paragraph; what comes out of a file has to be `escaped`."""
-        self._block(text)
-
-    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table of Markdown cells, whose first column names the rows; columns of numbers stand at the right."""
-        body = list(rows)
-        columns = zip(*body, strict=True)
-        rules = ["---:" if all(map(_NUMBER.fullmatch, column)) else "---" for column in columns]
-        self._block("\n".join(map(_row, [header, rules, *body])))
-
-    def picture(self, name: str, data: bytes, alt: str) -> None:
-        """A picture that stands alone."""
-        path = f"{PICTURES}/{_UNSAFE.sub('-', name)}"
-        self.pictures[path] = data
-        self._block(f"![{escaped(alt)}]({path})")
-
-    def _block(self, text: str) -> None:
-        self.lines += [text, ""]
-
-
-def escaped(text: str) -> str:
-    """Text as Markdown that shows just this text."""
-    return text.translate(_ESCAPED)
-
-
 def report_of(results: Results, sheets: Sequence[Sheet], command: str) -> Report:
     """The whole report."""
-    report = Report()
+    report = Report(PICTURES)
     held = results.figures
     rd, recognition = held.get(RD.name), held.get(RECOGNITION.name)
     curves = curves_in(rd) if rd else []
     report.heading(1, "Secondsight: what was measured")
     model = next(iter(results.models.values()), None)
-    told = f"Model {_code(model)}. " if model else ""
+    told = f"Model {as_code(model)}. " if model else ""
     report.paragraph(
-        f"{told}Written by {_code(command)} from the files named below; nothing is typed in by hand."
+        f"{told}Written by {as_code(command)} from the files named below; nothing is typed in by hand."
     )
-    _goals(
+    report.heading(2, "Goals and what was reached")
+    tell_goals(
         report,
         goals(curves, rd["bd_rate_percent"] if rd else {}, recognition["detectors"] if recognition else {}),
     )
@@ -184,6 +147,9 @@ def report_of(results: Results, sheets: Sequence[Sheet], command: str) -> Report
         _enhancement(report, curves)
     if recognition:
         _recognition(report, recognition)
+    if STREAM.name in held:
+        report.heading(2, "Camera streams")
+        tell_streams(report, held[STREAM.name], 3)
     if PAPER.name in held:
         _paper(report, held[PAPER.name])
     if ABLATION.name in held:
@@ -194,23 +160,24 @@ def report_of(results: Results, sheets: Sequence[Sheet], command: str) -> Report
     return report
 
 
-def _goals(report: Report, found: Sequence[Goal]) -> None:
-    report.heading(2, "Goals and what was reached")
-    rows = [(escaped(goal.text), _VERDICTS[goal.reached], escaped(goal.found)) for goal in found]
-    report.table(("goal", "verdict", "found"), rows)
-
-
 def _sources(report: Report, results: Results) -> None:
     report.heading(2, "How it was measured")
     rows = []
     for file in FILES:
         held = results.figures.get(file.name)
         if held is None:
-            rows.append((file.about, f"not measured: {_code(file.made_by)} makes it", _code(file.name), ""))
+            rows.append(
+                (file.about, f"not measured: {as_code(file.made_by)} makes it", as_code(file.name), "")
+            )
         else:
             photos = held.get("photos")
             rows.append(
-                (file.about, _code(held["command"]), _code(file.name), "" if photos is None else str(photos))
+                (
+                    file.about,
+                    as_code(held["command"]),
+                    as_code(file.name),
+                    "" if photos is None else str(photos),
+                )
             )
     report.table(("what", "command", "file", "photos"), rows)
 
@@ -234,7 +201,7 @@ def _rate_distortion(report: Report, rd: Mapping[str, Any], curves: Sequence[Cur
                     ours[MACHINE], "ours, machine layer", Style(_SHADES[1], "s", "-", 1.8), quality
                 )
             plot = line_plot([*lines, *rate_lines(others, quality)], _RATE, label, around=lines)
-            report.picture(f"{name}.svg", plot, _told(f"{label} over {_RATE}", lines))
+            report.picture(f"{name}.svg", plot, in_words(f"{label} over {_RATE}", lines))
     report.heading(3, "Our points")
     report.table(
         ("curve", "setting", "bit/pixel", "PSNR, dB", "MS-SSIM, dB"),
@@ -244,7 +211,7 @@ def _rate_distortion(report: Report, rd: Mapping[str, Any], curves: Sequence[Cur
                 escaped(point.setting),
                 f"{point.figures.bits_per_pixel:.3f}",
                 f"{point.figures.psnr_db:.2f}",
-                _number(point.figures.ms_ssim_db, ".2f"),
+                or_dash(point.figures.ms_ssim_db, ".2f"),
             )
             for curve in ours.values()
             for point in curve.points
@@ -260,7 +227,7 @@ def _rate_distortion(report: Report, rd: Mapping[str, Any], curves: Sequence[Cur
     report.table(
         ("curve", *(escaped(short(anchor)) for anchor in deltas)),
         [
-            (escaped(short(name)), *(_number(against.get(name), "+.1f") for against in deltas.values()))
+            (escaped(short(name)), *(or_dash(against.get(name), "+.1f") for against in deltas.values()))
             for name in named
         ],
     )
@@ -288,7 +255,9 @@ def _enhancement(report: Report, curves: Sequence[Curve]) -> None:
     ]
     anchors = [curve for curve in curves if curve.name.startswith(("VVC intra", "x265", "AVIF", "VTM"))]
     plot = line_plot([*lines, *rate_lines(anchors)], _RATE, _PSNR, around=lines)
-    report.picture("enhancement.svg", plot, _told("PSNR over the enhancement layer's bits per pixel", lines))
+    report.picture(
+        "enhancement.svg", plot, in_words("PSNR over the enhancement layer's bits per pixel", lines)
+    )
 
 
 def _recognition(report: Report, recognition: Mapping[str, Any]) -> None:
@@ -311,7 +280,9 @@ def _recognition(report: Report, recognition: Mapping[str, Any]) -> None:
             Level(f"{100 * LIMITS.share:g} % of originals", LIMITS.share * original, ":"),
         ]
         plot = line_plot(lines, _RATE, "AP (COCO, boxes)", around=lines, levels=levels)
-        report.picture(f"recognition-{detector}.svg", plot, _told(f"{detector}: AP over {_RATE}", lines[:1]))
+        report.picture(
+            f"recognition-{detector}.svg", plot, in_words(f"{detector}: AP over {_RATE}", lines[:1])
+        )
         report.table(
             ("view", "setting", "bit/pixel", "AP", "AP50", "of originals"),
             [
@@ -383,8 +354,8 @@ def _paper(report: Report, paper: Mapping[str, Any]) -> None:
     rows = []
     for row in second["rows"]:
         pairs = zip(row["psnr_db"], row["bits_per_pixel"], strict=True)
-        rows.append((f"{row['lambda']:g}, ours", *(f"{_number(q, '.2f')} ({rate:.3f})" for q, rate in pairs)))
-        rows.append((f"{row['lambda']:g}, paper", *(_number(q, ".2f") for q in row["paper_psnr_db"])))
+        rows.append((f"{row['lambda']:g}, ours", *(f"{or_dash(q, '.2f')} ({rate:.3f})" for q, rate in pairs)))
+        rows.append((f"{row['lambda']:g}, paper", *(or_dash(q, ".2f") for q in row["paper_psnr_db"])))
     report.table(("λ", *(f"m = {m}" for m in second["m"])), rows)
     report.heading(3, "Fig. 6: enhancement alone (solid), both layers (dotted)")
     curves = curves_in({"curves": paper["figure_6"]})
@@ -397,9 +368,9 @@ def _paper(report: Report, paper: Mapping[str, Any]) -> None:
     ]
     others = [curve for curve in curves if curve.series.kind != "ours"]
     plot = line_plot([*lines, *rate_lines(others)], _RATE, _PSNR, around=lines)
-    report.picture("figure-6.svg", plot, _told(f"PSNR over {_RATE}", lines))
+    report.picture("figure-6.svg", plot, in_words(f"PSNR over {_RATE}", lines))
     if not any(curve.series.kind in ("peer", "comparison") for curve in others):
-        report.paragraph(f"Ours alone: {_code(PAPER.made_by)} brings the other codecs.")
+        report.paragraph(f"Ours alone: {as_code(PAPER.made_by)} brings the other codecs.")
     report.heading(3, "Fig. 7: m = 1 to 5")
     lines = [
         line
@@ -407,7 +378,7 @@ def _paper(report: Report, paper: Mapping[str, Any]) -> None:
         for line in rate_line(curve, curve.name, Style(_SHADES[number % 5], "osD^v"[number % 5], "-", 2.0))
     ]
     plot = line_plot(lines, f"{_RATE}, enhancement alone", _PSNR, around=lines, columns=5)
-    report.picture("figure-7.svg", plot, _told("PSNR over the enhancement layer's bits per pixel", lines))
+    report.picture("figure-7.svg", plot, in_words("PSNR over the enhancement layer's bits per pixel", lines))
 
 
 def _ablation(report: Report, ablation: Mapping[str, Any]) -> None:
@@ -425,9 +396,9 @@ def _ablation(report: Report, ablation: Mapping[str, Any]) -> None:
                 escaped(variant["task"]),
                 escaped(variant["change"]),
                 escaped(variant["against"] or "–"),
-                _number(variant["bd_rate_percent"], "+.1f"),
-                _number(variant["bd_psnr_db"], "+.2f"),
-                _number(variant["loss"], ".4f"),
+                or_dash(variant["bd_rate_percent"], "+.1f"),
+                or_dash(variant["bd_psnr_db"], "+.2f"),
+                or_dash(variant["loss"], ".4f"),
             )
             for variant in ablation["variants"]
         ],
@@ -498,28 +469,6 @@ def _sheets(report: Report, sheets: Sequence[Sheet]) -> None:
         report.picture(f"{Path(sheet.photo).stem}.webp", contact_sheet(sheet.views), alt)
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _code(text: str) -> str:
-    """Text as Markdown's code, also within a table."""
-    return f"`{text.replace('|', chr(92) + '|').replace('`', chr(39))}`"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
-
-
 def _interval(estimate: Mapping[str, float], form: str) -> str:
     value, low, high = (format(estimate[key], form) for key in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
-
-
-def _told(what: str, lines: Sequence[Line]) -> str:
-    """A plot in words: its first and last points."""
-    ends = (
-        f"{line.label} from {line.y[0]:.4g} at {line.x[0]:.3f} to {line.y[-1]:.4g} at {line.x[-1]:.3f}"
-        for line in lines
-    )
-    return f"{what}: {'; '.join(ends)}"

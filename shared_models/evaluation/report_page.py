@@ -11,7 +11,7 @@ from typing import Final
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from shared_models.evaluation.report import Report
+from shared_models.evaluation.markdown import Report
 
 _STYLE: Final = Path(__file__).with_name("report.css")
 PICTURE_TYPES: Final = {".svg": "image/svg+xml", ".webp": "image/webp"}

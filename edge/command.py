@@ -20,16 +20,26 @@ import json
 import logging
 import signal
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edge.config import CaptureConfig, EdgeConfig
+from edge.config import CaptureConfig, EdgeConfig, RateConfig
 from edge.errors import ConfigError, SourceError
+from edge.spending import Ledger, Spending
 
 EXIT_SOURCE = 3
 EXIT_UNACKNOWLEDGED = 4
+
+
+class WhenUsedUp(StrEnum):
+    """What an edge does whose budget is gone before the day is."""
+
+    LOWEST = "lowest"
+    STOP = "stop"
+
 
 app = typer.Typer(add_completion=False)
 
@@ -83,6 +93,77 @@ def edge(
     slices: Annotated[
         int | None,
         typer.Option(envvar=_env("SLICES"), help="Enhancement slices to keep, 1 to 5.", show_default="all"),
+    ] = None,
+    longest_group: Annotated[
+        int,
+        typer.Option(
+            envvar=_env("LONGEST_GROUP"),
+            help="Frames in a group at most: a key frame and those predicted from it. "
+            "1 predicts nothing, so that every frame stands for itself.",
+        ),
+    ] = EdgeConfig.longest_group,
+    bit_rate: Annotated[
+        float | None,
+        typer.Option(
+            envvar=_env("BIT_RATE"),
+            help="Kilobits per second to keep to on the uplink. Then --quality and --machine-quality are the highest "
+            "levels, and frames in which little is new are the first to be left out.",
+            show_default="no limit",
+        ),
+    ] = None,
+    daily_budget: Annotated[
+        float | None,
+        typer.Option(
+            envvar=_env("DAILY_BUDGET"),
+            help="Megabytes to keep to on the uplink from midnight to midnight UTC; what is left is spread over "
+            "the rest of the day. Needs --state.",
+            show_default="no limit",
+        ),
+    ] = None,
+    budget_used_up: Annotated[
+        WhenUsedUp,
+        typer.Option(
+            envvar=_env("BUDGET_USED_UP"),
+            help="With the day's budget gone: go on with the lowest level and the least frame rate, or stop "
+            "until midnight.",
+        ),
+    ] = WhenUsedUp.LOWEST,
+    remote_store: Annotated[
+        bool,
+        typer.Option(
+            "--remote-store",
+            envvar=_env("REMOTE_STORE"),
+            help="The store lies across the uplink: enhancement layers count for bit rate and budget, too.",
+        ),
+    ] = False,
+    least_quality: Annotated[
+        int,
+        typer.Option(
+            envvar=_env("LEAST_QUALITY"),
+            help="With a bit rate or a budget and a remote store: lowest level of the human view.",
+        ),
+    ] = RateConfig.least_quality,
+    least_machine_quality: Annotated[
+        int,
+        typer.Option(
+            envvar=_env("LEAST_MACHINE_QUALITY"),
+            help="With a bit rate or a budget: lowest level of the machine layer.",
+        ),
+    ] = RateConfig.least_machine_quality,
+    least_frame_rate: Annotated[
+        float,
+        typer.Option(
+            envvar=_env("LEAST_FRAME_RATE"),
+            help="With a bit rate or a budget: frames per second that are sent whatever they cost.",
+        ),
+    ] = RateConfig.least_frame_rate,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=_env("STATE"),
+            help="Folder for what outlives a restart: how many bytes each day has cost.",
+            show_default="nothing is kept",
+        ),
     ] = None,
     frames_at_once: Annotated[
         int,
@@ -162,6 +243,19 @@ def edge(
             quality=quality,
             machine_quality=machine_quality,
             slices=slices,
+            longest_group=longest_group,
+            rate=None
+            if bit_rate is None and daily_budget is None
+            else RateConfig(
+                kbit_s=bit_rate,
+                daily_mb=daily_budget,
+                both_layers=remote_store,
+                least_quality=least_quality,
+                least_machine_quality=least_machine_quality,
+                least_frame_rate=least_frame_rate,
+                when_used_up=budget_used_up.value,
+            ),
+            state=state,
             frames_at_once=frames_at_once,
             keep_all=keep_all,
             enhancement_ttl_s=ttl,
@@ -196,17 +290,25 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
-    tally = Tally()
+    tally = Tally(spending=_spending(config))
     process = EdgeProcess(config, version("secondsight"), tally)
     use_threads(threads)
     codec = await asyncio.to_thread(load_codec, profile, device=device)
-    encoder = Encoder(codec, config.quality, config.machine_quality, config.slices, config.frames_at_once)
+    encoder = Encoder(
+        codec,
+        config.quality,
+        config.machine_quality,
+        config.slices,
+        config.frames_at_once,
+        config.longest_group,
+    )
     try:
         with serve_metrics(metrics, config.camera_id, tally):
             print(f"ready camera={config.camera_id} server={config.server}", flush=True)
             await process.run(encoder, stop)
     finally:
         encoder.close()
+        tally.spending.close()
         _write_summary(tally.summary(), summary)
     if tally.unacknowledged and not stop.is_set():
         logging.getLogger(__name__).error(
@@ -216,6 +318,17 @@ async def _run(
         )
         return EXIT_UNACKNOWLEDGED
     return 0
+
+
+def _spending(config: EdgeConfig) -> Spending:
+    """The account of the uplink, with its ledger if there is a place for one."""
+    ledger = None
+    if config.state is not None:
+        budget_mb = None if config.rate is None else config.rate.daily_mb
+        # Written ahead by a hundredth of the day.
+        step_bytes = round((budget_mb or 100.0) * 1e4)
+        ledger = Ledger(config.state / f"{config.camera_id}.json", step_bytes)
+    return Spending(counts_enhancement=config.rate is not None and config.rate.both_layers, ledger=ledger)
 
 
 def _write_summary(counts: dict[str, object], path: Path | None) -> None:

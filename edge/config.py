@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from edge.errors import ConfigError
 from secondsight.store_keys import InvalidCameraIdError, checked_camera_id
@@ -43,6 +45,64 @@ class CaptureConfig:
 
 
 @dataclass(frozen=True)
+class RateConfig:
+    """What a camera may spend on its uplink, and how `edge.rate_control` keeps to it.
+
+    Attributes:
+        kbit_s: target in kilobits (1000 bits) per second; None has none.
+        daily_mb: megabytes (10**6 bytes) from midnight to midnight UTC; None has no such budget.
+        both_layers: enhancement layers count, too, as their store lies across the uplink.
+        least_quality, least_machine_quality: levels below which nothing is coded.
+        least_frame_rate: frames per second that are sent whatever they cost, as long as the source has them.
+        when_used_up: with the day's budget gone, go on with the lowest level and the least frame rate, or stop until
+            the day is over.
+        bucket_s: seconds of the allowed rate that may be sent ahead of it.
+        still_room: share of the bucket that is open to a frame in which nothing is new.
+        full_change: share of the picture that has to be new for the whole bucket to be open.
+        margin: by how much a level's forecast has to be off the allowed rate for a change: below it to go up, above
+            it to go down.
+        down_dwell_s, up_dwell_s: least time at a level before the next lower or higher one; the latter doubles up to
+            `longest_dwell_s` whenever a step up is soon taken back.
+        step_ratio: bits of a level against those of the one below, until they are known.
+        settle_frames: predicted frames by which a level's ratio is measured.
+        key_memory_s: how long it is remembered how often key frames come.
+        least_spread_s: what is left of a day's budget is spread over the rest of the day, but at least over this.
+    """
+
+    kbit_s: float | None = None
+    daily_mb: float | None = None
+    both_layers: bool = False
+    least_quality: int = 0
+    least_machine_quality: int = 0
+    least_frame_rate: float = 1.0
+    when_used_up: Literal["lowest", "stop"] = "lowest"
+    bucket_s: float = 8.0
+    still_room: float = 0.25
+    full_change: float = 0.005
+    margin: float = 0.15
+    down_dwell_s: float = 4.0
+    up_dwell_s: float = 8.0
+    longest_dwell_s: float = 600.0
+    step_ratio: float = 1.5
+    settle_frames: int = 12
+    key_memory_s: float = 120.0
+    least_spread_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        if self.kbit_s is None and self.daily_mb is None:
+            raise ConfigError("rate control has nothing to keep: give a bit rate or a daily budget")
+        if self.kbit_s is not None and self.kbit_s <= 0:
+            raise ConfigError(f"bit rate is {self.kbit_s}: give kilobits per second above 0, or none")
+        if self.daily_mb is not None and self.daily_mb <= 0:
+            raise ConfigError(f"daily budget is {self.daily_mb}: give megabytes above 0, or none")
+        if self.least_frame_rate <= 0:
+            raise ConfigError(
+                f"least frame rate is {self.least_frame_rate}: give frames per second above 0; "
+                "0.1 is a frame every ten seconds"
+            )
+
+
+@dataclass(frozen=True)
 class EdgeConfig:
     """One camera's edge.
 
@@ -50,8 +110,12 @@ class EdgeConfig:
         server: gRPC target, HOST:PORT.
         store: Redis URL of the store for enhancement layers; None sends machine layers alone.
         quality, machine_quality: levels of the human view and of the machine layer, 0 is the smallest; None is the
-            codec's default. `edge.encoder.Encoder` knows the limits of these and of `slices`.
+            codec's default. `edge.encoder.Encoder` knows the limits of these and of `slices`. With `rate` they are the
+            highest.
         slices: enhancement slices to store; None stores all.
+        longest_group: frames of a group, a key frame and those predicted from it; 1 predicts nothing.
+        rate: what may be spent on the uplink; None spends what it takes.
+        state: folder for what outlives a restart: how much was spent by day.
         frames_at_once: frames that are encoded together when more than one waits.
         keep_all: hold a recorded source back instead of dropping frames.
         enhancement_ttl_s: how long an enhancement layer waits for somebody to ask.
@@ -77,6 +141,9 @@ class EdgeConfig:
     quality: int | None = None
     machine_quality: int | None = None
     slices: int | None = None
+    longest_group: int = 250
+    rate: RateConfig | None = None
+    state: Path | None = None
     frames_at_once: int = 2
     keep_all: bool = False
     enhancement_ttl_s: int = 3600
@@ -105,7 +172,14 @@ class EdgeConfig:
         host, _, port = self.server.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise ConfigError(f"{self.server!r} is no server address: give HOST:PORT, as in 127.0.0.1:50051")
-        for name in ("frames_at_once", "enhancement_ttl_s", "max_unsent", "max_unacknowledged"):
+        self._check_rate()
+        for name in (
+            "longest_group",
+            "frames_at_once",
+            "enhancement_ttl_s",
+            "max_unsent",
+            "max_unacknowledged",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: give at least 1")
         for name in (
@@ -117,3 +191,24 @@ class EdgeConfig:
         ):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}: give seconds above 0")
+
+    def _check_rate(self) -> None:
+        rate, limit = self.rate, self.capture.frame_rate
+        if rate is None:
+            return
+        if self.keep_all:
+            raise ConfigError(
+                "rate control leaves frames out, --keep-all keeps them all: leave out --keep-all, or the bit rate and "
+                "the daily budget"
+            )
+        if rate.daily_mb is not None and self.state is None:
+            raise ConfigError(
+                "a daily budget has to outlive a restart: give a folder to remember it in (--state)"
+            )
+        if rate.both_layers and self.store is None:
+            raise ConfigError("enhancement layers are to count, but nothing stores them: give --store")
+        if limit is not None and rate.least_frame_rate > limit:
+            raise ConfigError(
+                f"the least frame rate of {rate.least_frame_rate} is above the limit of {limit}: "
+                "raise --frame-rate or lower --least-frame-rate"
+            )

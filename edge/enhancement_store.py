@@ -69,6 +69,7 @@ class EnhancementStore:
             return usable is None
         pending.stored_as = pending.name
         enhancement = pending.frame.enhancement
+        self._tally.spending.enhancement(len(enhancement))
         pending.receipt = frame_pb2.EnhancementReceipt(bytes=len(enhancement), slices=pending.frame.slices)
         pending.receipt.expires_at.FromMilliseconds(expires_at_ms)
         if first_time:

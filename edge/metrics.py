@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from edge.errors import ConfigError
+from edge.spending import Spending
 
 _RECENT_ENCODES: Final = 4096
 
@@ -27,6 +28,8 @@ class DropReason:
     ENCODE_FAILED: Final = "encode_failed"
     TOO_LARGE: Final = "too_large"
     KEY_LOST: Final = "key_lost"
+    RATE: Final = "rate"
+    BUDGET: Final = "budget"
     STOPPED: Final = "stopped"
 
     @staticmethod
@@ -42,6 +45,22 @@ class KeyCause:
     LOST: Final = "lost"
     SESSION: Final = "session"
     STORE: Final = "store"
+
+
+@dataclass(frozen=True, slots=True)
+class RateReport:
+    """What rate control is asked for, and where it stands.
+
+    Attributes:
+        allowed_kbit_s: the target, or what is left of the day's budget over the rest of the day if that is less.
+        machine_level, human_level: levels of the frames that are coded now.
+    """
+
+    target_kbit_s: float | None
+    budget_bytes: int | None
+    allowed_kbit_s: float
+    machine_level: int
+    human_level: int
 
 
 @dataclass(slots=True)
@@ -61,6 +80,10 @@ class Tally:
         enhancements_failed: enhancement layers that the store did not take in time for their frame, or that would
             have been of no use because their key frame's is not there.
         key_requests: key frames that were asked for, by cause.
+        encoded_predicted, changed: frames that were coded against a key frame, and the sum of the shares of the picture
+            that differed.
+        spending: what went over the uplink, each sending counted.
+        rate: what it was asked to be; None without rate control.
     """
 
     captured: int = 0
@@ -79,6 +102,10 @@ class Tally:
     connections: int = 0
     connected: bool = False
     source_reconnects: int = 0
+    encoded_predicted: int = 0
+    changed: float = 0.0
+    spending: Spending = field(default_factory=Spending)
+    rate: RateReport | None = None
     encode_us: deque[int] = field(default_factory=lambda: deque(maxlen=_RECENT_ENCODES))
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -108,6 +135,8 @@ class Tally:
             "machine_bytes": self.machine_bytes,
             "enhancement_bytes": self.enhancement_bytes,
             "enhancements_failed": self.enhancements_failed,
+            "changed": round(self.changed / self.encoded_predicted, 4) if self.encoded_predicted else None,
+            "uplink": self._uplink(),
             "connections": self.connections,
             "source_reconnects": self.source_reconnects,
             "encode_ms": {"p50": self._encode_ms(50), "p95": self._encode_ms(95)},
@@ -120,14 +149,43 @@ class Tally:
         return (
             f"{'connected' if self.connected else 'not connected'}; captured {self.captured}, sent {self.sent} "
             f"({self.sent_predicted} predicted), acked {self.acked}, waiting {self.unacknowledged}, "
-            f"dropped: {dropped}; machine {self.machine_bytes / 1e3:.1f} kB, enhancement {self.enhancement_bytes / 1e3:.1f} kB; "
+            f"dropped: {dropped}; machine {self.machine_bytes / 1e3:.1f} kB, "
+            f"enhancement {self.enhancement_bytes / 1e3:.1f} kB; {self._rate_line()}; "
             f"encode {'-' if encode_ms is None else f'{encode_ms:.0f} ms'}"
         )
+
+    def _rate_line(self) -> str:
+        """Spent and, behind "of", asked for."""
+        rate, minute = self.rate, f"last minute {_kbit_s(self.spending.minute_bytes):.1f}"
+        today = f"today {self.spending.today_bytes / 1e6:.2f}"
+        if rate is None:
+            return f"{minute} kbit/s, {today} MB"
+        budget = "" if rate.budget_bytes is None else f" of {rate.budget_bytes / 1e6:.2f}"
+        return (
+            f"{minute} of {rate.allowed_kbit_s:.1f} kbit/s, {today}{budget} MB, "
+            f"levels {rate.machine_level} and {rate.human_level}"
+        )
+
+    def _uplink(self) -> dict[str, object]:
+        spending, rate = self.spending, self.rate
+        spent: dict[str, object] = {
+            "last_minute_kbit_s": round(_kbit_s(spending.minute_bytes), 3),
+            "peak_minute_kbit_s": round(_kbit_s(spending.peak_minute_bytes), 3),
+            "bytes_by_day": spending.days,
+        }
+        if rate is not None:
+            spent["target_kbit_s"] = rate.target_kbit_s
+            spent["daily_budget_bytes"] = rate.budget_bytes
+        return spent
 
     def _encode_ms(self, percentile: float) -> float | None:
         if not self.encode_us:
             return None
         return round(float(np.percentile(self.encode_us, percentile)) / 1e3, 3)
+
+
+def _kbit_s(minute_bytes: int) -> float:
+    return minute_bytes * 8 / 60 / 1e3
 
 
 class TallyCollector(Collector):
@@ -178,6 +236,10 @@ class TallyCollector(Collector):
             family = CounterMetricFamily(f"secondsight_edge_{name}", help_text, labels=["camera"])
             family.add_metric(camera, value)
             yield family
+        for name, help_text, amount in self._rate_gauges():
+            gauge = GaugeMetricFamily(f"secondsight_edge_{name}", help_text, labels=["camera"])
+            gauge.add_metric(camera, amount)
+            yield gauge
         for name, help_text, value in (
             ("unacknowledged_frames", "Encoded frames waiting for the server.", tally.unacknowledged),
             ("connected", "1 while the server has welcomed this edge.", tally.connected),
@@ -185,6 +247,20 @@ class TallyCollector(Collector):
             gauge = GaugeMetricFamily(f"secondsight_edge_{name}", help_text, labels=["camera"])
             gauge.add_metric(camera, float(value))
             yield gauge
+
+    def _rate_gauges(self) -> Iterator[tuple[str, str, float]]:
+        spending, rate = self._tally.spending, self._tally.rate
+        yield "uplink_minute_bits", "Bits put on the uplink in the last minute.", spending.minute_bytes * 8.0
+        yield "uplink_today_bytes", "Bytes put on the uplink since midnight UTC.", float(spending.today_bytes)
+        if rate is None:
+            return
+        yield "rate_allowed_bits", "Bits per second that are allowed now.", rate.allowed_kbit_s * 1e3
+        if rate.target_kbit_s is not None:
+            yield "rate_target_bits", "Bits per second that were asked for.", rate.target_kbit_s * 1e3
+        if rate.budget_bytes is not None:
+            yield "daily_budget_bytes", "Bytes that a day may cost.", float(rate.budget_bytes)
+        yield "machine_level", "Level of the machine layer.", float(rate.machine_level)
+        yield "human_level", "Level of the human view.", float(rate.human_level)
 
 
 @contextmanager

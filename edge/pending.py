@@ -168,6 +168,7 @@ class Pending:
     def mark_sent(self, pending: PendingFrame) -> None:
         """Count `pending`, which `next_unsent` gave, as under way."""
         self._sent += 1
+        self._tally.spending.machine(len(pending.frame.machine))
         if pending.queue_us is None:
             pending.queue_us = max(0, time.time_ns() - pending.frame.captured_at_ns) // 1000
             self._tally.sent += 1

@@ -7,10 +7,12 @@ import logging
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from edge.backoff import Backoff
 from edge.capture import Capture
+from edge.change import ChangeMeter
 from edge.config import EdgeConfig
 from edge.drop_policy import Backlog, DropPolicy, KeepAll, NewestWins
 from edge.encoder import Encoder
@@ -18,6 +20,7 @@ from edge.enhancement_store import EnhancementStore
 from edge.frame import EncodedFrame
 from edge.metrics import DropReason, Tally
 from edge.pending import Pending
+from edge.rate_control import Admission, RateControl
 from edge.sources import FrameSource, open_source
 from edge.uplink import Uplink
 from secondsight import limits
@@ -58,6 +61,7 @@ class EdgeProcess:
 
         Raises:
             SourceError: the source failed; what it gave before was flushed.
+            ConfigError: the codec does not have the levels that rate control may choose from.
         """
         config = self._config
         store = None
@@ -72,8 +76,12 @@ class EdgeProcess:
             )
         uplink = Uplink(config, encoder.model_id, self._edge_version, self._pending, store, self._tally)
         capture = Capture(self._source, config.capture, self._tally, self._policy.holds_source, self._stopped)
+        rate = None
+        if config.rate is not None:
+            ladder = encoder.ladder(config.rate)
+            rate = RateControl(config.rate, ladder, encoder.frames_at_once, self._tally.spending)
         capture.start()
-        pump = asyncio.create_task(self._pump(capture, encoder))
+        pump = asyncio.create_task(self._pump(capture, encoder, rate))
         background = [asyncio.create_task(uplink.run()), asyncio.create_task(self._report())]
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -98,9 +106,13 @@ class EdgeProcess:
             if store is not None:
                 await store.close()
 
-    async def _pump(self, capture: Capture, encoder: Encoder) -> None:
-        """Captured frames to the pending queue, in order, as the drop policy lets them; several are encoded at once."""
+    async def _pump(self, capture: Capture, encoder: Encoder, rate: RateControl | None) -> None:
+        """Captured frames to the pending queue, in order, as drop policy and rate control let them.
+
+        Several are encoded at once.
+        """
         places = asyncio.Semaphore(encoder.frames_at_once)
+        meter = ChangeMeter()
         last: asyncio.Task[None] | None = None
         failure: Exception | None = None
         async with asyncio.TaskGroup() as encoding:
@@ -117,13 +129,24 @@ class EdgeProcess:
                     break
                 if captured is None:
                     break
+                admission = None
+                if rate is not None:
+                    admission = rate.admit(meter.measure(captured.image))
+                    self._tally.rate = rate.report()
+                    if admission is None:
+                        self._tally.drop(rate.why_left_out)
+                        places.release()
+                        continue
+                    meter.sent()
                 self._in_work += 1
-                if self._pending.key_wanted:
+                if self._pending.key_wanted or (admission is not None and admission.key_frame):
                     self._pending.key_wanted = False
                     encoder.request_key()
                 # Here and not in the task, so that turns are taken in the order of capture.
-                encoded = encoder.encode(captured)
-                last = encoding.create_task(self._encode(encoded, places, last))
+                coding = encoder.encode(captured, None if admission is None else admission.levels)
+                if rate is not None and admission is not None:
+                    coding.add_done_callback(partial(self._account, rate, admission))
+                last = encoding.create_task(self._encode(coding, places, last))
                 last.add_done_callback(self._left_encoder)
         if failure is not None:
             raise failure
@@ -132,16 +155,26 @@ class EdgeProcess:
         waiting, more = self._pending.backlog, self._in_work
         return self._policy.may_encode(Backlog(waiting.unsent + more, waiting.unacknowledged + more))
 
+    def _account(self, rate: RateControl, admission: Admission, coding: asyncio.Future[EncodedFrame]) -> None:
+        """Tell rate control what an admitted frame has cost."""
+        if coding.cancelled() or coding.exception() is not None:
+            rate.failed(admission)
+            return
+        frame = coding.result()
+        assert self._config.rate is not None
+        count = len(frame.machine) + (len(frame.enhancement) if self._config.rate.both_layers else 0)
+        rate.coded(admission, 8 * count, key=not frame.predicted, encode_s=frame.encode_us / 1e6)
+
     async def _encode(
         self,
-        encoding: asyncio.Future[EncodedFrame],
+        coding: asyncio.Future[EncodedFrame],
         places: asyncio.Semaphore,
         before: asyncio.Task[None] | None,
     ) -> None:
         """Wait for a frame and queue it behind the one `before` it."""
         encoded: EncodedFrame | None = None
         try:
-            encoded = await encoding
+            encoded = await coding
         except CodecError as error:
             if (problem := str(error)) != self._last_encode_problem:
                 _LOG.warning("frames cannot be encoded: %s", problem)
@@ -165,6 +198,9 @@ class EdgeProcess:
     def _queue(self, encoded: EncodedFrame) -> None:
         self._tally.encoded += 1
         self._tally.encode_us.append(encoded.encode_us)
+        if encoded.predicted:
+            self._tally.encoded_predicted += 1
+            self._tally.changed += encoded.changed
         if len(encoded.machine) > limits.MACHINE_LAYER_BYTES:
             _LOG.warning(
                 "a machine layer of %d bytes is above the limit of %d and not sent: "

@@ -15,6 +15,7 @@ from edge.errors import SourceError
 from edge.frame import CapturedFrame, EncodedFrame
 from edge.metrics import DropReason, Tally
 from edge.process import EdgeProcess
+from edge.rate_control import Levels
 from secondsight import limits
 from shared_models import Codec
 from tests.edge.conftest import ClipMaker, eventually
@@ -108,9 +109,9 @@ class OutOfOrder(Encoder):
         self._begun = 0
         self._later_is_ready = asyncio.Event()
 
-    def encode(self, frame: CapturedFrame) -> asyncio.Future[EncodedFrame]:
+    def encode(self, frame: CapturedFrame, levels: Levels | None = None) -> asyncio.Future[EncodedFrame]:
         number, self._begun = self._begun, self._begun + 1
-        return asyncio.ensure_future(self._delivered(number, super().encode(frame)))
+        return asyncio.ensure_future(self._delivered(number, super().encode(frame, levels)))
 
     async def _delivered(self, number: int, encoding: asyncio.Future[EncodedFrame]) -> EncodedFrame:
         encoded = await encoding
@@ -130,11 +131,11 @@ class FailsBetween(Encoder):
         self._begun = 0
         self._third_is_ready = asyncio.Event()
 
-    def encode(self, frame: CapturedFrame) -> asyncio.Future[EncodedFrame]:
+    def encode(self, frame: CapturedFrame, levels: Levels | None = None) -> asyncio.Future[EncodedFrame]:
         number, self._begun = self._begun, self._begun + 1
         if number == 1:
             frame = replace(frame, image=frame.image[:8, :8])
-        return asyncio.ensure_future(self._delivered(number, super().encode(frame)))
+        return asyncio.ensure_future(self._delivered(number, super().encode(frame, levels)))
 
     async def _delivered(self, number: int, encoding: asyncio.Future[EncodedFrame]) -> EncodedFrame:
         encoded = await encoding

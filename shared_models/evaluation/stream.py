@@ -283,7 +283,7 @@ class HumanViews:
 
     def costs(self, shape: Shape, sizes: LayerSizes) -> list[ShareCost]:
         """Of every share."""
-        order = self._order(sizes)
+        order = self.order(len(sizes.key))
         bytes_of = sizes.costs(order)
         costs = []
         for share in self.shares:
@@ -300,7 +300,7 @@ class HumanViews:
             return Against(point.setting, psnr_db, None)
         costs = [
             ours.shape.rate(size, point.frames).bits_per_pixel
-            for size in point.sizes.costs(self._order(point.sizes))
+            for size in point.sizes.costs(self.order(point.frames))
         ]
         cheaper = sum(cost <= theirs for cost in costs) - 1
         return Against(
@@ -313,8 +313,9 @@ class HumanViews:
             cheaper / point.frames if cheaper >= 0 else None,
         )
 
-    def _order(self, sizes: LayerSizes) -> list[int]:
-        return [int(place) for place in np.random.default_rng(self.seed).permutation(len(sizes.key))]
+    def order(self, frames: int) -> list[int]:
+        """In which frames are drawn."""
+        return [int(place) for place in np.random.default_rng(self.seed).permutation(frames)]
 
     @staticmethod
     def _count(share: float, frames: int) -> int:

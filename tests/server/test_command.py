@@ -13,6 +13,7 @@ from pathlib import Path
 
 import grpc
 import httpx
+import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -21,7 +22,8 @@ from server.config import ServerConfig
 from server.errors import ServerConfigError, UnknownRecogniserError
 from server.recognition import load_recogniser
 from server.store.client import open_client
-from shared_models import Codec, EncodedFrame
+from shared_models import Codec, load_codec
+from shared_models.group import GroupEncoder, GroupFrame
 from tests.server.harness import EdgeStream
 
 READY = re.compile(r"ready grpc=(\S+) http=(\S+) store=(\S+)\n")
@@ -59,7 +61,20 @@ async def test_the_embedded_store_may_use_as_much_memory_as_it_is_given(tmp_path
         await client.aclose()
 
 
-async def test_it_serves_and_ends_in_order(tmp_path: Path, codec: Codec, encoded: list[EncodedFrame]) -> None:
+@pytest.fixture(scope="module")
+def shipped() -> Codec:
+    """What a server process loads."""
+    return load_codec("lite", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def frames(shipped: Codec, pictures: list[np.ndarray]) -> list[GroupFrame]:
+    """The beginning of a camera stream; after its key frame predicted frames, as far as the shipped model has them."""
+    encoder = GroupEncoder(shipped)
+    return [encoder.encode(picture, encoder.turn()) for picture in pictures[:3]]
+
+
+async def test_it_serves_and_ends_in_order(tmp_path: Path, shipped: Codec, frames: list[GroupFrame]) -> None:
     async with (
         server_process(tmp_path) as (process, grpc_address, http_address, store_url),
         grpc.aio.insecure_channel(grpc_address) as channel,
@@ -69,9 +84,9 @@ async def test_it_serves_and_ends_in_order(tmp_path: Path, codec: Codec, encoded
         for service in ("", "secondsight.v1.IngestService", "secondsight.v1.AnalyticsService"):
             answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        edge = EdgeStream(channel, "front-door", codec.model_id)
+        edge = EdgeStream(channel, "front-door", shipped.model_id)
         await edge.hello()
-        await edge.send(1, encoded[0])
+        await edge.send_in_group(1, frames[0])
         await edge.ack_of(1)
         async with httpx.AsyncClient(base_url=f"http://{http_address}") as http:
             assert (await http.get("/readyz")).status_code == 200
@@ -88,17 +103,18 @@ async def test_it_serves_and_ends_in_order(tmp_path: Path, codec: Codec, encoded
         assert await process.wait() == 0
 
 
-async def test_frames_outlive_a_killed_server(
-    tmp_path: Path, codec: Codec, encoded: list[EncodedFrame]
+async def test_frames_outlive_a_killed_server_and_their_group_goes_on(
+    tmp_path: Path, shipped: Codec, frames: list[GroupFrame]
 ) -> None:
     async with (
         server_process(tmp_path) as (process, grpc_address, _, _),
         grpc.aio.insecure_channel(grpc_address) as channel,
     ):
-        edge = EdgeStream(channel, "front-door", codec.model_id)
+        edge = EdgeStream(channel, "front-door", shipped.model_id)
         session = (await edge.hello()).session
-        await edge.send(1, encoded[0])
-        await edge.ack_of(1)
+        for sequence in (1, 2):
+            await edge.send_in_group(sequence, frames[sequence - 1])
+            await edge.ack_of(sequence)
         process.kill()
         await process.wait()
         edge.call.cancel()
@@ -106,11 +122,15 @@ async def test_frames_outlive_a_killed_server(
         server_process(tmp_path) as (_, grpc_address, http_address, _),
         grpc.aio.insecure_channel(grpc_address) as channel,
     ):
-        edge = EdgeStream(channel, "front-door", codec.model_id)
-        assert (await edge.hello(session)).last_stored_sequence == 1
+        edge = EdgeStream(channel, "front-door", shipped.model_id)
+        assert (await edge.hello(session)).last_stored_sequence == 2
+        await edge.send_in_group(3, frames[2])
+        await edge.ack_of(3)
         edge.call.cancel()
         async with httpx.AsyncClient(base_url=f"http://{http_address}") as http:
-            assert (await http.get("/v1/cameras/front-door/frames/1-1")).status_code == 200
+            for sequence in (1, 2, 3):
+                view = f"/v1/cameras/front-door/frames/1-{sequence}/image"
+                assert (await http.get(view)).status_code == 200
 
 
 def test_every_option_has_a_variable() -> None:
@@ -130,6 +150,7 @@ def test_every_option_has_a_variable() -> None:
         ({"http": "127.0.0.1:99999"}, "HOST:PORT"),
         ({"backlog_frames": 0}, "at least 1"),
         ({"frames_kept": 8}, "raise frames_kept"),
+        ({"group_frames": 0}, "at least 1"),
         ({"frame_pixels": 0}, "16x16"),
         ({"minimum_score": 2.0}, "0 to 1"),
         ({"codec_threads": 0}, "at least 1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -14,6 +15,7 @@ from secondsight import store_keys
 from server.store.client import open_client
 from server.store.embedded import EmbeddedStore
 from shared_models import Codec, EncodedFrame
+from shared_models.group import GroupFrame
 from tests.server.conftest import StartServer
 from tests.server.harness import (
     EdgeStream,
@@ -41,14 +43,19 @@ async def _kill(store: EmbeddedStore) -> None:
 
 
 async def _push_within_credits(
-    edge: EdgeStream, encoded: Encoded, first: int, last: int, acked: list[int]
+    edge: EdgeStream, stream: list[GroupFrame], first: int, last: int, acked: list[int]
 ) -> None:
-    """Send frames `first` to `last` as an edge does; `acked` follows what the server has acknowledged."""
+    """Send frames `first` to `last` as an edge does; `acked` follows what the server has acknowledged.
+
+    The stream begins again whenever it is over.
+    """
     credits = (await edge.hello(edge.session)).credits
     sequence, acknowledged = first, first - 1
     while acknowledged < last:
         while sequence <= last and sequence - acknowledged <= credits:
-            await edge.send(sequence, encoded[sequence % len(encoded)])
+            frame = stream[(sequence - 1) % len(stream)]
+            begun = (sequence - 1) // len(stream) * len(stream)
+            await edge.send_in_group(sequence, replace(frame, key=begun + frame.key))
             sequence += 1
         response = await edge.read()
         assert not response.HasField("nack"), response.nack
@@ -57,7 +64,7 @@ async def _push_within_credits(
 
 
 async def test_a_store_killed_under_load_loses_nothing_and_doubles_nothing(
-    start_server: StartServer, codec: Codec, encoded: Encoded, valkey: EmbeddedStore
+    start_server: StartServer, codec: Codec, stream: list[GroupFrame], valkey: EmbeddedStore
 ) -> None:
     count = 120
     client = open_client(valkey.url)
@@ -67,7 +74,7 @@ async def test_a_store_killed_under_load_loses_nothing_and_doubles_nothing(
         edge_stream(server, codec) as edge,
         subscription(server) as following,
     ):
-        pushing = asyncio.create_task(_push_within_credits(edge, encoded, 1, count, acked))
+        pushing = asyncio.create_task(_push_within_credits(edge, stream, 1, count, acked))
         for reached in (20, 60, 90):
 
             async def there(reached: int = reached) -> bool:
@@ -81,6 +88,8 @@ async def test_a_store_killed_under_load_loses_nothing_and_doubles_nothing(
         assert list(results) == [f"1-{sequence}" for sequence in range(1, count + 1)]
         assert not any(result.failure for result in results.values())
         assert [(await following()).offset for _ in range(count)] == list(results)
+        keys = [entry_id.decode() for entry_id, _ in await client.xrange(store_keys.keys("front-door"))]
+        assert keys == [f"1-{sequence}" for sequence in range(1, count + 1, 4)]
     assert valkey.restarts == 3
     await client.aclose()
 

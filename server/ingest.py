@@ -208,8 +208,6 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
 
     async def _take_frame(self, uplink: Uplink, frame: frame_pb2.Frame) -> None:
         sequence = frame.id.sequence
-        if not frame.reference_sequence:
-            uplink.key_came()
         try:
             header = self._check(uplink, frame)
             await self._store(uplink, frame, _key_of(uplink, frame, header))
@@ -218,6 +216,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             await uplink.refuse(sequence, refused.reason, refused.detail)
             if isinstance(refused, _NoReferenceError) and await uplink.request_key(refused.detail):
                 metrics.KEY_REQUESTS.labels(refused.lack.value).inc()
+                _log.info("camera %s was asked for a key frame: %s", uplink.camera_id, refused.detail)
             if refused.reason in (ingest_pb2.NACK_REASON_IDENTITY, ingest_pb2.NACK_REASON_ORDER):
                 # Its number is not one of this stream's, so it does not move the acknowledgement on.
                 return
@@ -348,6 +347,7 @@ def _key_of(uplink: Uplink, frame: frame_pb2.Frame, header: Header) -> KeyFrame:
                 _Lack.CONTRADICTION,
                 f"the frame names {claimed.entry_id} as its reference, and its machine layer is self-contained",
             )
+        uplink.key_came()
         return KeyFrame(uplink.session, frame.id.sequence, header.name)
     if 0 in claimed.place:
         raise _NoReferenceError(

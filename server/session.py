@@ -88,7 +88,7 @@ class Uplink:
         return True
 
     def key_came(self) -> None:
-        """A key frame has come, whatever becomes of it: if the next frames lack theirs, another is to be asked for."""
+        """A key frame has come. If later frames lack theirs, another one is to be asked for."""
         self._key_requested = False
 
     def note_stored(self, sequence: int, key: KeyFrame) -> None:

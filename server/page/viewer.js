@@ -29,7 +29,8 @@ export function open(frame, bitmap) {
   document.querySelector("#viewer-title").textContent = `${frame.camera} · frame ${frame.frame}`;
   document.querySelector("#viewer-moment").textContent = new Date(frame.captured_at).toLocaleString();
   machine.bitmap = bitmap;
-  machine.bytes.textContent = bytes(frame.machine_bytes);
+  machine.bytes.textContent =
+    bytes(frame.machine_bytes) + (frame.key_frame ? `, predicted from ${frame.key_frame}` : "");
   human.bitmap = null;
   chips(document.querySelector("#detections"), detections());
   const count = frame.enhancement.slices;

@@ -144,8 +144,11 @@ async def test_a_self_contained_frame_that_claims_a_reference_is_refused(
     async with start_server() as server, edge_stream(server, codec) as edge:
         await edge.hello()
         await edge.send_in_group(1, stream[0])
-        await edge.send(2, stream[4], **reference)
+        for sequence in (2, 3):
+            await edge.send(sequence, stream[4], **reference)
         assert "self-contained" in await refused(edge, 2)
+        await edge.key_request()
+        assert await asked_for_keys(edge, up_to=3) == 0
         assert await frames_in(client) == ["1-1"]
 
 

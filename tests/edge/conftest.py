@@ -8,10 +8,15 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge.frame import EncodedFrame
-from shared_models import Codec, load_codec
+from secondsight.v1 import frame_pb2
+from shared_models import Codec
+from shared_models.bitstream import FrameType
+from shared_models.reference import Reference
 from tests.edge.scripted_server import ScriptedServer, listening
+from tests.predicting_codec import predicting_codec
 
 ClipMaker = Callable[..., Path]
 
@@ -39,8 +44,8 @@ def make_clip(tmp_path: Path) -> ClipMaker:
 
 @pytest.fixture(scope="session")
 def codec() -> Codec:
-    """The shipped codec; it has no state that a test could change."""
-    return load_codec("lite", device="cpu")
+    """A codec that predicts; it has no state that a test could change."""
+    return predicting_codec()
 
 
 @pytest.fixture
@@ -57,6 +62,47 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def make_moving_clip(tmp_path: Path) -> ClipMaker:
+    """Makes a clip of a still scene in which a bright square wanders."""
+
+    def make(frames: int = 20, rate: int = 10, size: tuple[int, int] = (160, 96)) -> Path:
+        path = tmp_path / "moving.mkv"
+        blocks = np.random.default_rng(7).integers(30, 200, (size[1] // 16, size[0] // 16, 3))
+        scene = np.repeat(np.repeat(blocks, 16, 0), 16, 1).astype(np.uint8)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=rate)
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+            for index in range(frames):
+                image = scene.copy()
+                left = 4 * index % (size[0] - 24)
+                image[40:64, left : left + 24] = 250
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode(None))
+        return path
+
+    return make
+
+
+class Viewer:
+    """Decodes what a server stored: it has nothing but the frames that it was given."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._references: dict[tuple[int, int], Reference] = {}
+
+    def view(self, frame: frame_pb2.Frame) -> NDArray[np.uint8]:
+        """The machine view; raises what the codec raises, and KeyError for a reference that was not given."""
+        header = self._codec.inspect(frame.machine_layer)
+        if header.frame_type is FrameType.SELF_CONTAINED:
+            assert (frame.reference_session, frame.reference_sequence) == (0, 0)
+            self._references[frame.id.session, frame.id.sequence] = self._codec.reference(frame.machine_layer)
+            return self._codec.decode_machine(frame.machine_layer)
+        reference = self._references[frame.reference_session, frame.reference_sequence]
+        return self._codec.decode_machine(frame.machine_layer, reference)
 
 
 class Frames:

@@ -10,6 +10,8 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.edge.conftest import ClipMaker
 from tests.edge.scripted_server import ScriptedServer
 
@@ -117,3 +119,53 @@ async def test_a_level_that_the_codec_does_not_have_is_a_usage_error(make_clip: 
     code, _, complained = await outcome(await edge(*options))
     assert code == 2
     assert "quality is 99" in complained
+
+
+async def test_a_bit_rate_and_a_budget_are_kept_and_summed_up_and_the_day_outlives_a_restart(
+    server: Server, make_moving_clip: ClipMaker, tmp_path: Path
+) -> None:
+    script, address = server
+    state = tmp_path / "state"
+    clip = make_moving_clip(frames=10)
+    spent = []
+    for _ in range(2):
+        process = await edge(
+            *("--camera", "door", "--source", str(clip), "--server", address, "--state", str(state)),
+            *("--bit-rate", "50", "--daily-budget", "20", "--least-frame-rate", "5"),
+        )
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        acknowledging = asyncio.create_task(_acknowledge_all(talk))
+        code, printed, complained = await outcome(process)
+        acknowledging.cancel()
+        talk.end()
+        assert code == 0, complained
+        summary: dict[str, Any] = json.loads(printed[-1])
+        assert (summary["uplink"]["target_kbit_s"], summary["uplink"]["daily_budget_bytes"]) == (
+            50,
+            20_000_000,
+        )
+        by_day = summary["uplink"]["bytes_by_day"]
+        assert json.loads((state / "door.json").read_text())["days"] == by_day
+        spent.append((sum(by_day.values()), summary["machine_bytes"]))
+    assert spent[0][0] == spent[0][1] > 0
+    assert spent[1][0] == spent[0][1] + spent[1][1]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--bit-rate", "5", "--least-machine-quality", "3"), "least machine quality is 3"),
+        (("--bit-rate", "5", "--state", "{file}"), "state folder"),
+    ],
+)
+async def test_rate_options_that_cannot_be_are_usage_errors(
+    make_clip: ClipMaker, options: tuple[str, ...], named: str
+) -> None:
+    clip = str(make_clip(frames=1))
+    given = (option.replace("{file}", clip) for option in options)
+    code, _, complained = await outcome(await edge("--camera", "door", "--source", clip, *given))
+    assert code == 2
+    # The message is wrapped in a frame.
+    assert named in " ".join(complained.replace("│", " ").split())
+    assert "Traceback" not in complained

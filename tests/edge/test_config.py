@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edge.config import CaptureConfig, EdgeConfig
+from edge.config import CaptureConfig, EdgeConfig, RateConfig
 from edge.errors import ConfigError
 
 
@@ -17,6 +17,14 @@ from edge.errors import ConfigError
         ({"max_unacknowledged": 0}, "at least 1"),
         ({"enhancement_ttl_s": 0}, "at least 1"),
         ({"backoff_cap_s": 0.0}, "above 0"),
+        ({"longest_group": 0}, "at least 1"),
+        ({"rate": RateConfig(kbit_s=1), "keep_all": True}, "--keep-all"),
+        ({"rate": RateConfig(daily_mb=1)}, "--state"),
+        ({"rate": RateConfig(kbit_s=1, both_layers=True)}, "--store"),
+        (
+            {"rate": RateConfig(kbit_s=1, least_frame_rate=5), "capture": CaptureConfig(frame_rate=2)},
+            "--least-frame-rate",
+        ),
     ],
 )
 def test_an_impossible_option_is_named_with_its_remedy(options: dict[str, Any], named: str) -> None:
@@ -32,3 +40,17 @@ def test_an_impossible_option_is_named_with_its_remedy(options: dict[str, Any], 
 def test_an_impossible_capture_option_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         CaptureConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({}, "bit rate or a daily budget"),
+        ({"kbit_s": 0.0}, "kilobits per second above 0"),
+        ({"daily_mb": -1.0}, "megabytes above 0"),
+        ({"kbit_s": 1.0, "least_frame_rate": 0.0}, "frames per second above 0"),
+    ],
+)
+def test_an_impossible_rate_is_refused(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        RateConfig(**options)

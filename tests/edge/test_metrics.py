@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.errors import ConfigError
-from edge.metrics import DropReason, Tally, serve_metrics
+from edge.metrics import DropReason, KeyCause, RateReport, Tally, serve_metrics
 
 
 def test_the_summary_has_every_count_and_encode_times_in_milliseconds() -> None:
@@ -42,6 +42,38 @@ def test_prometheus_sees_the_tally_as_it_stands(free_port: int) -> None:
     assert samples["secondsight_edge_frames_dropped_total", camera, ("reason", "encoder_slow")] == 1
     assert samples["secondsight_edge_layer_bytes_total", camera, ("layer", "machine")] == 100
     assert samples["secondsight_edge_connected", camera] == 1
+
+
+def test_what_was_asked_for_and_what_was_spent_stand_side_by_side(free_port: int) -> None:
+    tally = Tally()
+    tally.spending.machine(750_000)
+    assert "last minute 100.0 kbit/s, today 0.75 MB" in tally.status_line()
+    tally.rate = RateReport(80.0, 5_000_000, 64.0, machine_level=1, human_level=3)
+    tally.key_requests[KeyCause.SERVER] += 1
+    assert "last minute 100.0 of 64.0 kbit/s, today 0.75 of 5.00 MB, levels 1 and 3" in tally.status_line()
+    summary = tally.summary()
+    assert summary["key_requests"] == {"server": 1}
+    assert summary["uplink"] == {
+        "last_minute_kbit_s": 100.0,
+        "peak_minute_kbit_s": 100.0,
+        "bytes_by_day": tally.spending.days,
+        "target_kbit_s": 80.0,
+        "daily_budget_bytes": 5_000_000,
+    }
+    with (
+        serve_metrics(f"127.0.0.1:{free_port}", "door", tally),
+        urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics") as response,
+    ):
+        text = response.read().decode()
+    for line in (
+        'secondsight_edge_uplink_minute_bits{camera="door"} 6e+06',
+        'secondsight_edge_uplink_today_bytes{camera="door"} 750000.0',
+        'secondsight_edge_rate_target_bits{camera="door"} 80000.0',
+        'secondsight_edge_rate_allowed_bits{camera="door"} 64000.0',
+        'secondsight_edge_daily_budget_bytes{camera="door"} 5e+06',
+        'secondsight_edge_key_requests_total{camera="door",cause="server"} 1.0',
+    ):
+        assert line in text
 
 
 def test_an_address_for_metrics_that_is_none_is_refused() -> None:

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.config import CaptureConfig, EdgeConfig
+from edge.config import CaptureConfig, EdgeConfig, RateConfig
 from edge.encoder import Encoder
 from edge.errors import SourceError
 from edge.frame import CapturedFrame, EncodedFrame
-from edge.metrics import DropReason, Tally
+from edge.metrics import DropReason, KeyCause, Tally
 from edge.process import EdgeProcess
 from edge.rate_control import Levels
 from secondsight import limits
+from secondsight.v1 import frame_pb2, ingest_pb2
 from shared_models import Codec
-from tests.edge.conftest import ClipMaker, eventually
+from tests.edge.conftest import ClipMaker, Viewer, eventually
 from tests.edge.scripted_server import Conversation, ScriptedServer
 
 Server = tuple[ScriptedServer, str]
@@ -27,6 +28,14 @@ Server = tuple[ScriptedServer, str]
 @pytest.fixture
 def encoder(codec: Codec) -> Iterator[Encoder]:
     encoder = Encoder(codec, frames_at_once=2)
+    yield encoder
+    encoder.close()
+
+
+@pytest.fixture
+def stills(codec: Codec) -> Iterator[Encoder]:
+    """An encoder of key frames: in a predicted frame a small change of the whole picture may be taken for noise."""
+    encoder = Encoder(codec, frames_at_once=2, longest_group=1)
     yield encoder
     encoder.close()
 
@@ -43,30 +52,34 @@ def balanced(tally: Tally) -> bool:
     return tally.captured == tally.acked + tally.dropped.total() + tally.unacknowledged
 
 
-async def acknowledge(talk: Conversation, count: int) -> list[bytes]:
-    layers = []
+async def acknowledge(talk: Conversation, count: int) -> list[frame_pb2.Frame]:
+    frames = []
     for _ in range(count):
         frame = await talk.frame()
-        layers.append(frame.machine_layer)
+        frames.append(frame)
         await talk.ack(frame.id.sequence)
-    return layers
+    return frames
+
+
+def greys(codec: Codec, frames: list[frame_pb2.Frame]) -> list[int]:
+    return [round(float(codec.decode_machine(frame.machine_layer).mean()) / 8) for frame in frames]
 
 
 async def test_a_kept_recording_arrives_whole_and_the_edge_ends_by_itself(
-    server: Server, make_clip: ClipMaker, codec: Codec, encoder: Encoder
+    server: Server, make_clip: ClipMaker, codec: Codec, stills: Encoder
 ) -> None:
     script, address = server
     tally = Tally()
     clip = make_clip(frames=6, size=(64, 48))
     edge = EdgeProcess(config(clip, address, keep_all=True, max_unacknowledged=2), "1.0", tally)
-    running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+    running = asyncio.create_task(edge.run(stills, asyncio.Event()))
     talk = await script.conversation()
     assert (await talk.greet(session=1)).model_id == codec.model_id
-    layers = await acknowledge(talk, 6)
+    frames = await acknowledge(talk, 6)
     await running
-    assert [(codec.inspect(layer).width, codec.inspect(layer).height) for layer in layers] == [(64, 48)] * 6
-    greys = [round(float(codec.decode_machine(layer).mean()) / 8) for layer in layers]
-    assert greys == list(range(6))
+    headers = [codec.inspect(frame.machine_layer) for frame in frames]
+    assert [(header.width, header.height) for header in headers] == [(64, 48)] * 6
+    assert greys(codec, frames) == list(range(6))
     assert (tally.captured, tally.acked, tally.unacknowledged) == (6, 6, 0)
     assert not tally.dropped
 
@@ -105,7 +118,7 @@ class OutOfOrder(Encoder):
     """Is ready with every second frame only when the one after it is."""
 
     def __init__(self, codec: Codec) -> None:
-        super().__init__(codec, frames_at_once=2)
+        super().__init__(codec, frames_at_once=2, longest_group=1)
         self._begun = 0
         self._later_is_ready = asyncio.Event()
 
@@ -127,7 +140,7 @@ class FailsBetween(Encoder):
     """Fails with the second frame, and is ready with the first one only when the third one is."""
 
     def __init__(self, codec: Codec) -> None:
-        super().__init__(codec, frames_at_once=2)
+        super().__init__(codec, frames_at_once=2, longest_group=1)
         self._begun = 0
         self._third_is_ready = asyncio.Event()
 
@@ -163,11 +176,10 @@ async def test_frames_that_are_encoded_together_are_sent_in_order(
     running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
     talk = await script.conversation()
     await talk.greet(session=1)
-    layers = await acknowledge(talk, len(arriving))
+    frames = await acknowledge(talk, len(arriving))
     await running
     encoder.close()
-    greys = [round(float(codec.decode_machine(layer).mean()) / 8) for layer in layers]
-    assert greys == arriving
+    assert greys(codec, frames) == arriving
     assert balanced(tally)
 
 
@@ -261,7 +273,7 @@ async def test_a_frame_that_cannot_be_encoded_does_not_end_the_edge(
 
 
 async def test_a_machine_layer_above_the_servers_limit_is_not_sent(
-    server: Server, make_clip: ClipMaker, codec: Codec, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    server: Server, make_clip: ClipMaker, codec: Codec, stills: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = codec.encode(np.full((48, 64, 3), 0, np.uint8)).machine
     script, address = server
@@ -269,7 +281,7 @@ async def test_a_machine_layer_above_the_servers_limit_is_not_sent(
         monkeypatch.setattr(limits, "MACHINE_LAYER_BYTES", limit)
         tally = Tally()
         edge = EdgeProcess(config(make_clip(frames=1), address, keep_all=True), "1.0", tally)
-        running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+        running = asyncio.create_task(edge.run(stills, asyncio.Event()))
         if sent:
             talk = await script.conversation()
             await talk.greet(session=1)
@@ -298,3 +310,178 @@ async def test_a_source_that_fails_is_reported_after_its_good_frames_were_sent(
     with pytest.raises(SourceError, match=r"b\.png"):
         await running
     assert tally.acked == 1
+
+
+def key_frames(frames: list[frame_pb2.Frame]) -> list[int]:
+    """Places of the key frames."""
+    return [index for index, frame in enumerate(frames) if frame.reference_sequence == 0]
+
+
+async def test_a_fixed_camera_is_sent_as_one_group_and_every_frame_decodes(
+    server: Server, make_moving_clip: ClipMaker, codec: Codec, encoder: Encoder
+) -> None:
+    script, address = server
+    tally = Tally()
+    edge = EdgeProcess(config(make_moving_clip(frames=12), address, keep_all=True), "1.0", tally)
+    running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    frames = await acknowledge(talk, 12)
+    await running
+    assert key_frames(frames) == [0]
+    viewer = Viewer(codec)
+    for frame in frames:
+        viewer.view(frame)
+    assert (tally.sent, tally.sent_predicted, tally.encoded_predicted) == (12, 11, 11)
+    assert 0 < tally.changed / tally.encoded_predicted < 0.5
+    assert (
+        tally.spending.today_bytes == tally.machine_bytes == sum(len(frame.machine_layer) for frame in frames)
+    )
+
+
+@pytest.mark.parametrize("longest", [1, 4])
+async def test_a_group_is_no_longer_than_it_may_be(
+    server: Server, make_moving_clip: ClipMaker, codec: Codec, longest: int
+) -> None:
+    script, address = server
+    encoder = Encoder(codec, frames_at_once=2, longest_group=longest)
+    edge = EdgeProcess(config(make_moving_clip(frames=8), address, keep_all=True), "1.0", Tally())
+    running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    assert key_frames(await acknowledge(talk, 8)) == list(range(0, 8, longest))
+    await running
+    encoder.close()
+
+
+async def test_after_a_lost_key_frame_the_edge_begins_another_group_and_what_is_stored_decodes(
+    server: Server, make_moving_clip: ClipMaker, codec: Codec, encoder: Encoder
+) -> None:
+    script, address = server
+    tally = Tally()
+    clip = make_moving_clip(frames=16)
+    edge = EdgeProcess(config(clip, address, keep_all=True, max_unacknowledged=4), "1.0", tally)
+    running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    lost = await talk.frame()
+    await talk.nack(lost.id.sequence, ingest_pb2.NACK_REASON_LIMIT)
+    viewer, stored = Viewer(codec), 0
+    answering = asyncio.create_task(running_out(running))
+    while (frame := await next_frame(talk, answering)) is not None:
+        if frame.reference_sequence == lost.id.sequence:
+            await talk.nack(frame.id.sequence, ingest_pb2.NACK_REASON_REFERENCE)
+        else:
+            viewer.view(frame)
+            stored += 1
+        await talk.ack(frame.id.sequence)
+    await running
+    assert (tally.acked, tally.dropped["nack_limit"]) == (stored, 1)
+    assert stored >= 16 - 1 - 4 - 2, "what was in the queue and in the encoder is lost, no more"
+    assert tally.key_requests == {KeyCause.LOST: 1}
+    assert balanced(tally)
+
+
+async def running_out(running: asyncio.Task[None]) -> None:
+    await asyncio.wait({running})
+
+
+async def next_frame(talk: Conversation, ended: asyncio.Task[None]) -> frame_pb2.Frame | None:
+    """The next frame; None when the edge has ended."""
+    reading = asyncio.create_task(talk.frame())
+    await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
+    if reading.done() and reading.exception() is None:
+        return reading.result()
+    reading.cancel()
+    return None
+
+
+async def test_a_key_frame_that_the_server_asks_for_comes_next(
+    server: Server, make_moving_clip: ClipMaker, codec: Codec, encoder: Encoder
+) -> None:
+    script, address = server
+    tally = Tally()
+    clip = make_moving_clip(frames=12)
+    edge = EdgeProcess(config(clip, address, keep_all=True, max_unacknowledged=1), "1.0", tally)
+    running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    before = await acknowledge(talk, 4)
+    asking = await talk.frame()
+    await talk.key_request()
+    await eventually(lambda: tally.key_requests[KeyCause.SERVER] == 1)
+    await talk.ack(asking.id.sequence)
+    after = await acknowledge(talk, 7)
+    await running
+    assert key_frames([*before, asking, *after]) == [0, 5]
+
+
+async def test_frames_of_a_group_that_a_new_session_cuts_in_two_all_decode(
+    server: Server, make_moving_clip: ClipMaker, codec: Codec, encoder: Encoder
+) -> None:
+    script, address = server
+    tally = Tally()
+    clip = make_moving_clip(frames=14)
+    edge = EdgeProcess(config(clip, address, keep_all=True, max_unacknowledged=4), "1.0", tally)
+    running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    frames = await acknowledge(talk, 3)
+    await eventually(lambda: tally.acked == 3)
+    await talk.frame()
+    talk.end()
+    talk = await script.conversation()
+    await talk.greet(session=2)
+    frames += await acknowledge(talk, 11)
+    await running
+    assert frames[3].reference_session == 1, "it was encoded before the new session came"
+    later = key_frames(frames)
+    assert later[0] == 0
+    assert len(later) == 2, "a new session begins with a key frame as soon as may be"
+    viewer = Viewer(codec)
+    for frame in frames:
+        viewer.view(frame)
+    assert tally.acked == 14
+
+
+async def test_a_key_frame_above_the_servers_limit_takes_its_group_along(
+    server: Server, make_moving_clip: ClipMaker, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MACHINE_LAYER_BYTES", 200)
+    tally = Tally()
+    _, address = server
+    edge = EdgeProcess(config(make_moving_clip(frames=6), address, keep_all=True), "1.0", tally)
+    await edge.run(encoder, asyncio.Event())
+    assert tally.sent == 0
+    assert set(tally.dropped) <= {DropReason.TOO_LARGE, DropReason.KEY_LOST}
+    assert tally.dropped[DropReason.TOO_LARGE] >= 2, "each time another key frame is tried"
+    assert balanced(tally)
+
+
+async def test_frames_are_left_out_before_they_are_encoded_to_keep_a_bit_rate(
+    server: Server, make_moving_clip: ClipMaker, codec: Codec, encoder: Encoder
+) -> None:
+    script, address = server
+    tally = Tally()
+    options = config(
+        make_moving_clip(frames=40),
+        address,
+        loop=True,
+        rate=RateConfig(kbit_s=4, least_frame_rate=2, bucket_s=1),
+    )
+    stop = asyncio.Event()
+    edge = EdgeProcess(options, "1.0", tally)
+    running = asyncio.create_task(edge.run(encoder, stop))
+    talk = await script.conversation()
+    await talk.greet(session=1)
+    frames = await acknowledge(talk, 6)
+    stop.set()
+    acknowledging = asyncio.create_task(acknowledge(talk, 64))
+    await running
+    acknowledging.cancel()
+    assert tally.dropped[DropReason.RATE] > 0
+    assert tally.encoded < tally.captured - tally.dropped[DropReason.RATE] + 1
+    assert tally.rate is not None
+    assert (tally.rate.target_kbit_s, tally.rate.machine_level) == (4, 0)
+    assert {codec.inspect(frame.machine_layer).quality for frame in frames} == {0}
+    assert balanced(tally)

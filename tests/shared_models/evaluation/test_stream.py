@@ -166,11 +166,11 @@ def test_all_of_it_is_told_for_json() -> None:
     }
     assert rates["detectors"]["detector"][KEYS_ALONE]["bound"] == "below"
     groups, alone, x265 = told["curves"]
-    assert [share["share"] for share in groups["points"][0]["both_for_a_share"]] == [0.0, 0.25, 1.0]
+    assert [share["share"] for share in groups["points"][0]["both_for_a_share"]] == [0.0, 0.05, 0.25, 1.0]
     assert (groups["points"][0]["keys"], groups["points"][0]["changed"]) == (2, 0.125)
     assert "keys" not in x265["points"][0]
     assert x265["points"][1]["human_view"]["psnr_db"] is None
     assert alone["points"][0]["both"] == {"bits_per_pixel": 0.6, "bits_per_second": 48_000}
     held = told["at_equal_psnr"][KEYS_ALONE][GROUPS]
     assert held[0]["both_ratio"] == pytest.approx(0.25)
-    assert set(held[0]["share_ratios"]) == {"0 %", "25 %", "100 %"}
+    assert set(held[0]["share_ratios"]) == {"0 %", "5 %", "25 %", "100 %"}

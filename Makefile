@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lock proto lint format test test-gpu demo bench golden fuzz detectors eval-recognition evaluate clean
+.PHONY: help install lock proto lint format test test-gpu demo bench golden fuzz detectors eval-recognition eval-stream evaluate clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,6 +9,7 @@ SOURCE ?=
 DETECTORS := $(or $(SECONDSIGHT_DETECTORS),$(VENV)/share/secondsight)/nanodet-g.onnx
 KODAK ?= $(or $(SECONDSIGHT_DATA),../shared/data)/kodak
 ANNOTATED ?= $(or $(SECONDSIGHT_DATA),../shared/data)/coco_val
+VIDEO ?= $(or $(SECONDSIGHT_DATA),../shared/data)/video
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,11 +64,15 @@ $(DETECTORS): | $(STAMP)
 eval-recognition: $(STAMP) $(DETECTORS) ## Measure recognition in decoded pictures (ANNOTATED=folder, ARGS="...")
 	$(BIN)/secondsight eval recognition $(ANNOTATED) --cache recognition-cache --out docs/results/recognition.json $(ARGS)
 
-evaluate: $(STAMP) $(DETECTORS) ## Measure everything anew and write docs/results (KODAK=folder, ANNOTATED=folder; an hour on two cores)
+eval-stream: $(STAMP) $(DETECTORS) ## Measure camera streams beside x264, x265 and JPEG (VIDEO=folder, ARGS="...")
+	$(BIN)/secondsight eval stream $(VIDEO) --moving person-dog --cache stream-cache --out docs/results/stream.json $(ARGS)
+
+evaluate: $(STAMP) $(DETECTORS) ## Measure everything anew and write docs/results (KODAK=folder, ANNOTATED=folder, VIDEO=folder; two hours)
 	$(BIN)/secondsight eval rd $(KODAK) --out docs/results/rd.json
 	$(BIN)/secondsight eval recognition $(ANNOTATED) --cache recognition-cache --out docs/results/recognition.json
 	$(BIN)/secondsight eval paper $(KODAK) --rd docs/results/rd.json --out docs/results/paper.json
 	$(BIN)/secondsight bench codec --picture $(KODAK)/kodim23.png --out docs/results/bench.json
+	$(BIN)/secondsight eval stream $(VIDEO) --moving person-dog --cache stream-cache --out docs/results/stream.json
 	$(BIN)/secondsight eval report --photos $(KODAK)
 
 clean: ## Remove the environment and what runs left behind

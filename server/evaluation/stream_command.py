@@ -40,7 +40,7 @@ from shared_models.evaluation.video_peers import X264_STREAM, X265_STREAM
 from shared_models.group import GROUP
 
 _LEVELS: Final = re.compile(r"(\d+)/(\d+)")
-_JPEG_RUNGS: Final = (5, 10, 25, 50, 75)
+_JPEG_RUNGS: Final = (5, 15, 40, 75)
 
 
 def stream(

@@ -81,7 +81,7 @@ BENCH: Final = ResultFile(
 STREAM: Final = ResultFile(
     "stream.json",
     "camera streams",
-    "secondsight eval stream FOLDER --out docs/results/stream.json",
+    "make eval-stream",
     STREAM_KEYS,
 )
 FILES: Final = (RD, RECOGNITION, PAPER, ABLATION, BENCH, STREAM)

@@ -318,7 +318,7 @@ X264_STREAM: Final = FfmpegStreamPeer(
         *("-bsf:v", "filter_units=remove_types=6"),
     ),
     stream="h264",
-    ladder=(24, 28, 32, 36, 40, 44, 48),
+    ladder=(24, 30, 36, 42, 48),
 )
 X265_STREAM: Final = FfmpegStreamPeer(
     "x265 (libx265, 4:2:0, 8 bits, preset fast, tune zerolatency)",

@@ -86,12 +86,11 @@ class EnhancementError(ServerError):
     """
 
     def __init__(self, camera_id: str, frame: str, needed_by: str | None = None) -> None:
-        layer = f"the enhancement layer of frame {frame} of camera {camera_id}"
+        layer, whose = f"the enhancement layer of frame {frame} of camera {camera_id}", "its"
         if needed_by is not None:
             layer += f", the key frame that frame {needed_by} is predicted from,"
-        super().__init__(
-            self._told(layer, f"the machine view of frame {needed_by or frame} can still be had")
-        )
+            whose = f"frame {needed_by}'s"
+        super().__init__(self._told(layer, f"{whose} machine view can still be had"))
 
     def _told(self, layer: str, remedy: str) -> str:
         raise NotImplementedError

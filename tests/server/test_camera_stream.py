@@ -263,7 +263,7 @@ async def test_a_key_frame_without_its_enhancement_layer_is_told_with_the_frame_
         assert slug_of(response) == slug
         detail = response.json()["detail"]
         assert "frame 1-1 of camera front-door, the key frame that frame 1-2 is predicted from," in detail
-        assert "the machine view of frame 1-2" in detail
+        assert "frame 1-2's machine view" in detail
         assert (await http.get(f"{FRAMES}/1-2")).json()["enhancement"]["state"] == "key_gone"
         assert (await http.get(f"{FRAMES}/1-2/image")).status_code == 200
         # Its own layer is there, for whoever has that of the key frame.

@@ -67,7 +67,7 @@ eval-recognition: $(STAMP) $(DETECTORS) ## Measure recognition in decoded pictur
 eval-stream: $(STAMP) $(DETECTORS) ## Measure camera streams beside x264, x265 and JPEG (VIDEO=folder, ARGS="...")
 	$(BIN)/secondsight eval stream $(VIDEO) --moving person-dog --cache stream-cache --out docs/results/stream.json $(ARGS)
 
-evaluate: $(STAMP) $(DETECTORS) ## Measure everything anew and write docs/results (KODAK=folder, ANNOTATED=folder, VIDEO=folder; two hours)
+evaluate: $(STAMP) $(DETECTORS) ## Measure everything anew and write docs/results (KODAK=folder, ANNOTATED=folder, VIDEO=folder; an hour and a half on two cores)
 	$(BIN)/secondsight eval rd $(KODAK) --out docs/results/rd.json
 	$(BIN)/secondsight eval recognition $(ANNOTATED) --cache recognition-cache --out docs/results/recognition.json
 	$(BIN)/secondsight eval paper $(KODAK) --rd docs/results/rd.json --out docs/results/paper.json

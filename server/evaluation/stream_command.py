@@ -72,7 +72,7 @@ def stream(
     judged: Annotated[
         int, typer.Option(min=1, help="Frames of each clip that are looked at, spread evenly.")
     ] = STREAM.judged,
-    every: Annotated[int, typer.Option(min=1, help="Only every so manieth setting of each codec.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Only every N-th setting of each codec.")] = 1,
     keyint: Annotated[
         int, typer.Option(min=1, help="Frames between key frames of x264 and x265.")
     ] = STREAM.keyint,

@@ -114,10 +114,12 @@ class Pending:
             self._want_key(cause)
 
     def server_wants_key(self) -> None:
-        """Ask for a key frame because the server does; one that waits for its answer is what it wants."""
+        """Ask for a key frame because the server does; one that is on its way already is what it wants."""
         newest = self._newest_key
-        if newest is None or newest not in self._frames:
+        if newest is None:
             self._want_key(KeyCause.SERVER)
+        elif newest not in self._frames:
+            self.want_key(KeyCause.SERVER, newest)
 
     def welcome(self, session: int, last_stored_sequence: int) -> None:
         """Begin a connection: go on after `last_stored_sequence`, or give every frame a new name in a new session.

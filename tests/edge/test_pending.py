@@ -289,3 +289,21 @@ def test_a_key_frame_on_its_way_is_what_the_server_asks_for(
     group.server_wants_key()
     assert group.key_wanted
     assert tally.key_requests == {KeyCause.SERVER: 1}
+
+
+def test_a_lost_key_frame_that_the_server_asks_for_too_is_replaced_once(
+    group: Pending, tally: Tally, frames: Frames
+) -> None:
+    group.welcome(session=7, last_stored_sequence=0)
+    sent(group, 2)
+    group.acknowledge(1)
+    group.refuse(2, "NACK_REASON_REFERENCE")
+    # The next frame is in the encoder, as a key frame, when the server's own wish arrives.
+    group.key_wanted = False
+    group.server_wants_key()
+    assert not group.key_wanted
+    group.add(frames.key("L"))
+    sent(group, 1)
+    group.acknowledge(3)
+    group.server_wants_key()
+    assert tally.key_requests == {KeyCause.LOST: 1, KeyCause.SERVER: 1}

@@ -35,6 +35,7 @@ MAGIC: Final = b"2NDS"
 VERSION: Final = 1
 _HEADER: Final = struct.Struct(f"<4sBBBBBBH{MODEL_ID_BYTES}sHHQII")
 _SEGMENT: Final = struct.Struct("<III")
+_CRC: Final = struct.Struct("<I")
 
 
 class Layer(IntEnum):
@@ -48,6 +49,8 @@ class FrameType(IntEnum):
     """How a frame depends on others."""
 
     SELF_CONTAINED = 0
+    PREDICTED = 1
+    """Needs the frame that `Header.reference` names."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,9 @@ class Header:
 
     `quality` is the layer's own level; `machine_quality` that of the machine layer beside it. `frame_crc` is the
     CRC-32C of the machine layer's integers and ties the two layers of a frame together. `slices` counts the slices
-    that were encoded; a stream that was cut holds fewer segments. `reference` names the frame that a predicted frame
-    needs; 0 in a self-contained one. `environment` tells what computed the probabilities, where that matters
-    (`environment.py`), else 0.
+    that were encoded; a stream that was cut holds fewer segments. `reference` is the `name` of the same layer of the
+    frame that a predicted one needs; 0 in a self-contained one. `environment` tells what computed the probabilities,
+    where that matters (`environment.py`), else 0.
     """
 
     layer: Layer
@@ -72,6 +75,12 @@ class Header:
     frame_type: FrameType = FrameType.SELF_CONTAINED
     reference: int = 0
     environment: int = 0
+
+    @property
+    def name(self) -> int:
+        """By which predicted frames refer to this stream: its integers and its header in 64 bits."""
+        (header_crc,) = _CRC.unpack(self.packed()[-_CRC.size :])
+        return self.frame_crc << 32 | int(header_crc)
 
     def packed(self) -> bytes:
         """The 40 bytes."""
@@ -91,7 +100,7 @@ class Header:
             self.frame_crc,
         )
         head = _HEADER.pack(*fields, 0)[:-4]
-        return head + struct.pack("<I", google_crc32c.value(head))
+        return head + _CRC.pack(google_crc32c.value(head))
 
 
 @dataclass(frozen=True)
@@ -198,7 +207,8 @@ def _parsed_header(data: bytes, layer: Layer) -> Header:
     if not LIMITS.allow(width, height):
         raise FrameSizeError(f"a frame of {width}x{height} is outside the limits: {LIMITS}")
     odd = layer is Layer.MACHINE and quality != machine_quality
-    if reference or not slices or odd:
+    lone = bool(reference) == (frame_type == FrameType.SELF_CONTAINED)
+    if lone or not slices or odd:
         raise CorruptError("the header's fields contradict each other")
     return Header(
         layer=layer,

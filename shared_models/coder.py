@@ -6,6 +6,7 @@ all. Escaped values follow the groups, as 16 bits each. No step loops over symbo
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import constriction
@@ -23,6 +24,17 @@ _MOST_ROUNDED_UP: Final = 3 * 2.0**-24
 _RAW: Final = constriction.stream.model.Uniform(2**16)
 _RAW_ZERO: Final = 2**15
 
+NEVER: Final = 0
+ALWAYS: Final = 31
+"""Numbers of chances. A bit that is never or always 1 is not coded."""
+CHANCE_STEP: Final = 0.4
+"""Neighbouring chances between the two differ by this much in the logarithm of their odds."""
+CHANCES: Final = tuple(
+    round(TOTAL / (1.0 + math.exp(-CHANCE_STEP * (number - (NEVER + ALWAYS) / 2))))
+    for number in range(ALWAYS + 1)
+)
+"""How many of 2**16 bits of every chance are 1, but for never and always."""
+
 Integers = NDArray[np.int32]
 Indices = NDArray[np.uint8] | NDArray[np.uint16]
 """Numbers of tables; in 8 bits, they are sorted faster."""
@@ -37,10 +49,8 @@ class SymbolModels:
     def __init__(self, tables: Tables) -> None:
         self.index_dtype: Final = torch.uint8 if len(tables.counts) <= 2**8 else torch.uint16
         self.reaches: Final = [tables.reach(index) for index in range(len(tables.counts))]
-        self.models: Final[list[Any]] = [
-            constriction.stream.model.Categorical((counts / TOTAL).astype(np.float32), perfect=False)
-            for counts in tables.counts
-        ]
+        self.models: Final[list[Any]] = [_table(counts) for counts in tables.counts]
+        self.bits: Final[list[Any]] = [_table(np.array([TOTAL - ones, ones])) for ones in CHANCES]
         likeliest = np.array([counts.max() / TOTAL for counts in tables.counts])
         self.least_bits: Final = -np.log2(np.minimum(1.0, likeliest + _MOST_ROUNDED_UP))
         self.least_bits[0] = 0.0
@@ -66,6 +76,15 @@ class SymbolEncoder:
             self._coder.encode(coded, self._models.models[index])
         if escaped:
             self._coder.encode((np.concatenate(escaped) + _RAW_ZERO).astype(np.int32), _RAW)
+
+    def encode_uniform(self, numbers: Integers, choices: int) -> None:
+        """Append numbers (n,) from 0 to `choices` - 1, all equally likely."""
+        self._coder.encode(numbers, constriction.stream.model.Uniform(choices))
+
+    def encode_bits(self, bits: NDArray[np.bool_], chance: int) -> None:
+        """Append bits (n,) of the chance of that number."""
+        if chance not in (NEVER, ALWAYS):
+            self._coder.encode(bits.astype(np.int32), self._models.bits[chance])
 
     def finish(self) -> bytes:
         """The segment."""
@@ -100,6 +119,24 @@ class SymbolDecoder:
             symbols[places] = self._next(_RAW, len(places)) - _RAW_ZERO
         return symbols
 
+    def decode_uniform(self, count: int, choices: int) -> Integers:
+        """The next `count` numbers from 0 to `choices` - 1, all equally likely.
+
+        Raises:
+            DesynchronisedError: no encoder writes such bytes.
+        """
+        return self._next(constriction.stream.model.Uniform(choices), count)
+
+    def decode_bits(self, count: int, chance: int) -> NDArray[np.bool_]:
+        """The next `count` bits, of the chance of that number.
+
+        Raises:
+            DesynchronisedError: no encoder writes such bytes.
+        """
+        if chance in (NEVER, ALWAYS):
+            return np.full(count, chance == ALWAYS)
+        return self._next(self._models.bits[chance], count).astype(bool)
+
     @property
     def exhausted(self) -> bool:
         """Whether no whole word is left over."""
@@ -112,6 +149,10 @@ class SymbolDecoder:
             raise DesynchronisedError(
                 "the coded symbols do not fit their probabilities: this device does not compute as the encoder did"
             ) from error
+
+
+def _table(counts: NDArray[np.int64]) -> Any:
+    return constriction.stream.model.Categorical((counts / TOTAL).astype(np.float32), perfect=False)
 
 
 def _groups(indices: Indices) -> list[tuple[int, NDArray[np.intp]]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 HYPER_STRIDE: Final = 4
@@ -27,13 +28,42 @@ class Level:
 
 @dataclass(frozen=True)
 class Context:
-    """What another layer (or, later, another frame) has already told about these latents.
+    """What another layer has already told about these latents.
 
     `symbols` are its integers and enter the exact path; `latents` its float latents, for the means. (B, M, H, W) each.
     """
 
     symbols: Tensor
     latents: Tensor
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a reference frame says about the latents of a layer.
+
+    Where nothing changed they are the reference's; elsewhere they are coded, with what the reference had there for a
+    hint. No slice is told of later slices of the reference.
+
+    Attributes:
+        symbols: integers of the reference, (B, M, H, W).
+        latents: what the latents are if nothing changed, (B, M, H, W).
+        changed: (B, 1, H, W), bool.
+    """
+
+    symbols: Tensor
+    latents: Tensor
+    changed: Tensor
+
+    @property
+    def hyper_changed(self) -> Tensor:
+        """Hyper latents that stand for a position that changed, (B, 1, ceil(H/4), ceil(W/4)), bool. The rest is 0."""
+        height, width = self.changed.shape[-2:]
+        padding = (0, -width % HYPER_STRIDE, 0, -height % HYPER_STRIDE)
+        return F.max_pool2d(F.pad(self.changed.float(), padding), HYPER_STRIDE) > 0
+
+    def difference(self, y: Tensor) -> Tensor:
+        """What changed of latents `y`, (B, M, H, W): what their hyper latents tell of."""
+        return (y - self.latents) * self.changed
 
 
 class EntropyModel(nn.Module, ABC):
@@ -71,7 +101,7 @@ class EntropyModel(nn.Module, ABC):
 
     @abstractmethod
     def hyper_bits(self, z: Tensor, level: Level) -> Tensor:
-        """Bits of z, rounded or with noise in place of rounding, (B,)."""
+        """Bits of every hyper latent, rounded or with noise in place of rounding; of the shape of z."""
 
     @abstractmethod
     def walk(
@@ -82,12 +112,15 @@ class EntropyModel(nn.Module, ABC):
         context: Context | None,
         slices: int,
         visit: Visit,
+        prediction: Prediction | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Go through the first `slices` slices, letting `visit` estimate, encode or decode each.
 
         Args:
             z: rounded hyper latents.
             size: height and width of the latents.
+            prediction: of a predicted frame. `visit` is given table 0 for all that did not change, and what it returns
+                there is not looked at.
 
         Returns:
             symbols and decoded latents, (B, slices * w, H, W) each.
@@ -95,7 +128,7 @@ class EntropyModel(nn.Module, ABC):
 
     @abstractmethod
     def bits(self, symbols: Tensor, spread: Tensor) -> Tensor:
-        """Bits of a slice's symbols, rounded or with noise in place of rounding, (B,)."""
+        """Bits of every symbol of a slice, rounded or with noise in place of rounding; of their shape."""
 
     @abstractmethod
     def index(self, spread: Tensor) -> Tensor:

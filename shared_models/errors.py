@@ -28,6 +28,7 @@
         +-- TrailingDataError       bytes are left over
         +-- CorruptError            a checksum or a field is wrong
         +-- MismatchError           machine and enhancement layer belong to different frames
+        +-- ReferenceMissingError   a predicted frame without the frame that it was predicted from
         +-- DesynchronisedError     decoded integers differ from the encoder's
 """
 
@@ -136,6 +137,10 @@ class CorruptError(BitstreamError):
 
 class MismatchError(BitstreamError):
     """Machine and enhancement layer belong to different frames."""
+
+
+class ReferenceMissingError(BitstreamError):
+    """A predicted frame without the frame that it was predicted from."""
 
 
 class DesynchronisedError(BitstreamError):

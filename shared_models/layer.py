@@ -8,7 +8,9 @@ chosen by an index alone. Two paths lead to a slice:
     z, |q| of earlier slices, |q| of the context -- fixed point --> sigma index --> probability table    (exact)
     z, y^ of earlier slices, y^ of the context  -- float -------> mean                                  (may differ)
 
-Only the first has to agree on both sides to the bit; a rounding difference in the second moves the picture by as much.
+In a predicted frame the reference's integers and latents join the context, and the mean is that of the nets plus a
+share of the reference's latent, by how much the nets believe it. Only the first path has to agree on both sides to the
+bit; a rounding difference in the second moves the picture by as much.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 
 from shared_models.blocks import DepthwiseBlock
 from shared_models.config import LiteConfig, LiteLayerConfig
-from shared_models.entropy_model import HYPER_STRIDE, Context, EntropyModel, Level, Visit
+from shared_models.entropy_model import HYPER_STRIDE, Context, EntropyModel, Level, Prediction, Visit
 from shared_models.fixed_point import (
     ACTIVATION_UNIT,
     FixedPointConv2d,
@@ -61,12 +63,15 @@ class IndexNet(nn.Module):
 
 
 class MeanNet(nn.Module):
-    """Means of one slice, in units of each channel's typical size, given what `gather` makes of all that is known."""
+    """Means of one slice, in units of each channel's typical size, given what `gather` makes of all that is known.
 
-    def __init__(self, inputs: int, config: LiteConfig, blocks: int) -> None:
+    In a predicted frame, behind them, the share of the reference's latents that is added to them.
+    """
+
+    def __init__(self, inputs: int, config: LiteConfig, blocks: int, predicted: bool) -> None:
         super().__init__()
         width = config.mean_width
-        last = nn.Conv2d(width, config.slice_width, 1)
+        last = nn.Conv2d(width, config.slice_width * (2 if predicted else 1), 1)
         nn.init.zeros_(last.weight)
         assert last.bias is not None
         nn.init.zeros_(last.bias)
@@ -104,21 +109,29 @@ class LayerEntropyModel(EntropyModel):
         size: the layer's numbers.
         context_levels: number of levels of the layer conditioned on; 1 without one.
         conditioned: whether `walk` is given a `Context`.
+        predicted: whether it is given a `Prediction`.
     """
 
     def __init__(
-        self, config: LiteConfig, size: LiteLayerConfig, context_levels: int, conditioned: bool
+        self,
+        config: LiteConfig,
+        size: LiteLayerConfig,
+        context_levels: int,
+        conditioned: bool,
+        predicted: bool = False,
     ) -> None:
         super().__init__(config.slices, config.slice_width)
         levels = size.levels
         self.conditioned = conditioned
+        self.predicted = predicted
         self.hyper_analysis = HyperAnalysis(config)
         self.hyper_scale = HyperScale(config)
         self.hyper_mean = HyperMean(config)
         seen = config.features + (config.latents if conditioned else 0)
-        inputs = [seen + config.slice_width * k for k in range(config.slices)]
+        # A slice of the reference joins with its own slice: a stream of fewer slices needs no more of its reference.
+        inputs = [seen + config.slice_width * (2 * k + 1 if predicted else k) for k in range(config.slices)]
         self.index_nets = nn.ModuleList(IndexNet(n, config, levels, context_levels) for n in inputs)
-        self.mean_nets = nn.ModuleList(MeanNet(n, config, size.mean_blocks) for n in inputs)
+        self.mean_nets = nn.ModuleList(MeanNet(n, config, size.mean_blocks, predicted) for n in inputs)
         self.log_gain = nn.Parameter(torch.zeros(levels, config.latents))
         self.log_inverse_gain = nn.Parameter(torch.zeros(levels, config.latents))
         self.hyper_log_sigma = nn.Parameter(torch.full((levels, config.hyper_latents), 2.0))
@@ -153,9 +166,12 @@ class LayerEntropyModel(EntropyModel):
         context: Context | None,
         slices: int,
         visit: Visit,
+        prediction: Prediction | None = None,
     ) -> tuple[Tensor, Tensor]:
-        if (context is None) == self.conditioned:
-            raise ValueError("a conditioned layer needs a context, and only a conditioned layer takes one")
+        if (context is None) == self.conditioned or (prediction is None) == self.predicted:
+            raise ValueError(
+                "a context for conditioned layers, a prediction for predicted ones, and for no others"
+            )
         height, width = size
         index_nets, mean_nets = self._index_nets[:slices], self._mean_nets[:slices]
         scales = Gathering([net.gather for net in index_nets])
@@ -171,10 +187,20 @@ class LayerEntropyModel(EntropyModel):
         latents: list[Tensor] = []
         for k in range(slices):
             channels = slice(k * self.slice_width, (k + 1) * self.slice_width)
+            if prediction is not None:
+                scales.add(as_activation(prediction.symbols[:, channels].abs()))
+                means.add(prediction.latents[:, channels] / typical[channels])
             index = index_nets[k](scales.next(), level)
-            mean = mean_nets[k](means.next()) * typical[channels]
+            told = mean_nets[k](means.next())
+            mean = told[:, : self.slice_width] * typical[channels]
+            if prediction is not None:
+                mean = mean + told[:, self.slice_width :] * prediction.latents[:, channels]
+                index = index * prediction.changed
             q = visit(k, index, mean * gain[:, channels])
             latent = mean + q * inverse_gain[:, channels]
+            if prediction is not None:
+                q = torch.where(prediction.changed, q, prediction.symbols[:, channels])
+                latent = torch.where(prediction.changed, latent, prediction.latents[:, channels])
             symbols.append(q)
             latents.append(latent)
             scales.add(as_activation(q.detach().abs()))
@@ -193,6 +219,27 @@ class LayerEntropyModel(EntropyModel):
     def settle(self, dtype: torch.dtype) -> None:
         for block in (part for part in self.mean_nets.modules() if isinstance(part, DepthwiseBlock)):
             block.to(dtype)
+
+    @torch.no_grad()
+    def start_predicted(self, still: LayerEntropyModel) -> None:
+        """Begin training as `still`, the model of the layer's self-contained frames, blind to the reference."""
+        own = self.state_dict()
+        for name, trained in still.state_dict().items():
+            target = own[name]
+            if trained.shape == target.shape:
+                target.copy_(trained)
+            elif len(trained) < len(target):
+                target.zero_()[: len(trained)] = trained
+            else:
+                # What the first convolutions see: as much as `still` does first, then slices of both by turns.
+                target.zero_()
+                earlier = (target.shape[1] - trained.shape[1]) // self.slice_width - 1
+                first = trained.shape[1] - earlier * self.slice_width
+                target[:, :first] = trained[:, :first]
+                for k in range(earlier):
+                    slices = slice(first + k * self.slice_width, first + (k + 1) * self.slice_width)
+                    shift = (k + 1) * self.slice_width
+                    target[:, slices.start + shift : slices.stop + shift] = trained[:, slices]
 
     @torch.no_grad()
     def start_from(self, gains: Tensor, deviations: Tensor, context_deviations: Tensor) -> None:

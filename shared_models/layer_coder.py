@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from shared_models.bitstream import Segment, integers_crc
+from shared_models.change_map import ChangeMap, read_change_map, write_change_map
 from shared_models.coder import Indices, Integers, SymbolDecoder, SymbolEncoder, SymbolModels
 from shared_models.config import LIMITS
-from shared_models.entropy_model import HYPER_STRIDE, Context, EntropyModel, Level
+from shared_models.entropy_model import HYPER_STRIDE, Context, EntropyModel, Level, Prediction
 from shared_models.errors import DesynchronisedError, TrailingDataError
+from shared_models.light import LIGHT_CHOICES, LIGHT_NUMBERS, Light
 from shared_models.stages import Stages
 
 
 @dataclass(frozen=True)
 class CodedLatents:
-    """Integers and decoded latents of one layer, (1, slices * w, H, W) each."""
+    """Integers and decoded latents of one layer, (1, slices * w, H, W) each.
+
+    `light` is that of a predicted frame against its reference, in a machine layer.
+    """
 
     symbols: Tensor
     latents: Tensor
+    light: Light | None = None
+
+
+Unchanged = Callable[[Light | None], CodedLatents]
+"""Takes the light that a machine layer tells of; returns the reference's integers, and latents if nothing changed."""
 
 
 class LayerCoder:
@@ -77,20 +88,38 @@ class LayerCoder:
         return 4 * max(0, int((bits - 64.0) // 32.0))
 
     def encode(
-        self, y: Tensor, level: Level, context: Context | None, slices: int
+        self,
+        y: Tensor,
+        level: Level,
+        context: Context | None,
+        slices: int,
+        prediction: Prediction | None = None,
+        light: Light | None = None,
     ) -> tuple[CodedLatents, list[Future[Segment]]]:
-        """Code latents (1, M, H, W), their first `slices` slices."""
+        """Code latents (1, M, H, W), their first `slices` slices; in a predicted frame, what changed of them.
+
+        The machine layer of a predicted frame tells of its light, too.
+        """
         with self._stages.stage(self._stage):
-            return self._encode(y, level, context, slices)
+            return self._encode(y, level, context, slices, prediction, light)
 
     def _encode(
-        self, y: Tensor, level: Level, context: Context | None, slices: int
+        self,
+        y: Tensor,
+        level: Level,
+        context: Context | None,
+        slices: int,
+        prediction: Prediction | None,
+        light: Light | None,
     ) -> tuple[CodedLatents, list[Future[Segment]]]:
         entropy = self._entropy
         writer = _SegmentWriter(self._models, self._one_segment, self._threads, self._stages)
-        index = entropy.hyper_index(level)
-        z = _quantised(entropy.hyper_latents(y, level), index)
-        writer.add(z, index.expand_as(z))
+        if prediction is not None:
+            writer.begin(prediction.changed, light)
+        z = entropy.hyper_latents(y if prediction is None else prediction.difference(y), level)
+        index = self._hyper_index(level, (z.shape[-2], z.shape[-1]), prediction)
+        z = _quantised(z, index)
+        writer.add(z, index)
         scaled = entropy.split(y * entropy.gain(level))
 
         def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
@@ -101,27 +130,44 @@ class LayerCoder:
             return q
 
         size = (y.shape[-2], y.shape[-1])
-        symbols, latents = entropy.walk(z, size, level, context, slices, visit)
-        return CodedLatents(symbols, latents), writer.finish()
+        symbols, latents = entropy.walk(z, size, level, context, slices, visit, prediction)
+        return CodedLatents(symbols, latents, light), writer.finish()
 
     def decode(
-        self, segments: Sequence[Segment], size: tuple[int, int], level: Level, context: Context | None
+        self,
+        segments: Sequence[Segment],
+        size: tuple[int, int],
+        level: Level,
+        context: Context | None,
+        unchanged: Unchanged | None = None,
     ) -> CodedLatents:
         """Decode latents of `size` (height, width).
+
+        Args:
+            unchanged: of a predicted frame.
 
         Raises:
             BitstreamError: the subclass names what is wrong with the segments.
         """
         with self._stages.stage(self._stage):
-            return self._decode(segments, size, level, context)
+            return self._decode(segments, size, level, context, unchanged)
 
     def _decode(
-        self, segments: Sequence[Segment], size: tuple[int, int], level: Level, context: Context | None
+        self,
+        segments: Sequence[Segment],
+        size: tuple[int, int],
+        level: Level,
+        context: Context | None,
+        unchanged: Unchanged | None,
     ) -> CodedLatents:
         entropy = self._entropy
         reader = _SegmentReader(self._models, segments, self._device, self._stages)
-        index = entropy.hyper_index(level)
-        z = reader.take(index.expand(1, index.shape[1], *hyper_size(size)))
+        prediction, light = None, None
+        if unchanged is not None:
+            light = reader.light() if self._one_segment else None
+            known = unchanged(light)
+            prediction = Prediction(known.symbols, known.latents, reader.changed(size))
+        z = reader.take(self._hyper_index(level, hyper_size(size), prediction))
         slices = entropy.slices if self._one_segment else len(segments)
 
         def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
@@ -130,13 +176,33 @@ class LayerCoder:
                 reader.end_segment()
             return q
 
-        symbols, latents = entropy.walk(z, size, level, context, slices, visit)
-        return CodedLatents(symbols, latents)
+        symbols, latents = entropy.walk(z, size, level, context, slices, visit, prediction)
+        return CodedLatents(symbols, latents, light)
+
+    def _hyper_index(self, level: Level, size: tuple[int, int], prediction: Prediction | None) -> Tensor:
+        """Tables of z; none where z stands for nothing that changed."""
+        index = self._entropy.hyper_index(level)
+        index = index.expand(1, index.shape[1], *size)
+        return index if prediction is None else index * prediction.hyper_changed
 
 
 def hyper_size(size: tuple[int, int]) -> tuple[int, int]:
     """Height and width of the hyper latents of latents of `size`."""
     return -(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE)
+
+
+@dataclass(frozen=True)
+class Preamble:
+    """What the first segment of a predicted layer begins with; the light in a machine layer."""
+
+    changed: ChangeMap
+    light: Integers | None
+
+    @property
+    def integers(self) -> list[Integers]:
+        """All of it, as the segment's checksum covers it."""
+        light = [] if self.light is None else [self.light]
+        return [*light, self.changed.astype(np.int32)]
 
 
 class _SegmentWriter:
@@ -149,8 +215,14 @@ class _SegmentWriter:
         self._stages = stages
         self._one_segment = one_segment
         self._threads = threads
+        self._preamble: Preamble | None = None
         self._parts: list[tuple[Integers, Indices]] = []
         self._segments: list[Future[Segment]] = []
+
+    def begin(self, changed: Tensor, light: Light | None) -> None:
+        """What a predicted layer begins with."""
+        numbers = None if light is None else light.numbers[0].to("cpu", torch.int32).numpy()
+        self._preamble = Preamble(changed[0, 0].cpu().numpy(), numbers)
 
     def add(self, symbols: Tensor, index: Tensor) -> None:
         self._parts.append((symbols.flatten().to("cpu", torch.int32).numpy(), _indices(index, self._models)))
@@ -165,20 +237,28 @@ class _SegmentWriter:
         return self._segments
 
     def _end(self) -> None:
-        self._segments.append(self._threads.submit(self._coded, self._parts))
-        self._parts = []
+        self._segments.append(self._threads.submit(self._coded, self._parts, self._preamble))
+        self._parts, self._preamble = [], None
 
-    def _coded(self, parts: Sequence[tuple[Integers, Indices]]) -> Segment:
+    def _coded(self, parts: Sequence[tuple[Integers, Indices]], preamble: Preamble | None) -> Segment:
         with self._stages.stage("coding"):
-            return coded(self._models, parts)
+            return coded(self._models, parts, preamble)
 
 
-def coded(models: SymbolModels, parts: Sequence[tuple[Integers, Indices]]) -> Segment:
+def coded(
+    models: SymbolModels, parts: Sequence[tuple[Integers, Indices]], preamble: Preamble | None = None
+) -> Segment:
     """One segment of symbols with their tables' numbers."""
     encoder = SymbolEncoder(models)
+    integers = [symbols for symbols, _ in parts]
+    if preamble is not None:
+        integers[:0] = preamble.integers
+        if preamble.light is not None:
+            encoder.encode_uniform(preamble.light, LIGHT_CHOICES)
+        write_change_map(encoder, preamble.changed)
     for symbols, indices in parts:
         encoder.encode(symbols, indices)
-    return Segment(encoder.finish(), integers_crc(*(symbols for symbols, _ in parts)))
+    return Segment(encoder.finish(), integers_crc(*integers))
 
 
 class _SegmentReader:
@@ -194,13 +274,31 @@ class _SegmentReader:
         self._decoder: SymbolDecoder | None = None
         self._integers: list[Integers] = []
 
-    def take(self, index: Tensor) -> Tensor:
-        if self._decoder is None:
-            self._decoder = SymbolDecoder(self._models, self._waiting[0].payload)
+    def light(self) -> Light:
+        """With which a predicted machine layer begins."""
+        numbers = self._open().decode_uniform(LIGHT_NUMBERS, LIGHT_CHOICES)
+        self._integers.append(numbers)
+        return Light(torch.from_numpy(numbers)[None].to(self._device, torch.float32))
+
+    def changed(self, size: tuple[int, int]) -> Tensor:
+        """The change map with which a predicted layer begins, (1, 1, H, W), bool."""
         with self._stages.stage("decoding"):
-            flat = self._decoder.decode(_indices(index, self._models))
+            changed = read_change_map(self._open(), size)
+        self._integers.append(changed.astype(np.int32))
+        return torch.from_numpy(changed)[None, None].to(self._device)
+
+    def take(self, index: Tensor) -> Tensor:
+        decoder = self._open()
+        with self._stages.stage("decoding"):
+            flat = decoder.decode(_indices(index, self._models))
         self._integers.append(flat)
         return torch.from_numpy(flat).reshape(index.shape).to(self._device, torch.float32)
+
+    def _open(self) -> SymbolDecoder:
+        """The segment that is being read."""
+        if self._decoder is None:
+            self._decoder = SymbolDecoder(self._models, self._waiting[0].payload)
+        return self._decoder
 
     def end_segment(self) -> None:
         assert self._decoder is not None

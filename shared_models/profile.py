@@ -11,6 +11,7 @@ from shared_models.enhancement import EnhancementLayer
 from shared_models.entropy_model import EntropyModel
 from shared_models.errors import WeightsError
 from shared_models.layer import LayerEntropyModel
+from shared_models.predicted import PredictedModels
 from shared_models.single import SingleLayer
 from shared_models.synthesis import Synthesis
 from shared_models.tables import Tables, gaussian_tables
@@ -72,6 +73,26 @@ def enhancement_layer(config: CodecConfig) -> EnhancementLayer:
         Synthesis(config, size.synthesis),
         residual=config.residual,
         conditioned=conditioned,
+    )
+
+
+def predicted_models(config: CodecConfig) -> PredictedModels:
+    """Entropy models of predicted frames, untrained.
+
+    Raises:
+        WeightsError: the profile has none.
+    """
+    if not isinstance(config, LiteConfig):
+        raise WeightsError(f"the profile {config.name!r} has no predicted frames")
+    return PredictedModels(
+        LayerEntropyModel(config, config.machine, context_levels=1, conditioned=False, predicted=True),
+        LayerEntropyModel(
+            config,
+            config.enhancement,
+            context_levels=config.machine.levels,
+            conditioned=config.condition_on_machine,
+            predicted=True,
+        ),
     )
 
 

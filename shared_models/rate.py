@@ -15,7 +15,7 @@ _BITS_PER_FAR_SIGMA = 2.0
 
 
 def gaussian_bits(symbols: Tensor, index: Tensor) -> Tensor:
-    """R: bits of every frame of a batch, (B,).
+    """R: bits of every symbol; of their shape.
 
     `symbols` are zero-mean Gaussian of standard deviation ``sigma_of(index)``, integrated over a unit interval around
     each value (Ballé et al., 2018); either integers or integers with uniform noise in their place. Beyond 4.75 standard
@@ -28,4 +28,4 @@ def gaussian_bits(symbols: Tensor, index: Tensor) -> Tensor:
     lower = torch.erfc((reach + 0.5) * scale)
     likelihood = (0.5 * (upper - lower)).clamp_min(_SMALLEST_LIKELIHOOD)
     far = ((reach - 0.5) / sigma - _FAR).clamp_min(0.0) * _BITS_PER_FAR_SIGMA
-    return (far - torch.log2(likelihood)).flatten(1).sum(1)
+    return far - torch.log2(likelihood)

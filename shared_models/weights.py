@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from shared_models.config import MODEL_ID_BYTES, PROFILES, CodecConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.errors import WeightsError
-from shared_models.profile import enhancement_layer, machine_layer
+from shared_models.predicted import PredictedModels
+from shared_models.profile import enhancement_layer, machine_layer, predicted_models
 from shared_models.single import SingleLayer
 from shared_models.tables import Tables
 
@@ -27,6 +28,7 @@ _COUNTS: Final = f"{_TABLES}counts"
 _LENGTHS: Final = f"{_TABLES}lengths"
 _MACHINE: Final = "machine."
 _ENHANCEMENT: Final = "enhancement."
+_PREDICTED: Final = "predicted."
 _PROFILE: Final = "profile"
 _SWITCHES: Final = "switches"
 _TRAINING: Final = "training"
@@ -34,13 +36,17 @@ _TRAINING: Final = "training"
 
 @dataclass(frozen=True)
 class Weights:
-    """Both layers and the tables of one model. `training` tells how it came about."""
+    """Both layers and the tables of one model. `training` tells how it came about.
+
+    `predicted` has the entropy models of predicted frames; a model may do without.
+    """
 
     config: CodecConfig
     machine: SingleLayer
     enhancement: EnhancementLayer
     tables: Tables
     training: dict[str, object]
+    predicted: PredictedModels | None = None
 
     @property
     def model_id(self) -> bytes:
@@ -87,7 +93,12 @@ class Weights:
             config = replace(PROFILES[profile], **json.loads(metadata.get(_SWITCHES, "{}")))
             machine, enhancement = machine_layer(config), enhancement_layer(config)
             tables = tables_in(tensors)
-            for prefix, module in ((_MACHINE, machine), (_ENHANCEMENT, enhancement)):
+            parts: list[tuple[str, nn.Module]] = [(_MACHINE, machine), (_ENHANCEMENT, enhancement)]
+            predicted = None
+            if any(name.startswith(_PREDICTED) for name in tensors):
+                predicted = predicted_models(config)
+                parts.append((_PREDICTED, predicted))
+            for prefix, module in parts:
                 module.load_state_dict(
                     {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
                 )
@@ -95,10 +106,13 @@ class Weights:
                 raise ValueError("probability tables are missing")
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise WeightsError(f"{path} does not fit profile {profile!r}: {error}") from error
-        return cls(config, machine, enhancement, tables, json.loads(metadata.get(_TRAINING, "{}")))
+        return cls(config, machine, enhancement, tables, json.loads(metadata.get(_TRAINING, "{}")), predicted)
 
     def _tensors(self) -> dict[str, Tensor]:
-        return tensors_of(self.tables, {_MACHINE: self.machine, _ENHANCEMENT: self.enhancement})
+        parts: dict[str, nn.Module] = {_MACHINE: self.machine, _ENHANCEMENT: self.enhancement}
+        if self.predicted is not None:
+            parts[_PREDICTED] = self.predicted
+        return tensors_of(self.tables, parts)
 
 
 def shipped_weights(profile: str) -> Path:

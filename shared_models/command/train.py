@@ -11,11 +11,12 @@ import typer
 
 from shared_models.command.as_typed import as_typed
 from shared_models.command.options import WeightsFile as ShippedOrFile
-from shared_models.config import CodecConfig
+from shared_models.config import LITE, CodecConfig, LiteConfig
 from shared_models.device import resolved_device, use_threads
 from shared_models.profile import profile_named
 from shared_models.single import SingleLayer
 from shared_models.training.configured import configured
+from shared_models.training.cutouts import Cutouts
 from shared_models.training.difference import DifferenceTask
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.export import trained_machine
@@ -23,10 +24,11 @@ from shared_models.training.human import HumanTask
 from shared_models.training.loop import TrainingRun
 from shared_models.training.machine import MachineTask
 from shared_models.training.pack import DEFAULT_LIMIT_MIB, packed
+from shared_models.training.predicted import PredictedEnhancementTask, PredictedMachineTask
 from shared_models.training.progress import trained
 from shared_models.training.recipe import Recipe
 from shared_models.training.task import Task
-from shared_models.weights import Weights
+from shared_models.weights import Weights, shipped_weights
 
 app = typer.Typer(
     help="Train the codec's layers: first `machine`, then `enhancement`; `human` and `difference` to compare with.",
@@ -44,6 +46,9 @@ WeightsFile = Annotated[
 ]
 MachineRun = Annotated[
     Path | None, typer.Option(help="Folder of the machine layer's run; that of --weights when left out.")
+]
+Annotations = Annotated[
+    Path, typer.Option(help="COCO instances file that outlines the things in the photos.")
 ]
 RecipeFile = Annotated[Path | None, typer.Option(help="TOML file; the shipped recipe when left out.")]
 Settings = Annotated[
@@ -157,6 +162,44 @@ def difference(
 
 
 @app.command()
+def predicted_machine(
+    photos: PhotoFolder,
+    annotations: Annotations,
+    out: RunFolder,
+    weights: ShippedOrFile = None,
+    validation: ValidationFolder = None,
+    recipe: RecipeFile = None,
+    settings: Settings = None,
+    steps: Steps = None,
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
+    """Train the machine layer's entropy model of predicted frames; both layers stay as they are."""
+    use_threads(threads)
+    chosen = _recipe(PredictedMachineTask.name, LITE.name, recipe, settings, steps)
+    _train_predicted(PredictedMachineTask, chosen, photos, annotations, out, weights, validation, device)
+
+
+@app.command()
+def predicted_enhancement(
+    photos: PhotoFolder,
+    annotations: Annotations,
+    out: RunFolder,
+    weights: ShippedOrFile = None,
+    validation: ValidationFolder = None,
+    recipe: RecipeFile = None,
+    settings: Settings = None,
+    steps: Steps = None,
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
+    """Train the enhancement layer's entropy model of predicted frames; both layers stay as they are."""
+    use_threads(threads)
+    chosen = _recipe(PredictedEnhancementTask.name, LITE.name, recipe, settings, steps)
+    _train_predicted(PredictedEnhancementTask, chosen, photos, annotations, out, weights, validation, device)
+
+
+@app.command()
 def ablation(
     context: typer.Context,
     photos: PhotoFolder,
@@ -199,6 +242,25 @@ def pack(
         photos, masks, out, validation=validation, weights=weights, limit_mib=limit_mib, seed=seed
     )
     typer.echo(f"{out}: {summary}; see {out / 'README.md'}")
+
+
+def _train_predicted(
+    task: type[PredictedMachineTask] | type[PredictedEnhancementTask],
+    recipe: Recipe,
+    photos: Path,
+    annotations: Path,
+    out: Path,
+    weights: Path | None,
+    validation: Path | None,
+    device: str,
+) -> None:
+    loaded = Weights.load(shipped_weights(LITE.name) if weights is None else weights)
+    config = loaded.config
+    if not isinstance(config, LiteConfig):
+        raise typer.BadParameter(f"the profile {config.name} has no predicted frames")
+    cutouts = Cutouts(annotations, photos)
+    run = _run(lambda: task(config, recipe, loaded.machine, loaded.enhancement, cutouts), recipe, out, device)
+    trained(run, photos, None, validation, None)
 
 
 def _recipe(

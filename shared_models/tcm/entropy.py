@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared_models.config import PaperConfig
-from shared_models.entropy_model import Context, EntropyModel, Level, Visit
+from shared_models.entropy_model import Context, EntropyModel, Level, Prediction, Visit
 from shared_models.tcm.compressai_layers import EntropyBottleneck, LowerBoundFunction, conv3x3
 from shared_models.tcm.hyperprior import MixedHyperAnalysis, MixedHyperSynthesis
 from shared_models.tcm.support_attention import SupportAttention
@@ -95,7 +95,7 @@ class MixedEntropyModel(EntropyModel):
         values = (z + self._medians()).transpose(0, 1)
         likelihood, _, _ = self.hyper_distribution._likelihood(values.flatten(1)[:, None])
         bounded = self.hyper_distribution.likelihood_lower_bound(likelihood)
-        return -torch.log2(bounded).reshape(values.shape).sum((0, 2, 3))
+        return -torch.log2(bounded).reshape(values.shape).transpose(0, 1)
 
     def walk(
         self,
@@ -105,9 +105,10 @@ class MixedEntropyModel(EntropyModel):
         context: Context | None,
         slices: int,
         visit: Visit,
+        prediction: Prediction | None = None,
     ) -> tuple[Tensor, Tensor]:
-        if context is not None:
-            raise ValueError("the paper's enhancement layer is not conditioned on anything")
+        if context is not None or prediction is not None:
+            raise ValueError("the paper's layers are not conditioned on anything")
         height, width = size
         decoded_z = (z + self._medians()).to(self.boundaries.dtype)
         known_means = [self.hyper_mean(decoded_z)[..., :height, :width]]
@@ -129,7 +130,7 @@ class MixedEntropyModel(EntropyModel):
         scale = -1.0 / (math.sqrt(2.0) * _bounded(spread, SMALLEST_SIGMA))
         reach = symbols.abs()
         likelihood = 0.5 * (torch.erfc((0.5 - reach) * scale) - torch.erfc((-0.5 - reach) * scale))
-        return -torch.log2(_bounded(likelihood, _SMALLEST_LIKELIHOOD)).flatten(1).sum(1)
+        return -torch.log2(_bounded(likelihood, _SMALLEST_LIKELIHOOD))
 
     def index(self, spread: Tensor) -> Tensor:
         return 1.0 + torch.bucketize(spread.contiguous(), self.boundaries).float()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from shared_models.entropy_model import Context, EntropyModel, Level
+from shared_models.entropy_model import Context, EntropyModel, Level, Prediction
 from shared_models.fixed_point import round_through
 from shared_models.single import SingleLayer
 
@@ -28,10 +28,11 @@ def estimate(
     context: Context | None,
     slices: int | Tensor,
     noise: torch.Generator | None,
+    prediction: Prediction | None = None,
 ) -> Estimate:
     """Quantise the first `slices` slices of `y` and estimate their rate; with a (B,) tensor, as many of each frame.
 
-    What lies behind them is zero in the latents and costs nothing.
+    What lies behind them is zero in the latents and costs nothing; nor does what did not change in a predicted frame.
 
     Latents and contexts use rounded values with straight-through gradients; the rate uses uniform noise from `noise`
     in place of rounding (Minnen & Singh, 2020, section 3.3), or the rounded values when `noise` is None.
@@ -47,17 +48,21 @@ def estimate(
     number = torch.arange(y.shape[1], device=y.device) // entropy.slice_width
     sent = (number < held[:, None])[:, :, None, None]
     y = y * sent
-    continuous_z = entropy.hyper_latents(y, level)
-    rates = [entropy.hyper_bits(quantised(continuous_z), level)]
+    changed = y.new_ones(()) if prediction is None else prediction.changed
+    hyper_changed = y.new_ones(()) if prediction is None else prediction.hyper_changed
+    analysed = y if prediction is None else prediction.difference(y)
+    continuous_z = entropy.hyper_latents(analysed, level) * hyper_changed
+    rates = [(entropy.hyper_bits(quantised(continuous_z), level) * hyper_changed).flatten(1).sum(1)]
     scaled = entropy.split(y * entropy.gain(level))
 
     def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
         values = scaled[k] - mean
-        rates.append(entropy.bits(quantised(values), spread) * (k < held))
+        rates.append((entropy.bits(quantised(values), spread) * changed).flatten(1).sum(1) * (k < held))
         return round_through(values)
 
     size = (y.shape[-2], y.shape[-1])
-    symbols, latents = entropy.walk(round_through(continuous_z), size, level, context, count, visit)
+    z = round_through(continuous_z)
+    symbols, latents = entropy.walk(z, size, level, context, count, visit, prediction)
     return Estimate(torch.stack(rates).sum(0), symbols, latents * sent[:, : latents.shape[1]])
 
 

@@ -55,7 +55,7 @@ def test_latents_cost_what_is_estimated(
 ) -> None:
     symbols = np.random.default_rng(1).normal(0.0, sigma, 100_000).round().astype(int)
     spread = torch.full((1, len(symbols)), sigma)
-    estimated = models[0].bits(torch.from_numpy(symbols).float()[None], spread).item()
+    estimated = models[0].bits(torch.from_numpy(symbols).float()[None], spread).sum().item()
     (index,) = set(models[0].index(spread)[0].tolist())
     assert cost(tables.counts[int(index)], symbols) == pytest.approx(estimated, rel=0.01, abs=100.0)
 
@@ -69,7 +69,7 @@ def test_hyper_latents_cost_what_is_estimated(
     rng = np.random.default_rng(1)
     masses = model.hyper_masses(1000)
     z = np.stack([rng.choice(np.arange(-1000, 1001), 5000, p=m / m.sum()) for m in masses])
-    estimated = model.hyper_bits(torch.from_numpy(z).float()[None, :, :, None], level).item()
+    estimated = model.hyper_bits(torch.from_numpy(z).float()[None, :, :, None], level).sum().item()
     index = model.hyper_index(level)[0, :, 0, 0].int().tolist()
     coded = sum(cost(tables.counts[i], symbols) for i, symbols in zip(index, z, strict=True))
     assert coded == pytest.approx(estimated, rel=0.01)

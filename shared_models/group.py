@@ -1,0 +1,288 @@
+"""A camera's frames, each predicted from the last key frame where that pays.
+
+A *group* is a key frame with the frames predicted from it. All of them refer to the key frame alone, so that any of
+them may be lost, and be decoded in any order.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final
+
+from torch import Tensor
+
+from shared_models.bitstream import FrameType
+from shared_models.change import change
+from shared_models.codec import AnalysedFrame, Changes, Codec, CodedFrame, OperatingPoint
+from shared_models.light import Light
+from shared_models.picture import Picture
+from shared_models.reference import Reference
+
+
+@dataclass(frozen=True)
+class GroupConfig:
+    """When a position counts as changed, and a frame as a new scene.
+
+    Attributes:
+        longest: frames of a group, at most.
+        thresholds: squared quantiser steps beyond the camera's noise from which a position is coded, in the machine and
+            in the enhancement layer: about what its bits cost (`change.py`).
+        noise_margin: of the camera's noise, so many times as much counts as noise.
+        noise_quantile: share of the positions that stand still in most frames: what they do is noise.
+        noise_memory: share of the noise that is remembered from frame to frame.
+        most_noise: squared quantiser steps. More than this is no noise but a picture that changes everywhere.
+        scene_cut: share of changed positions from which a frame is a key frame.
+        most_stirred: squared quantiser steps. A place that changed by more is another thing, in whatever light.
+        settled: predicted frames behind a key frame by which it is judged.
+        worthwhile: a key frame was worth its price if the frames behind it cost less than this share of those before.
+        least_patience, most_patience: prices of a key frame that predicted frames may cost in all.
+    """
+
+    longest: int = 250
+    thresholds: tuple[float, float] = (6.0, 12.0)
+    noise_margin: float = 2.0
+    noise_quantile: float = 0.25
+    noise_memory: float = 0.9
+    most_noise: float = 24.0
+    scene_cut: float = 0.7
+    most_stirred: float = 48.0
+    settled: int = 3
+    worthwhile: float = 0.8
+    least_patience: float = 2.0
+    most_patience: float = 64.0
+
+
+GROUP: Final = GroupConfig()
+
+
+@dataclass(frozen=True)
+class GroupFrame:
+    """Both layers of a frame.
+
+    Attributes:
+        key: turn of the key frame that it is predicted from; its own if it is one.
+        changed: share of the machine layer's positions that are coded; 1 in a key frame.
+    """
+
+    machine: bytes
+    enhancement: bytes
+    frame_type: FrameType
+    key: int
+    changed: float
+
+
+@dataclass(frozen=True)
+class _Since:
+    """What became different since a key frame: the light, and places of either layer."""
+
+    light: Light
+    machine: Tensor
+    enhancement: Tensor
+
+
+@dataclass
+class _Group:
+    """The group under way. `coding` becomes its key frame as it is decoded."""
+
+    turn: int
+    key: AnalysedFrame
+    slices: int
+    coding: Future[Reference] = field(default_factory=Future)
+    price: int = 0
+    paid: int = 0
+    predicted: int = 0
+    excess: float = 0.0
+    settled: float = 0.0
+    """Mean cost of the first predicted frames."""
+    recent: float = 0.0
+    """Mean cost of the last ones, by and by forgetting earlier ones."""
+
+
+class GroupEncoder:
+    """Encodes one camera's frames. Safe for several threads; frames take their turns in capture order.
+
+    A frame becomes a key frame when there is none yet, when one was requested, when the size or the number of slices
+    changes, when most of the picture changed, when the group is as long as may be, and when prediction stops paying:
+
+    - What predicted frames cost more than the first ones behind their key frame adds up to its price. Where the cost
+      rises evenly, as things drift away from the key frame, no other interval costs less.
+    - All that they cost adds up to a few times its price: perhaps even the first ones were dear only for what has gone
+      by since. If the frames behind the new key frame cost as much again, that was in vain, and the next attempt has to
+      wait for twice as much.
+
+    Args:
+        codec: encodes key frames only, if it predicts none.
+    """
+
+    def __init__(self, codec: Codec, config: GroupConfig = GROUP) -> None:
+        self._codec = codec
+        self._config = config
+        self._issued = 0
+        self._next = 1
+        self._skipped: set[int] = set()
+        self._turns = threading.Condition()
+        self._group: _Group | None = None
+        self._key_requested = False
+        self._before: AnalysedFrame | None = None
+        self._noise = [0.0, 0.0]
+        self._patience = config.least_patience
+        self._cost_before = 0.0
+
+    def turn(self) -> int:
+        """The place of the next frame, from 1. Call in capture order; every turn has to be used, or skipped."""
+        with self._turns:
+            self._issued += 1
+            return self._issued
+
+    def skip(self, turn: int) -> None:
+        """The frame of this turn is not going to be encoded."""
+        with self._turns:
+            self._skipped.add(turn)
+            self._advance()
+
+    def request_key(self) -> None:
+        """Make the next frame a key frame."""
+        with self._turns:
+            self._key_requested = True
+
+    def encode(
+        self,
+        image: Picture,
+        turn: int,
+        *,
+        quality: int | None = None,
+        machine_quality: int | None = None,
+        slices: int | None = None,
+    ) -> GroupFrame:
+        """Encode a frame. Waits until all earlier turns know what they are predicted from.
+
+        Args:
+            image, quality, machine_quality, slices: as for `Codec.encode`.
+
+        Raises:
+            ImageError, QualityError, SlicesError: as there; the turn counts as used.
+        """
+        try:
+            point = self._codec.operating_point(quality, machine_quality, slices)
+            analysed = self._codec.analyse(image)
+            analysed.enhancement  # noqa: B018 - waited for here, not while others wait for their turns
+        except BaseException:
+            self.skip(turn)
+            raise
+        with self._turns:
+            self._turns.wait_for(lambda: self._next == turn)
+            try:
+                group, since = self._placed(turn, analysed, point)
+            finally:
+                self._skipped.add(turn)
+                self._advance()
+        if since is None:
+            return self._key(group, analysed, point)
+        return self._predicted(group, since, analysed, point)
+
+    def _advance(self) -> None:
+        while self._next in self._skipped:
+            self._skipped.remove(self._next)
+            self._next += 1
+        self._turns.notify_all()
+
+    def _placed(
+        self, turn: int, analysed: AnalysedFrame, point: OperatingPoint
+    ) -> tuple[_Group, _Since | None]:
+        """The group of a frame, and what became different since its key frame; nothing if the frame is that."""
+        self._listen(analysed, point)
+        group = self._group
+        if group is not None and not self._ends(group, turn, analysed, point):
+            light, stirred = self._relit(group.key, analysed, point)
+            machine, enhancement = (
+                amount > threshold + self._config.noise_margin * noise
+                for amount, threshold, noise in zip(
+                    stirred, self._config.thresholds, self._noise, strict=True
+                )
+            )
+            if machine.float().mean().item() < self._config.scene_cut:
+                return group, _Since(light, machine, enhancement)
+        self._key_requested = False
+        self._cost_before = 0.0 if group is None else group.recent
+        self._group = _Group(turn, analysed, point.slices)
+        return self._group, None
+
+    def _ends(self, group: _Group, turn: int, analysed: AnalysedFrame, point: OperatingPoint) -> bool:
+        """Whether a new group begins, whatever the frame shows."""
+        return (
+            self._key_requested
+            or not self._codec.predicts
+            or turn - group.turn >= self._config.longest
+            or (analysed.width, analysed.height) != (group.key.width, group.key.height)
+            or point.slices != group.slices
+            or (group.coding.done() and group.coding.exception() is not None)
+            or 0 < group.price <= max(group.excess, group.paid / self._patience)
+        )
+
+    def _listen(self, analysed: AnalysedFrame, point: OperatingPoint) -> None:
+        """Learn the camera's noise from what happens between two frames where least happens."""
+        before, self._before, config = self._before, analysed, self._config
+        if before is None or before.machine.shape != analysed.machine.shape:
+            return
+        for layer, stirred in enumerate(self._stirred(analysed, (before.machine, before.enhancement), point)):
+            heard = min(stirred.flatten().quantile(config.noise_quantile).item(), config.most_noise)
+            self._noise[layer] += (1.0 - config.noise_memory) * (heard - self._noise[layer])
+
+    def _relit(
+        self, key: AnalysedFrame, analysed: AnalysedFrame, point: OperatingPoint
+    ) -> tuple[Light, tuple[Tensor, Tensor]]:
+        """The light in which least changed since the key frame, and what did."""
+        tried = [
+            (light, self._stirred(analysed, self._codec.relit(key, light), point))
+            for light in Light.candidates(key.brightness, analysed.brightness)
+        ]
+        most = self._config.most_stirred
+        return min(tried, key=lambda each: each[1][0].clamp_max(most).mean().item())
+
+    def _stirred(
+        self, now: AnalysedFrame, then: tuple[Tensor, Tensor], point: OperatingPoint
+    ) -> tuple[Tensor, Tensor]:
+        """Change of either layer."""
+        machine_gain, gain = self._codec.gains(point)
+        return change(now.machine, then[0], machine_gain), change(now.enhancement, then[1], gain)
+
+    def _key(self, group: _Group, analysed: AnalysedFrame, point: OperatingPoint) -> GroupFrame:
+        try:
+            coded = self._codec.code(analysed, point)
+        except BaseException as error:
+            group.coding.set_exception(error)
+            raise
+        frame = coded.frame
+        with self._turns:
+            group.price = len(frame.machine) + len(frame.enhancement)
+        group.coding.set_result(coded.reference)
+        return GroupFrame(frame.machine, frame.enhancement, FrameType.SELF_CONTAINED, group.turn, 1.0)
+
+    def _predicted(
+        self, group: _Group, since: _Since, analysed: AnalysedFrame, point: OperatingPoint
+    ) -> GroupFrame:
+        changes = Changes(group.coding.result(), since.light, since.machine, since.enhancement)
+        coded: CodedFrame = self._codec.code(analysed, point, changes)
+        frame = coded.frame
+        with self._turns:
+            self._pay(group, len(frame.machine) + len(frame.enhancement))
+        share = since.machine.float().mean().item()
+        return GroupFrame(frame.machine, frame.enhancement, FrameType.PREDICTED, group.turn, share)
+
+    def _pay(self, group: _Group, cost: int) -> None:
+        """Count what a predicted frame cost, and judge by the first few whether their key frame was worth its price."""
+        config = self._config
+        group.paid += cost
+        group.predicted += 1
+        if group.predicted <= config.settled:
+            group.settled += cost / config.settled
+        else:
+            group.excess += max(0.0, cost - group.settled)
+        group.recent += (cost - group.recent) / min(group.predicted, config.settled)
+        if group is self._group and group.predicted == config.settled and self._cost_before > 0.0:
+            worthwhile = group.settled < config.worthwhile * self._cost_before
+            self._patience = (
+                config.least_patience if worthwhile else min(2.0 * self._patience, config.most_patience)
+            )

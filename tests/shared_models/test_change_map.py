@@ -42,11 +42,8 @@ def test_things_cost_their_outlines() -> None:
 
 
 def test_chances_are_those_of_the_format() -> None:
-    lower = (
-        (133, 198, 295, 439, 652, 968, 1434, 2117)  # of numbers 0 to 7
-        + (3108, 4531, 6537, 9296, 12964, 17625, 23222, 29502)  # of 8 to 15
-    )
-    assert CHANCES == lower + tuple(2**16 - ones for ones in reversed(lower))
+    lower = [133, 198, 295, 439, 652, 968, 1434, 2117, 3108, 4531, 6537, 9296, 12964, 17625, 23222, 29502]
+    assert list(CHANCES) == lower + [2**16 - ones for ones in reversed(lower)]
 
 
 def test_damaged_maps_are_refused_or_are_other_maps() -> None:

@@ -10,10 +10,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from shared_models import errors
-    from shared_models.bitstream import Header, Layer
+    from shared_models.bitstream import FrameType, Header, Layer
     from shared_models.codec import Codec, EncodedFrame, load_codec
     from shared_models.device import use_threads
     from shared_models.errors import BitstreamError, CodecError
+    from shared_models.group import GroupEncoder, GroupFrame
+    from shared_models.reference import Reference
 
 __all__ = [
     "BitstreamError",

@@ -13,7 +13,7 @@ from shared_models.codec import Codec
 from shared_models.complexity import kilo_macs_per_pixel
 from shared_models.config import PAPER
 from shared_models.profile import profile_named
-from shared_models.training.export import exported, exported_comparison, with_machine
+from shared_models.training.export import exported, exported_comparison, with_machine, with_predicted
 from shared_models.weights import SHIPPED, Weights
 
 app = typer.Typer(help="Show the codec's models, or make weights files of trained ones.")
@@ -91,26 +91,49 @@ def import_checkpoints(
 
 @app.command()
 def export(
-    machine: Annotated[Path, typer.Option(help="Folder of the machine layer's run.")],
     out: Annotated[Path, typer.Option(help="The weights file to write.")],
+    machine: Annotated[Path | None, typer.Option(help="Folder of the machine layer's run.")] = None,
     enhancement: Annotated[
         Path | None, typer.Option(help="Folder of the enhancement layer's run; that of --weights otherwise.")
     ] = None,
+    predicted_machine: Annotated[
+        Path | None, typer.Option(help="Folder of a run of `train predicted-machine`.")
+    ] = None,
+    predicted_enhancement: Annotated[
+        Path | None, typer.Option(help="Folder of a run of `train predicted-enhancement`.")
+    ] = None,
     weights: Annotated[
-        Path | None,
-        typer.Option(help="A weights file whose enhancement layer is kept: to try machine views."),
+        Path | None, typer.Option(help="A weights file whose layers are kept where no run is named.")
     ] = None,
     profile: Annotated[str, typer.Option()] = "lite",
 ) -> None:
-    """Join two training runs into a weights file."""
-    if enhancement is not None:
+    """Join training runs into a weights file.
+
+    Layers: --machine with --enhancement, or with --weights, to try machine views beside an enhancement layer that knows
+    another machine layer. Predicted frames: --predicted-machine with --predicted-enhancement, for the layers that they
+    were trained for. A new layer leaves out the models of predicted frames, which belong to the earlier layers.
+    """
+    loaded = None if weights is None else Weights.load(weights)
+    if machine is not None and enhancement is not None:
         joined = exported(machine, enhancement, profile_named(profile))
-    elif weights is not None:
-        joined = with_machine(machine, Weights.load(weights))
+    elif loaded is None or enhancement is not None:
+        raise typer.BadParameter(
+            "name both layers by --machine and --enhancement, or keep those of --weights"
+        )
     else:
-        raise typer.BadParameter("name the enhancement layer by --enhancement or by --weights")
+        joined = loaded if machine is None else with_machine(machine, loaded)
+    if predicted_machine is not None and predicted_enhancement is not None:
+        joined = with_predicted(predicted_machine, predicted_enhancement, joined)
+    elif predicted_machine is not None or predicted_enhancement is not None:
+        raise typer.BadParameter("predicted frames need --predicted-machine and --predicted-enhancement")
+    elif machine is None:
+        raise typer.BadParameter("there is nothing new beside --weights: name the runs to take models from")
     joined.save(out)
     typer.echo(f"{out}: model {joined.model_id.hex()}")
+    if joined.predicted is None and loaded is not None and loaded.predicted is not None:
+        typer.echo(
+            "without predicted frames: the models of --weights belong to its own layers, train new ones"
+        )
 
 
 @app.command()

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from shared_models.comparison_weights import ComparisonWeights
 from shared_models.config import CodecConfig
 from shared_models.errors import CheckpointError
-from shared_models.profile import comparison_layer, enhancement_layer, machine_layer, probability_tables
+from shared_models.profile import (
+    comparison_layer,
+    enhancement_layer,
+    machine_layer,
+    predicted_models,
+    probability_tables,
+)
 from shared_models.single import SingleLayer
 from shared_models.training.loop import BEST
 from shared_models.weights import Weights
+
+_PREDICTED_MACHINE: Final = "predicted-machine"
+_PREDICTED_ENHANCEMENT: Final = "predicted-enhancement"
+_STEPS_OF_A_LAYER: Final = ("log_gain", "log_inverse_gain")
 
 
 def trained_machine(folder: Path, config: CodecConfig) -> SingleLayer:
@@ -29,7 +39,7 @@ def trained_machine(folder: Path, config: CodecConfig) -> SingleLayer:
 
 
 def exported(machine: Path, enhancement: Path, config: CodecConfig) -> Weights:
-    """Both layers of two runs, with tables.
+    """Both layers of two runs, with tables. Predicted frames have to be trained for them: `with_predicted`.
 
     Raises:
         CheckpointError: a folder holds no such run.
@@ -46,13 +56,47 @@ def exported(machine: Path, enhancement: Path, config: CodecConfig) -> Weights:
 def with_machine(machine: Path, weights: Weights) -> Weights:
     """`weights` with the machine layer of a run: good for machine views, its enhancement layer knows another one.
 
+    Models of predicted frames are left out: they belong to the layers they were trained for.
+
     Raises:
         CheckpointError: the folder holds no such run.
     """
     layer = trained_machine(machine, weights.config)
     tables = probability_tables(layer.entropy, weights.enhancement.entropy)
-    training = weights.training | {"machine": _history(_best(machine, "machine"))}
-    return replace(weights, machine=layer, tables=tables, training=training)
+    kept = {name: told for name, told in weights.training.items() if not name.startswith("predicted")}
+    training = kept | {"machine": _history(_best(machine, "machine"))}
+    return replace(weights, machine=layer, tables=tables, training=training, predicted=None)
+
+
+def with_predicted(machine: Path, enhancement: Path, weights: Weights) -> Weights:
+    """`weights` with the entropy models of predicted frames that two runs trained for its layers.
+
+    Args:
+        machine, enhancement: folders of runs of `predicted-machine` and of `predicted-enhancement`.
+        weights: the weights that these runs were given.
+
+    Raises:
+        CheckpointError: a folder holds no such run, or one for other layers.
+        WeightsError: the profile has no predicted frames.
+    """
+    models = predicted_models(weights.config)
+    training = dict(weights.training)
+    for name, folder, model, still in (
+        (_PREDICTED_MACHINE, machine, models.machine, weights.machine.entropy),
+        (_PREDICTED_ENHANCEMENT, enhancement, models.enhancement, weights.enhancement.entropy),
+    ):
+        state = _best(folder, name)
+        own, trained = still.state_dict(), state["module"]
+        if state["switches"] != weights.config.switches or any(
+            not torch.equal(own[steps], trained[steps]) for steps in _STEPS_OF_A_LAYER
+        ):
+            raise CheckpointError(
+                f"{folder / BEST} was trained for other layers than those of model {weights.model_id.hex()}: "
+                "name the weights that the run was given"
+            )
+        model.load_state_dict(trained)
+        training[name] = _history(state)
+    return replace(weights, predicted=models, training=training)
 
 
 def exported_comparison(run: Path, config: CodecConfig) -> ComparisonWeights:

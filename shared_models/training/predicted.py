@@ -51,6 +51,9 @@ class PredictedTask:
         self.recipe = recipe
         assert isinstance(entropy, LayerEntropyModel)
         self.entropy = entropy
+        # Bits alone would make them ever coarser. Here, so that it holds for a run that goes on, too.
+        for steps in (entropy.log_gain, entropy.log_inverse_gain):
+            steps.requires_grad_(False)
         self.machine = machine.eval().requires_grad_(False)
         self.enhancement = enhancement.eval().requires_grad_(False)
         self.cutouts = cutouts
@@ -72,8 +75,6 @@ class PredictedTask:
     def start(self, photos: Photos, rng: np.random.Generator) -> None:
         """As the layer's entropy model of self-contained frames, whose quantiser steps are kept."""
         self.entropy.start_predicted(self._still)
-        for steps in (self.entropy.log_gain, self.entropy.log_inverse_gain):
-            steps.requires_grad_(False)
 
     def outcome(self, crops: Crops, randomness: Randomness) -> Outcome:
         numbers = randomness.numbers

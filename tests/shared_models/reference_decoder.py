@@ -22,6 +22,35 @@ STATE = 2**64
 SLICES = 5
 SLICE_WIDTH = 32
 HYPER_LATENTS = 48
+LIGHT_NUMBERS = 4
+LIGHT_CHOICES = 1024
+NEVER, ALWAYS = 0, 31
+CHANCES = (
+    *(0, 198, 295, 439, 652, 968, 1434, 2117, 3108, 4531, 6537, 9296, 12964, 17625, 23222, 29502),
+    *(
+        36034,
+        42314,
+        47911,
+        52572,
+        56240,
+        58999,
+        61005,
+        62428,
+        63419,
+        64102,
+        64568,
+        64884,
+        65097,
+        65241,
+        65338,
+    ),
+    65536,
+)
+"""How many of 65536 bits of every chance are 1."""
+DIAGONAL = ((-1, -1), (-1, 1), (1, -1), (1, 1))
+DIRECT = ((-1, 0), (0, -1), (0, 1), (1, 0))
+PHASES = ((0, 0, (), 0), (1, 1, DIAGONAL, 1), (0, 1, DIRECT, 6), (1, 0, DIRECT, 6))
+"""First row and column, neighbours that count, first context."""
 
 Integers = NDArray[np.int64]
 
@@ -40,12 +69,15 @@ def crc32c(data: bytes) -> int:
 class Container:
     """The fields of one stream, every checksum of bytes checked."""
 
+    name: int
     layer: int
+    predicted: bool
     quality: int
     machine_quality: int
     slices: int
     width: int
     height: int
+    reference: int
     frame_crc: int
     payloads: tuple[bytes, ...]
     integer_crcs: tuple[int, ...]
@@ -57,7 +89,8 @@ class Container:
             "<4sBBBBBBH", data
         )
         width, height, reference, frame_crc, header_crc = struct.unpack_from("<HHQII", data, 20)
-        assert (magic, version, frame_type, reserved, reference) == (b"2NDS", 1, 0, 0, 0)
+        assert (magic, version, reserved) == (b"2NDS", 1, 0)
+        assert (frame_type, bool(reference)) in ((0, False), (1, True))
         assert crc32c(data[:36]) == header_crc
         payloads, crcs, at = [], [], 40
         while at < len(data):
@@ -69,12 +102,15 @@ class Container:
             crcs.append(integers_crc)
             at += 12 + length
         return cls(
+            frame_crc << 32 | header_crc,
             layer,
+            frame_type == 1,
             quality,
             machine_quality,
             slices,
             width,
             height,
+            reference,
             frame_crc,
             tuple(payloads),
             tuple(crcs),
@@ -129,6 +165,19 @@ def magnitudes(symbols: Integers) -> Integers:
     return 16 * np.minimum(np.abs(symbols), 15)
 
 
+@dataclass(frozen=True)
+class DecodedLayer:
+    """Integers of a layer, (slices x 32, h, w), and by which name predicted frames refer to it.
+
+    `light` and `changed` are what a predicted layer begins with: all changed in a self-contained one.
+    """
+
+    name: int
+    symbols: Integers
+    changed: Integers
+    light: Integers | None = None
+
+
 class ReferenceModel:
     """The exact path of both layers of one weights file of the profile lite."""
 
@@ -137,26 +186,40 @@ class ReferenceModel:
         ends = np.cumsum(self._weights["tables.lengths"])[:-1]
         self._tables = [tuple(part.tolist()) for part in np.split(self._weights["tables.counts"], ends)]
 
-    def machine(self, data: bytes) -> Integers:
-        """Symbols of a machine layer, (5 x 32, h, w)."""
-        return self._layer("machine", Container.parsed(data), 0, None)
+    def machine(self, data: bytes, key: DecodedLayer | None = None) -> DecodedLayer:
+        """A machine layer; of a predicted frame, given that of the frame that it names."""
+        return self._layer("machine", Container.parsed(data), None, key)
 
-    def enhancement(self, data: bytes, machine: Integers) -> Integers:
-        """Symbols of an enhancement layer, (slices x 32, h, w)."""
-        container = Container.parsed(data)
-        return self._layer("enhancement", container, container.machine_quality, machine)
+    def enhancement(
+        self, data: bytes, machine: DecodedLayer, key: DecodedLayer | None = None
+    ) -> DecodedLayer:
+        """An enhancement layer beside a machine layer; of a predicted frame, given that of the frame it names."""
+        return self._layer("enhancement", Container.parsed(data), machine.symbols, key)
 
-    def _layer(self, name: str, stream: Container, context: int, machine: Integers | None) -> Integers:
+    def _layer(
+        self, kind: str, stream: Container, machine: Integers | None, key: DecodedLayer | None
+    ) -> DecodedLayer:
+        name = f"predicted.{kind}" if stream.predicted else f"{kind}.entropy"
         height, width = -(-stream.height // 16), -(-stream.width // 16)
         one_segment = machine is None
+        context = 0 if one_segment else stream.machine_quality
         assert stream.slices == SLICES or not one_segment
         count = SLICES if one_segment else len(stream.payloads)
         read: list[Integers] = []
         decoder = ReferenceDecoder(stream.payloads[0])
 
-        z_index = np.clip((on_grid(self._of(name, "hyper_log_sigma")[stream.quality]) + 1) >> 1, 0, 51)
-        z_shape = (HYPER_LATENTS, -(-height // 4), -(-width // 4))
-        z = self._next(decoder, np.broadcast_to(z_index[:, None, None], z_shape), read)
+        light = None
+        changed = np.ones((height, width), np.int64)
+        if stream.predicted:
+            assert key is not None
+            assert key.name == stream.reference
+            if one_segment:
+                light = decoder.uniform(LIGHT_NUMBERS, LIGHT_CHOICES)
+                read.append(light)
+            changed = change_map(decoder, height, width)
+            read.append(changed)
+        z_index = np.clip((on_grid(self._weights[f"{name}.hyper_log_sigma"][stream.quality]) + 1) >> 1, 0, 51)
+        z = self._next(decoder, z_index[:, None, None] * any_of_16(changed), read)
         known = [self._features(name, z)[:, :height, :width]]
         if machine is not None:
             known.append(magnitudes(machine))
@@ -164,10 +227,17 @@ class ReferenceModel:
         for k in range(count):
             if k and not one_segment:
                 decoder = ReferenceDecoder(stream.payloads[k])
+            unchanged = np.zeros((SLICE_WIDTH, height, width), np.int64)
+            if stream.predicted:
+                assert key is not None
+                unchanged = key.symbols[k * SLICE_WIDTH : (k + 1) * SLICE_WIDTH]
+                known.append(magnitudes(unchanged))
             index = self._index(name, k, np.concatenate(known), stream.quality, context)
-            symbols.append(self._next(decoder, index, read))
+            coded = self._next(decoder, index * changed, read)
+            symbols.append(np.where(changed == 1, coded, unchanged))
             known.append(magnitudes(symbols[-1]))
             if not one_segment or k == count - 1:
+                assert decoder.exhausted
                 integers = np.concatenate([part.ravel() for part in read])
                 assert (
                     crc32c(integers.astype("<i2").tobytes()) == stream.integer_crcs[0 if one_segment else k]
@@ -175,7 +245,7 @@ class ReferenceModel:
                 read.clear()
         if one_segment:
             assert stream.frame_crc == stream.integer_crcs[0]
-        return np.concatenate(symbols)
+        return DecodedLayer(stream.name, np.concatenate(symbols), changed, light)
 
     def _next(self, decoder: ReferenceDecoder, index: Integers, read: list[Integers]) -> Integers:
         flat = decoder.decode(np.ascontiguousarray(index).ravel(), self._tables)
@@ -184,7 +254,7 @@ class ReferenceModel:
 
     def _features(self, name: str, z: Integers) -> Integers:
         """Section "Hyper features", (96, 4 ceil(h / 4), 4 ceil(w / 4))."""
-        part = f"{name}.entropy.hyper_scale."
+        part = f"{name}.hyper_scale."
         coarse, spread, fine, smooth = (
             Convolution(self._weights, part + layer) for layer in ("coarse", "spread", "fine", "smooth")
         )
@@ -193,7 +263,7 @@ class ReferenceModel:
 
     def _index(self, name: str, k: int, known: Integers, level: int, context: int) -> Integers:
         """Section "Sigma indices of a slice", (32, h, w)."""
-        part = f"{name}.entropy.index_nets.{k}."
+        part = f"{name}.index_nets.{k}."
         gather, spread, index = (
             Convolution(self._weights, part + layer) for layer in ("gather", "spread", "index")
         )
@@ -206,8 +276,33 @@ class ReferenceModel:
         )
         return np.clip((total + (1 << index.shift)) >> (index.shift + 1), 0, 51)
 
-    def _of(self, name: str, tensor: str) -> NDArray[np.float32]:
-        return self._weights[f"{name}.entropy.{tensor}"]
+
+def change_map(decoder: ReferenceDecoder, height: int, width: int) -> Integers:
+    """Section "Change map", (h, w), 1 where something changed."""
+    known = np.zeros((height + 2, width + 2), np.int64)
+    chances: dict[int, int] = {}
+    for first_row, first_column, neighbours, first_context in PHASES:
+        places = [
+            (y, x) for y in range(1 + first_row, height + 1, 2) for x in range(1 + first_column, width + 1, 2)
+        ]
+        contexts = {
+            (y, x): first_context + sum(int(known[y + down, x + right]) for down, right in neighbours)
+            for y, x in places
+        }
+        for context in sorted(set(contexts.values())):
+            if context not in chances:
+                (chances[context],) = decoder.uniform(1, len(CHANCES)).tolist()
+            for place in places:
+                if contexts[place] == context:
+                    known[place] = decoder.bit(chances[context])
+    return known[1:-1, 1:-1]
+
+
+def any_of_16(changed: Integers) -> Integers:
+    """1 for every hyper latent that stands for a position that changed, (ceil(h / 4), ceil(w / 4))."""
+    height, width = changed.shape
+    framed = np.pad(changed, ((0, -height % 4), (0, -width % 4)))
+    return framed.reshape(framed.shape[0] // 4, 4, framed.shape[1] // 4, 4).max((1, 3))
 
 
 @lru_cache
@@ -220,7 +315,10 @@ def boundaries(counts: tuple[int, ...]) -> list[int]:
     ]
 
 
-RAW = [256 * value for value in range(2**16)] + [2**PRECISION]
+@lru_cache
+def even(choices: int) -> list[int]:
+    """The same for symbols that are all equally likely."""
+    return [2**PRECISION // choices * value for value in range(choices)] + [2**PRECISION]
 
 
 class ReferenceDecoder:
@@ -247,8 +345,18 @@ class ReferenceDecoder:
                 else:
                     symbols[place] = symbol - reach
         for place in escaped:
-            symbols[place] = self._symbol(RAW) - 2**15
+            symbols[place] = self._symbol(even(2**16)) - 2**15
         return symbols
+
+    def uniform(self, count: int, choices: int) -> Integers:
+        """Numbers that are all equally likely."""
+        return np.array([self._symbol(even(choices)) for _ in range(count)])
+
+    def bit(self, chance: int) -> int:
+        """One bit of the chance of that number."""
+        if chance in (NEVER, ALWAYS):
+            return int(chance == ALWAYS)
+        return self._symbol(boundaries((2**16 - CHANCES[chance], CHANCES[chance])))
 
     @property
     def exhausted(self) -> bool:

@@ -118,7 +118,7 @@ def test_the_reference_decoder_reads_every_vector() -> None:
     reference = ReferenceModel(shipped_weights("lite"))
     for vector in read_vectors("lite")[1]:
         machine = reference.machine(vector.machine)
-        assert reference.enhancement(vector.enhancement, machine).shape == (32 * vector.slices, 2, 3)
+        assert reference.enhancement(vector.enhancement, machine).symbols.shape == (32 * vector.slices, 2, 3)
 
 
 @pytest.mark.parametrize("level", LEVELS)

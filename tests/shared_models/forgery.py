@@ -10,11 +10,13 @@ from unittest import mock
 
 import google_crc32c
 import numpy as np
+from numpy.typing import NDArray
 
 from shared_models import Codec, layer_coder
 from shared_models.bitstream import Bitstream, Header, Segment, integers_crc
-from shared_models.coder import Indices, Integers, SymbolEncoder, SymbolModels
+from shared_models.coder import ALWAYS, NEVER, Indices, Integers, SymbolEncoder, SymbolModels
 from shared_models.config import LIMITS
+from shared_models.reference import Reference
 
 HEADER_BYTES = 40
 HEAD_BYTES = 12
@@ -71,14 +73,28 @@ class _Invention:
         self._taken = 0
 
     def decode(self, indices: Indices) -> Integers:
-        places = self._taken + np.arange(len(indices))
-        self._taken += len(indices)
-        symbols = (
-            self._integers[places % self._integers.size] if self._integers.size else np.zeros_like(places)
-        )
-        symbols = np.maximum(symbols, -LIMITS.largest_symbol) * (indices > 0)
+        symbols = np.maximum(self._next(len(indices)), -LIMITS.largest_symbol) * (indices > 0)
         self._encoder.encode(symbols.astype(np.int32), indices)
         return symbols.astype(np.int32)
+
+    def decode_uniform(self, count: int, choices: int) -> Integers:
+        numbers = (self._next(count) % choices).astype(np.int32)
+        self._encoder.encode_uniform(numbers, choices)
+        return numbers
+
+    def decode_bits(self, count: int, chance: int) -> NDArray[np.bool_]:
+        if chance in (NEVER, ALWAYS):
+            return np.full(count, chance == ALWAYS)
+        bits = self._next(count) % 2 == 1
+        self._encoder.encode_bits(bits, chance)
+        return bits
+
+    def _next(self, count: int) -> Integers:
+        places = self._taken + np.arange(count)
+        self._taken += count
+        if not self._integers.size:
+            return np.zeros(count, np.int32)
+        return self._integers[places % self._integers.size]
 
     @property
     def exhausted(self) -> bool:
@@ -98,13 +114,22 @@ class _Accepted(int):
         return False
 
 
-def invented(codec: Codec, coarse: Header, fine: Header, integers: Sequence[bytes]) -> tuple[bytes, bytes]:
+def invented(
+    codec: Codec,
+    coarse: Header,
+    fine: Header,
+    integers: Sequence[bytes],
+    reference: Reference | None = None,
+) -> tuple[bytes, bytes]:
     """A machine and an enhancement layer without fault, made of any integers.
+
+    Those of a predicted frame are its light and changes, too.
 
     Args:
         coarse: header of the machine layer, of a frame up to `LARGEST_INVENTION`; its frame CRC is made right.
         fine: likewise, of the enhancement layer.
         integers: of every segment, the machine layer's first: 16 bits each, repeated as often as it takes.
+        reference: of a predicted frame.
 
     Raises:
         BitstreamError: the headers do not fit each other or the codec.
@@ -127,5 +152,6 @@ def invented(codec: Codec, coarse: Header, fine: Header, integers: Sequence[byte
         mock.patch.object(layer_coder, "integers_crc", accepted),
         mock.patch.object(layer_coder, "SymbolDecoder", invention),
     ):
-        codec.decode_human(*layers(0, [Segment(bytes(64), 0)] * len(integers)))
+        blank = layers(0, [Segment(bytes(64), 0)] * len(integers))
+        codec.decode_human(*blank, reference=reference)
     return layers(crcs[0], [Segment(payload, crc) for payload, crc in zip(payloads, crcs, strict=True)])

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared_models import Codec, Layer
+from shared_models import Codec, EncodedFrame, Layer
+from shared_models.bitstream import Header
 from shared_models.evaluation.speed import pink_noise
 from shared_models.weights import shipped_weights
 from tests.shared_models.forgery import invented
@@ -52,9 +53,8 @@ def test_it_reads_integers_that_no_picture_gives(
 ) -> None:
     """Of any size, so that every clamp and every escape of the exact path is used."""
     frame = codec.encode(pink_noise(40, 70))
-    headers = (codec.inspect(frame.machine), codec.inspect(frame.enhancement, Layer.ENHANCEMENT))
     integers = np.random.default_rng(largest).integers(-largest, largest + 1, (6, 1000)).astype("<i2")
-    machine, enhancement = invented(codec, *headers, [row.tobytes() for row in integers])
+    machine, enhancement = invented(codec, *headers_of(codec, frame), [row.tobytes() for row in integers])
     decoded = reference.machine(machine)
     assert np.abs(decoded.symbols).max() > 0.9 * largest
     assert reference.enhancement(enhancement, decoded).symbols.shape == (160, 3, 5)
@@ -105,3 +105,30 @@ def test_it_reads_predicted_frames(
     assert product.enhancement is not None
     assert np.array_equal(product.machine.symbols[0].numpy(), machine.symbols)
     assert np.array_equal(product.enhancement.symbols[0].numpy(), fine.symbols)
+
+
+@pytest.mark.parametrize("largest", [3, 40, 2**15 - 1])
+def test_it_reads_predicted_frames_of_integers_that_no_picture_gives(
+    predicting_codec: Codec, predicting_reference: ReferenceModel, largest: int
+) -> None:
+    """Against a key frame of such integers: light, changes and symbols are whatever they happen to be."""
+    codec, reference = predicting_codec, predicting_reference
+    integers = np.random.default_rng(largest).integers(-largest, largest + 1, (12, 1000)).astype("<i2")
+    image = pink_noise(70, 130)
+    still = codec.encode(image)
+    key_layers = invented(codec, *headers_of(codec, still), [row.tobytes() for row in integers[:6]])
+    key = codec.reference(*key_layers)
+    coded = predicted_frame(codec, key, image, Change.of(image, 0.5))
+    machine, enhancement = invented(
+        codec, *headers_of(codec, coded), [row.tobytes() for row in integers[6:]], key
+    )
+    known = reference.machine(key_layers[0])
+    known_fine = reference.enhancement(key_layers[1], known)
+    decoded = reference.machine(machine, known)
+    assert 0 < decoded.changed.sum() < decoded.changed.size
+    assert (decoded.symbols != known.symbols).any()
+    assert reference.enhancement(enhancement, decoded, known_fine).symbols.shape == (160, 5, 9)
+
+
+def headers_of(codec: Codec, frame: EncodedFrame) -> tuple[Header, Header]:
+    return codec.inspect(frame.machine), codec.inspect(frame.enhancement, Layer.ENHANCEMENT)

@@ -21,13 +21,16 @@ COPY proto/ proto/
 RUN pip install --constraint requirements/lock.txt '.[edge]'
 
 FROM ${PYTHON_IMAGE}
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin secondsight
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin secondsight \
+    && install -d -o 10001 -g 10001 /state
 COPY --from=build /opt/secondsight /opt/secondsight
 COPY --from=build /clips /clips
 ENV PATH=/opt/secondsight/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    SECONDSIGHT_STATE=/state \
     SECONDSIGHT_METRICS=0.0.0.0:9100
 USER 10001
+VOLUME /state
 EXPOSE 9100
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9100/metrics', timeout=4)"]

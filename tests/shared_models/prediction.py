@@ -17,8 +17,9 @@ from shared_models.profile import predicted_models
 from shared_models.reference import Reference
 from shared_models.weights import Weights
 
-SAME_LIGHT: Final = (512, 512, 512, 512)
-SUNSET: Final = (470, 530, 512, 480)
+LightNumbers = tuple[int, int, int, int]
+SAME_LIGHT: Final[LightNumbers] = (512, 512, 512, 512)
+SUNSET: Final[LightNumbers] = (470, 530, 512, 480)
 _DISTURBANCE: Final = 0.03
 
 ChangeMap = NDArray[np.bool_]
@@ -48,12 +49,10 @@ class Change:
 
     machine: ChangeMap
     enhancement: ChangeMap
-    light: tuple[int, int, int, int] = SAME_LIGHT
+    light: LightNumbers = SAME_LIGHT
 
     @classmethod
-    def of(
-        cls, image: Picture, share: float, seed: int = 0, light: tuple[int, int, int, int] = SAME_LIGHT
-    ) -> Change:
+    def of(cls, image: Picture, share: float, seed: int = 0, light: LightNumbers = SAME_LIGHT) -> Change:
         """About `share` of the positions of either layer, the same ones for every seed."""
         size = -(-image.shape[0] // 16), -(-image.shape[1] // 16)
         machine, enhancement = np.random.default_rng(seed).random((2, *size)) < share

@@ -15,7 +15,14 @@ from shared_models.bitstream import Header
 from shared_models.evaluation.speed import pink_noise
 from shared_models.weights import shipped_weights
 from tests.shared_models.forgery import invented
-from tests.shared_models.prediction import SAME_LIGHT, SUNSET, Change, coded_key, predicted_frame
+from tests.shared_models.prediction import (
+    SAME_LIGHT,
+    SUNSET,
+    Change,
+    LightNumbers,
+    coded_key,
+    predicted_frame,
+)
 from tests.shared_models.reference_decoder import ReferenceModel
 
 
@@ -71,7 +78,7 @@ def test_it_reads_predicted_frames(
     predicting_codec: Codec,
     predicting_reference: ReferenceModel,
     share: float,
-    light: tuple[int, int, int, int],
+    light: LightNumbers,
 ) -> None:
     """At other levels and of fewer slices than their key frames."""
     codec, reference = predicting_codec, predicting_reference

@@ -5,6 +5,7 @@ Run it (`make golden`) only when the shipped weights or the format change on pur
 ::
 
     lite.json, paper.json     both layers at every quality, machine quality and number of slices, of a tiny frame
+    lite_predicted.json       key frames and frames predicted from them, of a tiny strip
     0.machine, 0.human.png..  both layers of lite at equal levels of a larger frame, and the pictures
 """
 
@@ -14,7 +15,7 @@ import base64
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,13 +25,22 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from shared_models import Codec, load_codec
+from shared_models import Codec, EncodedFrame, load_codec
 from shared_models.evaluation.speed import pink_noise
 from shared_models.profile import enhancement_layer, machine_layer, probability_tables
 from shared_models.weights import Weights
+from tests.shared_models.prediction import (
+    SAME_LIGHT,
+    SUNSET,
+    Change,
+    LightNumbers,
+    coded_key,
+    predicted_frame,
+)
 from tests.shared_models.tcm.sizes import TINY
 
 FOLDER: Final = Path(__file__).parent
+PREDICTED: Final = "lite_predicted.json"
 LEVELS: Final = range(4)
 _NOT_DRAWN: Final = ("quantiles", "gamma", "beta")
 
@@ -68,6 +78,29 @@ class Vector:
     quality: int
     machine_quality: int
     slices: int
+    machine: bytes
+    enhancement: bytes
+
+
+@dataclass(frozen=True)
+class PredictedPoint:
+    """How a frame is predicted: from a key frame of level `key` and five slices, of which about `share` changed."""
+
+    key: int
+    quality: int
+    machine_quality: int
+    slices: int
+    share: float
+    light: LightNumbers
+
+
+@dataclass(frozen=True)
+class PredictedVector:
+    """One predicted frame, both layers, with its key frame."""
+
+    point: PredictedPoint
+    key_machine: bytes
+    key_enhancement: bytes
     machine: bytes
     enhancement: bytes
 
@@ -117,6 +150,71 @@ def write_vectors(profile: str, codec: Codec) -> None:
     )
 
 
+def key_strip() -> NDArray[np.uint8]:
+    """The key frame of what is predicted: 3 x 10 latent positions, 3 hyper latents."""
+    return pink_noise(40, 150, seed=13)
+
+
+def strip() -> NDArray[np.uint8]:
+    """What it becomes."""
+    return pink_noise(40, 150, seed=14)
+
+
+def predicted_points() -> Iterator[PredictedPoint]:
+    """Nothing, some and all of it changed at every level and in other light; fewer slices; other levels."""
+    for level in LEVELS:
+        for share in (0.0, 0.3, 1.0):
+            yield PredictedPoint(level, level, level, 5, share, SAME_LIGHT)
+        yield PredictedPoint(level, level, level, 5, 0.3, SUNSET)
+        yield PredictedPoint(level, 3 - level, (level + 2) % 4, 1 + level, 0.3, SUNSET)
+    yield PredictedPoint(1, 1, 1, 5, 0.0, SUNSET)
+
+
+def change_at(point: PredictedPoint) -> Change:
+    """What changes in a vector."""
+    return Change.of(strip(), point.share, seed=15, light=point.light)
+
+
+def read_predicted_vectors() -> tuple[str, list[PredictedVector]]:
+    """The model that they were made with, and the vectors of predicted frames; none if the model predicts nothing."""
+    path = FOLDER / PREDICTED
+    if not path.exists():
+        return "", []
+    held = json.loads(path.read_text())
+    keys = [tuple(map(base64.b64decode, layers)) for layers in held["keys"]]
+    return held["model"], [
+        PredictedVector(
+            PredictedPoint(**{**point, "light": tuple(point["light"])}),
+            *keys[point["key"]],
+            *map(base64.b64decode, layers),
+        )
+        for point, layers in held["frames"]
+    ]
+
+
+def write_predicted_vectors(codec: Codec) -> None:
+    """Encode the strip at every point."""
+    keys = [coded_key(codec, key_strip(), level, level) for level in LEVELS]
+    frames = []
+    for point in predicted_points():
+        frame = predicted_frame(
+            codec,
+            keys[point.key].reference,
+            strip(),
+            change_at(point),
+            point.quality,
+            point.machine_quality,
+            point.slices,
+        )
+        frames.append([asdict(point), _texts(frame)])
+    held = {"model": codec.model_id.hex(), "keys": [_texts(key.frame) for key in keys], "frames": frames}
+    (FOLDER / PREDICTED).write_text(json.dumps(held, indent=1) + "\n")
+
+
+def _texts(frame: EncodedFrame) -> list[str]:
+    return [base64.b64encode(layer).decode() for layer in (frame.machine, frame.enhancement)]
+
+
 def write_pictures(codec: Codec) -> None:
     """One larger frame per level, both layers at that level, with the pictures that they decode to."""
     image = source()
@@ -140,6 +238,8 @@ def main() -> None:
         write_vectors(profile, codec)
         if profile == "lite":
             write_pictures(codec)
+            if codec.predicts:
+                write_predicted_vectors(codec)
 
 
 if __name__ == "__main__":

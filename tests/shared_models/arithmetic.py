@@ -76,9 +76,11 @@ def double_means(codec: Codec) -> Iterator[None]:
 
 @contextmanager
 def compiled(codec: Codec) -> Iterator[None]:
-    """Nets of both paths of the machine layer as Inductor compiles them; not all, since each takes seconds."""
-    entropy = next(entropy_models(codec))
-    nets = [entropy.hyper_scale, entropy.index_nets[1], entropy.mean_nets[1]]
+    """Nets of both paths of machine layers as Inductor compiles them; not all, since each takes seconds."""
+    nets: list[nn.Module] = []
+    for entropy in entropy_models(codec):
+        if not entropy.conditioned:
+            nets += [entropy.hyper_scale, entropy.index_nets[1], entropy.mean_nets[1]]
     for net in nets:
         net.compile(dynamic=False)
     try:
@@ -89,7 +91,7 @@ def compiled(codec: Codec) -> Iterator[None]:
 
 
 def entropy_models(codec: Codec) -> Iterator[LayerEntropyModel]:
-    """Of both layers, the machine layer's first."""
-    for layer in codec.layers.values():
-        assert isinstance(layer.entropy, LayerEntropyModel)
-        yield layer.entropy
+    """Of both layers, the machine layer's first, then those of predicted frames."""
+    for part in codec.layers.modules():
+        if isinstance(part, LayerEntropyModel):
+            yield part

@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,12 +20,14 @@ from torch._dynamo.utils import counters
 from shared_models import Codec, EncodedFrame, load_codec
 from shared_models.evaluation.speed import pink_noise
 from tests.shared_models.arithmetic import compiled, double_means, entropy_models, plain_layout, threads
+from tests.shared_models.prediction import SUNSET, Change, coded_key, predicted_frame
 
 Picture = np.ndarray
 LARGEST_DIFFERENCE = 3
 """Of two decoded pictures, in levels of 255: the float paths may round differently, in bfloat16 by a few levels."""
 LARGEST_MEAN_DIFFERENCE = 1.0
 IMAGE = pink_noise(150, 210, seed=4)
+KEY, MOVED = pink_noise(80, 130, seed=6), pink_noise(80, 130, seed=7)
 ARITHMETICS: dict[str, Callable[[Codec], AbstractContextManager[None]]] = {
     "default": lambda codec: threads(1),
     "two threads": lambda codec: threads(2),
@@ -71,6 +75,72 @@ def test_streams_decode_under_every_arithmetic(
         assert difference.max() <= LARGEST_DIFFERENCE
 
 
+@dataclass(frozen=True)
+class Group:
+    """A key frame, a frame predicted from it, and the human view of that."""
+
+    key: EncodedFrame
+    frame: EncodedFrame
+    view: Picture
+
+
+def predicted_view(codec: Codec, key: EncodedFrame, frame: EncodedFrame) -> Picture:
+    reference = codec.reference(key.machine, key.enhancement)
+    return codec.decode_human(frame.machine, frame.enhancement, reference=reference)
+
+
+@pytest.fixture(scope="session")
+def half_predicting_codec(predicting_weights: Path) -> Codec:
+    return load_codec("lite", weights=predicting_weights, device="cpu", dtype=torch.bfloat16)
+
+
+@pytest.fixture(scope="session")
+def groups(predicting_codec: Codec, half_predicting_codec: Codec) -> dict[str, Group]:
+    """A key frame and one that is predicted from it, coded under every arithmetic."""
+    coded = {}
+    for name, arithmetic in ARITHMETICS.items():
+        codec = half_predicting_codec if name == "bfloat16" else predicting_codec
+        with arithmetic(codec):
+            key = coded_key(codec, KEY)
+            frame = predicted_frame(codec, key.reference, MOVED, Change.of(MOVED, 0.4, light=SUNSET))
+            coded[name] = Group(key.frame, frame, predicted_view(codec, key.frame, frame))
+    return coded
+
+
+@pytest.mark.parametrize("encoding", ARITHMETICS)
+@pytest.mark.parametrize("decoding", ARITHMETICS)
+def test_predicted_frames_decode_under_every_arithmetic(
+    predicting_codec: Codec,
+    half_predicting_codec: Codec,
+    groups: dict[str, Group],
+    encoding: str,
+    decoding: str,
+) -> None:
+    group = groups[encoding]
+    codec = half_predicting_codec if decoding == "bfloat16" else predicting_codec
+    with ARITHMETICS[decoding](codec):
+        there = predicted_view(codec, group.key, group.frame)
+    difference = np.abs(group.view.astype(int) - there)
+    assert difference.mean() < LARGEST_MEAN_DIFFERENCE
+    if "bfloat16" not in (encoding, decoding):
+        assert difference.max() <= LARGEST_DIFFERENCE
+
+
+@pytest.mark.parametrize("coding", ["default", "bfloat16"])
+def test_a_reference_that_the_encoder_kept_is_what_its_decoder_has(
+    predicting_codec: Codec, half_predicting_codec: Codec, coding: str
+) -> None:
+    """Also if the key frame itself was decoded under another arithmetic: the streams are the same."""
+    codec = half_predicting_codec if coding == "bfloat16" else predicting_codec
+    key = coded_key(codec, KEY)
+    decoded = predicting_codec.reference(key.frame.machine, key.frame.enhancement)
+    assert decoded.name == key.reference.name
+    assert decoded.enhancement is not None
+    assert key.reference.enhancement is not None
+    assert torch.equal(decoded.machine.symbols, key.reference.machine.symbols)
+    assert torch.equal(decoded.enhancement.symbols, key.reference.enhancement.symbols)
+
+
 @pytest.mark.parametrize("quality", range(4))
 def test_bfloat16_and_float32_codecs_read_each_other_at_every_quality(
     float_codec: Codec, half_codec: Codec, quality: int
@@ -98,15 +168,22 @@ def test_float64_means_are_computed_in_float64(float_codec: Codec) -> None:
 @pytest.mark.skipif(
     shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, g++, and there is none"
 )
-def test_compiled_and_eager_nets_read_each_other(
-    float_codec: Codec, coded: dict[str, tuple[EncodedFrame, Picture]]
-) -> None:
-    frame, _ = coded["default"]
-    here = float_codec.decode_machine(frame.machine)
-    with compiled(float_codec):
+def test_compiled_and_eager_nets_read_each_other(predicting_codec: Codec, groups: dict[str, Group]) -> None:
+    """Of a key frame and of one that is predicted from it."""
+    codec = predicting_codec
+
+    def both_views(key: bytes, frame: bytes) -> Picture:
+        machine = codec.decode_machine(frame, codec.reference(key))
+        return np.stack([codec.decode_machine(key), machine]).astype(int)
+
+    group = groups["default"]
+    here = both_views(group.key.machine, group.frame.machine)
+    with compiled(codec):
         graphs = counters["stats"]["unique_graphs"]
-        there = float_codec.decode_machine(frame.machine)
-        assert counters["stats"]["unique_graphs"] >= graphs + 3
-        again = float_codec.encode(IMAGE)
-    assert np.abs(here.astype(int) - there).max() <= LARGEST_DIFFERENCE
-    assert np.abs(here.astype(int) - float_codec.decode_machine(again.machine)).max() <= LARGEST_DIFFERENCE
+        there = both_views(group.key.machine, group.frame.machine)
+        # Nets of equal shape share one.
+        assert counters["stats"]["unique_graphs"] >= graphs + 4
+        key = coded_key(codec, KEY)
+        again = predicted_frame(codec, key.reference, MOVED, Change.of(MOVED, 0.4, light=SUNSET))
+    assert np.abs(here - there).max() <= LARGEST_DIFFERENCE
+    assert np.abs(here - both_views(key.frame.machine, again.machine)).max() <= LARGEST_DIFFERENCE

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 from torch import Tensor
+
+BITS_OF_SQUARED_STEP: Final = 6.0 / math.log(2.0)
+"""Bits that a squared quantiser step of error is worth at the optimum, whatever the channel and the level.
+
+From ``R = -log2(step)`` and ``D = step**2 / 12`` per symbol: 8.7.
+"""
 
 
 def change(y: Tensor, before: Tensor, gain: Tensor) -> Tensor:
     """How much every latent position changed, in squared quantiser steps, (B, 1, H, W).
-
-    Steps are what an encoder trades against bits: near the optimum, a squared step of error costs as much as about 8.7
-    bits (the derivative of ``R = -log2(step)`` against ``D = step**2 / 12``), whatever the channel and the level.
 
     Args:
         y, before: latents of the two pictures' sources, (B, M, H, W), neither quantised.

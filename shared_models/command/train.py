@@ -258,9 +258,14 @@ def _train_predicted(
     config = loaded.config
     if not isinstance(config, LiteConfig):
         raise typer.BadParameter(f"the profile {config.name} has no predicted frames")
+    begin_with = None
+    if loaded.predicted is not None:
+        begin_with = (
+            loaded.predicted.machine if task is PredictedMachineTask else loaded.predicted.enhancement
+        )
     cutouts = Cutouts(annotations, photos)
     run = _run(lambda: task(config, recipe, loaded.machine, loaded.enhancement, cutouts), recipe, out, device)
-    trained(run, photos, None, validation, None)
+    trained(run, photos, None, validation, begin_with)
 
 
 def _recipe(

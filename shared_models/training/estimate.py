@@ -14,9 +14,14 @@ from shared_models.single import SingleLayer
 
 @dataclass(frozen=True)
 class Estimate:
-    """`bits` (B,), `symbols` and `latents` (B, slices * w, H, W)."""
+    """`bits` (B,), `symbols` and `latents` (B, slices * w, H, W).
+
+    `error` (B,) is that of rounding, in squared quantiser steps. Its gradient leads the means to where the rounded
+    latents are; that of `latents` does not, for there the rounding passes it straight through.
+    """
 
     bits: Tensor
+    error: Tensor
     symbols: Tensor
     latents: Tensor
 
@@ -53,17 +58,22 @@ def estimate(
     analysed = y if prediction is None else prediction.difference(y)
     continuous_z = entropy.hyper_latents(analysed, level) * hyper_changed
     rates = [(entropy.hyper_bits(quantised(continuous_z), level) * hyper_changed).flatten(1).sum(1)]
+    errors: list[Tensor] = []
     scaled = entropy.split(y * entropy.gain(level))
 
     def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
         values = scaled[k] - mean
         rates.append((entropy.bits(quantised(values), spread) * changed).flatten(1).sum(1) * (k < held))
+        missed = (values - torch.round(values).detach()) ** 2 * changed
+        errors.append(missed.flatten(1).sum(1) * (k < held))
         return round_through(values)
 
     size = (y.shape[-2], y.shape[-1])
     z = round_through(continuous_z)
     symbols, latents = entropy.walk(z, size, level, context, count, visit, prediction)
-    return Estimate(torch.stack(rates).sum(0), symbols, latents * sent[:, : latents.shape[1]])
+    return Estimate(
+        torch.stack(rates).sum(0), torch.stack(errors).sum(0), symbols, latents * sent[:, : latents.shape[1]]
+    )
 
 
 def estimate_alone(

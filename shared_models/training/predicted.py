@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shared_models.change import change
+from shared_models.change import BITS_OF_SQUARED_STEP, change
 from shared_models.config import CodecConfig, LiteConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.entropy_model import EntropyModel, Level, Prediction
@@ -31,9 +31,9 @@ _CHANGES = (1.0, 30.0)
 
 
 class PredictedTask:
-    """Bits of what changed between two frames. Nothing else counts: the quantiser steps are the still layer's.
+    """Bits and error of what changed between two frames, in the quantiser steps of the still layer.
 
-    Gradients of the error would not reach the means: a step's worth of rounding takes up whatever they do.
+    Nothing is decoded to pixels: a squared step of error is worth so many bits (`change.py`).
     """
 
     name: ClassVar[str]
@@ -87,9 +87,12 @@ class PredictedTask:
         least, most = np.log(_CHANGES)
         threshold = torch.from_numpy(np.exp(numbers.uniform(least, most, size=frames)).astype(np.float32))
         level = Level(own, context)
-        coded, error = self._coded(pair, level, threshold.to(device)[:, None, None, None], randomness.noise)
-        bits_per_pixel = (coded.bits / pair.frame[0, 0].numel()).mean()
-        return Outcome(bits_per_pixel, bits_per_pixel.item(), error)
+        coded = self._coded(pair, level, threshold.to(device)[:, None, None, None], randomness.noise)
+        pixels = pair.frame[0, 0].numel()
+        bits_per_pixel = coded.bits.mean() / pixels
+        error = coded.error.mean() / pixels
+        loss = bits_per_pixel + BITS_OF_SQUARED_STEP * error
+        return Outcome(loss, bits_per_pixel.item(), error.item())
 
     @torch.no_grad()
     def validate(self, pixels: Tensor) -> dict[str, float]:
@@ -100,9 +103,10 @@ class PredictedTask:
             own = torch.tensor([number], device=pixels.device)
             level = Level(own, own.clamp_max(self._context_levels - 1))
             threshold = torch.full((1, 1, 1, 1), 6.0, device=pixels.device)
-            coded, _ = self._coded(pair, level, threshold, None)
+            coded = self._coded(pair, level, threshold, None)
             figures[f"bpp_{number}"] = coded.bits.item() / pixels[0, 0].numel()
-            figures["loss"] += figures[f"bpp_{number}"]
+            figures[f"error_{number}"] = coded.error.item() / pixels[0, 0].numel()
+            figures["loss"] += figures[f"bpp_{number}"] + BITS_OF_SQUARED_STEP * figures[f"error_{number}"]
         return figures
 
     @property
@@ -120,8 +124,8 @@ class PredictedTask:
     @abstractmethod
     def _coded(
         self, pair: FramePair, level: Level, threshold: Tensor, noise: torch.Generator | None
-    ) -> tuple[Estimate, float]:
-        """The later frames of `pair`, and the squared error of their latents."""
+    ) -> Estimate:
+        """The later frames of `pair`."""
 
 
 class PredictedMachineTask(PredictedTask):
@@ -155,7 +159,7 @@ class PredictedMachineTask(PredictedTask):
 
     def _coded(
         self, pair: FramePair, level: Level, threshold: Tensor, noise: torch.Generator | None
-    ) -> tuple[Estimate, float]:
+    ) -> Estimate:
         slices = self._config.slices
         with torch.no_grad():
             before, y = _analysed(self.machine, pair)
@@ -164,8 +168,7 @@ class PredictedMachineTask(PredictedTask):
             relit = self.machine_response.relit
             changed = change(y, relit(before, light), self._still.gain(level)) > threshold
             prediction = Prediction(key.symbols, relit(key.latents, light), changed)
-        coded = estimate(self.entropy, y, level, None, slices, noise, prediction)
-        return coded, (coded.latents - y).square().mean().item()
+        return estimate(self.entropy, y, level, None, slices, noise, prediction)
 
 
 class PredictedEnhancementTask(PredictedTask):
@@ -202,7 +205,7 @@ class PredictedEnhancementTask(PredictedTask):
 
     def _coded(
         self, pair: FramePair, level: Level, threshold: Tensor, noise: torch.Generator | None
-    ) -> tuple[Estimate, float]:
+    ) -> Estimate:
         slices, layer = self._config.slices, self.enhancement
         with torch.no_grad():
             alone = Level(level.context, torch.zeros_like(level.context))
@@ -235,8 +238,7 @@ class PredictedEnhancementTask(PredictedTask):
             prediction = Prediction(key.symbols, fused - machine_latents, changed)
             y = layer.latents(analysed, machine_latents)
         context = layer.context(machine_symbols, machine_latents)
-        coded = estimate(self.entropy, y, level, context, slices, noise, prediction)
-        return coded, (coded.latents - y).square().mean().item()
+        return estimate(self.entropy, y, level, context, slices, noise, prediction)
 
 
 def _analysed(layer: SingleLayer | EnhancementLayer, pair: FramePair) -> tuple[Tensor, Tensor]:

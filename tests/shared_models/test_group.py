@@ -10,10 +10,13 @@ import torch
 
 from shared_models import Codec, Layer, errors
 from shared_models.bitstream import FrameType
+from shared_models.codec import Changes
 from shared_models.evaluation.quality import psnr
 from shared_models.evaluation.speed import pink_noise
 from shared_models.group import GROUP, GroupConfig, GroupEncoder, GroupFrame
+from shared_models.light import Light
 from shared_models.picture import Picture
+from shared_models.weights import Weights, shipped_weights
 
 HEIGHT, WIDTH, SIDE = 128, 160, 32
 SCENE = pink_noise(HEIGHT, WIDTH)
@@ -246,11 +249,16 @@ def test_frames_that_wait_for_a_key_frame_that_fails_fail_with_it(
     assert keys(encoded(encoder, [SCENE])) == [3]
 
 
-def test_a_codec_that_predicts_nothing_encodes_key_frames(codec: Codec, predicting_codec: Codec) -> None:
-    if codec.predicts:
-        pytest.skip("the shipped model predicts")
-    frames = encoded(GroupEncoder(codec), [SCENE] * 2)
-    assert keys(frames) == [1, 2]
-    (_, frame) = encoded(GroupEncoder(predicting_codec), [SCENE] * 2)
+def test_a_model_without_predicted_frames_encodes_key_frames(predicting_codec: Codec) -> None:
+    weights = replace(Weights.load(shipped_weights("lite")), predicted=None)
+    still = Codec(weights, "cpu", torch.float32)
+    assert not still.predicts
+    assert keys(encoded(GroupEncoder(still), [SCENE] * 2)) == [1, 2]
+    (key, frame) = encoded(GroupEncoder(predicting_codec), [SCENE] * 2)
     with pytest.raises(errors.ModelError):
-        codec.inspect(frame.machine, Layer.MACHINE)
+        still.inspect(frame.machine, Layer.MACHINE)
+    changed = torch.ones(1, 1, HEIGHT // 16, WIDTH // 16, dtype=torch.bool)
+    light = Light(torch.full((1, 4), 512.0))
+    changes = Changes(predicting_codec.reference(key.machine, key.enhancement), light, changed, changed)
+    with pytest.raises(errors.FrameTypeError, match="use weights that have the part"):
+        still.code(still.analyse(SCENE), still.operating_point(), changes)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -141,3 +144,14 @@ def test_hyper_latents_stand_for_what_changed_alone() -> None:
 def test_the_profile_paper_predicts_nothing() -> None:
     with pytest.raises(WeightsError, match="'paper' has no predicted frames"):
         predicted_models(PAPER)
+
+
+def test_weights_with_and_without_predicted_frames_come_back(weights: Weights, tmp_path: Path) -> None:
+    still, predicts = replace(weights, predicted=None), predicting(weights)
+    for written in (still, predicts):
+        written.save(tmp_path / "weights.safetensors")
+        read = Weights.load(tmp_path / "weights.safetensors")
+        assert (read.predicted is None) == (written.predicted is None)
+        assert (read.model_id, read.machine_id) == (written.model_id, written.machine_id)
+    assert still.model_id != predicts.model_id
+    assert still.machine_id == predicts.machine_id

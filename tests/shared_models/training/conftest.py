@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +37,23 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.fixture
 def photos(folders: tuple[Path, Path]) -> Photos:
     return Photos(*folders, crop=TINY.crop)
+
+
+def annotated(photos: Path) -> Path:
+    """A COCO file that outlines a diamond in each photo."""
+    names = sorted(path.name for path in photos.iterdir())
+    content = {
+        "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
+        "annotations": [
+            {
+                "image_id": number,
+                "iscrowd": 0,
+                "bbox": [10, 12, 40, 48],
+                "segmentation": [[30, 12, 50, 36, 30, 60, 10, 36]],
+            }
+            for number in range(len(names))
+        ],
+    }
+    file = photos.parent / "instances.json"
+    file.write_text(json.dumps(content))
+    return file

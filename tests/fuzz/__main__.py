@@ -20,9 +20,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from shared_models import load_codec
+from shared_models.weights import Weights, shipped_weights
 from tests.fuzz.limits import HUNG_SECONDS, LONGEST_INPUT, MEGABYTES, MOST_SECONDS, PLANS
 from tests.fuzz.targets import TARGETS
+from tests.shared_models.prediction import predicting
 
 KEPT: Final = Path("fuzz-out")
 
@@ -97,7 +98,7 @@ def _results(campaigns: list[Campaign]) -> dict[str, Any]:
     return {
         "command": shlex.join(["python", "-m", "tests.fuzz", *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
-        "model": load_codec("lite", device="cpu").model_id.hex(),
+        "model": predicting(Weights.load(shipped_weights("lite"))).model_id.hex(),
         "python": platform.python_version(),
         "atheris": version("atheris"),
         "constriction": version("constriction"),

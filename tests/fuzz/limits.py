@@ -27,4 +27,7 @@ PLANS: Final = {
     "machine": Plan(100_000, 50_000),
     "human": Plan(50_000, 50_000),
     "inventions": Plan(20_000, 10_000),
+    "predicted-machine": Plan(100_000, 50_000),
+    "predicted-human": Plan(50_000, 50_000),
+    "predicted-inventions": Plan(20_000, 10_000),
 }

@@ -13,6 +13,7 @@ Mutate = Callable[[bytes, int], bytes]
 
 _FIELDS = {"quality": 7, "machine quality": 8, "slices": 9, "frame type": 6, "layer": 5}
 _WIDTH = 20
+_REFERENCE = 24
 _FRAME_CRC = 32
 _SIDES = (0, 1, 15, 16, 17, 31, 32, 64, 65, 100, 256, 1080, 4096, 4097, 8192, 8193, 65535)
 _LENGTHS = (0, 4, 8, 2**27, 2**31, 2**32 - 1)
@@ -87,8 +88,10 @@ def _mutated_header(head: bytes, choice: random.Random) -> bytes:
         struct.pack_into("<H", changed, _WIDTH + 2 * choice.randrange(2), choice.choice(_SIDES))
     elif kind < 0.8:
         changed[choice.choice(list(_FIELDS.values()))] = choice.choice((0, 1, 2, 3, 4, 5, 6, 255))
-    elif kind < 0.9:
+    elif kind < 0.85:
         struct.pack_into("<I", changed, _FRAME_CRC, choice.getrandbits(32))
+    elif kind < 0.9:
+        struct.pack_into("<Q", changed, _REFERENCE, choice.choice((0, 1, choice.getrandbits(64))))
     else:
         changed[choice.randrange(HEADER_BYTES)] = choice.randrange(256)
     return bytes(changed)

@@ -13,20 +13,26 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from shared_models import Codec, Layer, load_codec
+from shared_models import Codec, Layer
 from shared_models.bitstream import Bitstream
+from shared_models.codec import CodedFrame
 from shared_models.coder import SymbolDecoder, SymbolEncoder, SymbolModels
 from shared_models.config import LIMITS
-from shared_models.errors import BitstreamError
+from shared_models.errors import BitstreamError, SlicesError
 from shared_models.evaluation.speed import pink_noise
+from shared_models.reference import Reference
 from shared_models.tables import gaussian_tables
+from shared_models.weights import Weights, shipped_weights
 from tests.fuzz.mutation import Mutate, frame, layers, mutated_frame, mutated_stream
 from tests.shared_models.forgery import LARGEST_INVENTION, invented, resealed
+from tests.shared_models.prediction import SAME_LIGHT, SUNSET, Change, coded_key, predicted_frame, predicting
 
 _ENTROPY = ("coder.py", "layer_coder.py")
 """Where what is decoded is found wrong."""
 SIZES = ((16, 16), (16, 40), (33, 17))
 """Of the frames that seeds are made from."""
+PREDICTED_SIZE = (33, 70)
+"""Of predicted ones and their key frame."""
 
 
 class Target(ABC):
@@ -69,11 +75,14 @@ class Target(ABC):
 class CodecTarget(Target):
     """Reads with a whole codec, in float32: the same arithmetic on every machine."""
 
+    key: Reference | None = None
+    """What predicted frames are decoded against."""
+
     def __init__(self) -> None:
         super().__init__()
         torch.set_num_threads(1)
-        self.codec: Codec = load_codec("lite", device="cpu", dtype=torch.float32)
-
+        weights = predicting(Weights.load(shipped_weights("lite")))
+        self.codec = Codec(weights, device="cpu", dtype=torch.float32)
         self.frames = list(self._frames())
 
     def mutated(self, data: bytes, most: int, choice: random.Random, mutate: Mutate) -> bytes:
@@ -153,11 +162,11 @@ class MachineView(CodecTarget):
             yield machine
 
     def read(self, data: bytes) -> str:
-        view = self.codec.decode_machine(data)
+        view = self.codec.decode_machine(data, self.key)
         header = self.codec.inspect(data)
         assert view.shape == (header.height, header.width, 3)
         assert view.dtype == np.uint8
-        return "decoded"
+        return f"decoded, {header.frame_type.name.lower()}"
 
 
 class HumanView(CodecTarget):
@@ -174,12 +183,12 @@ class HumanView(CodecTarget):
         return mutated_frame(data, self.frames, most, choice, mutate)
 
     def read(self, data: bytes) -> str:
-        self.view(*layers(data))
+        self.view(*layers(data), self.key)
         return "decoded"
 
-    def view(self, machine: bytes, enhancement: bytes) -> None:
+    def view(self, machine: bytes, enhancement: bytes, reference: Reference | None) -> None:
         """Decode and look at what comes out."""
-        view = self.codec.decode_human(machine, enhancement)
+        view = self.codec.decode_human(machine, enhancement, reference=reference)
         header = self.codec.inspect(machine)
         assert view.shape == (header.height, header.width, 3)
         assert view.dtype == np.uint8
@@ -201,14 +210,75 @@ class Inventions(HumanView):
         if coarse.header.width * coarse.header.height > LARGEST_INVENTION:
             return "passed over: a larger frame"
         integers = [segment.payload for segment in coarse.segments + fine.segments]
-        machine, enhancement = invented(self.codec, coarse.header, fine.header, integers)
+        machine, enhancement = invented(self.codec, coarse.header, fine.header, integers, self.key)
         try:
-            self.view(machine, enhancement)
+            self.view(machine, enhancement, self.key)
         except BitstreamError as error:
             raise AssertionError("a layer without fault was refused") from error
         return "decoded"
 
 
+class Predicted(CodecTarget):
+    """Frames predicted from one key frame, in any light, with nothing, some or all of them changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        key = self._key().frame
+        self.key = self.codec.reference(key.machine, key.enhancement)
+        self.cut_key = self.codec.reference(key.machine, self.codec.cut(key.enhancement, 2))
+
+    def _key(self) -> CodedFrame:
+        return coded_key(self.codec, pink_noise(*PREDICTED_SIZE, seed=1))
+
+    def _frames(self) -> Iterator[tuple[bytes, bytes]]:
+        reference = self._key().reference
+        image = pink_noise(*PREDICTED_SIZE, seed=2)
+        for level in range(self.codec.config.enhancement.levels):
+            for share in (0.0, 0.2, 0.6, 1.0):
+                change = Change.of(image, share, level, SUNSET if level % 2 else SAME_LIGHT)
+                coded = predicted_frame(self.codec, reference, image, change, level, 3 - level, 5 - level)
+                yield coded.machine, coded.enhancement
+
+
+class PredictedMachineView(Predicted, MachineView):
+    """A predicted machine layer from bytes to picture."""
+
+    name = "predicted-machine"
+    about = "decode_machine of a layer that was predicted from a fixed key frame"
+
+
+class PredictedHumanView(Predicted, HumanView):
+    """Both layers of a predicted frame from bytes to picture."""
+
+    name = "predicted-human"
+    about = "decode_human of two damaged layers that were predicted from a fixed key frame, whole and cut"
+
+    def read(self, data: bytes) -> str:
+        self.view(*layers(data), self.key)
+        try:
+            self.view(*layers(data), self.cut_key)
+        except SlicesError:
+            return "decoded, too many slices for the key frame when cut"
+        return "decoded"
+
+
+class PredictedInventions(Predicted, Inventions):
+    """Predicted layers of an attacker who can encode."""
+
+    name = "predicted-inventions"
+    about = "decode_human of two predicted layers without fault, of light, changes and integers of strangers"
+
+
 TARGETS: dict[str, type[Target]] = {
-    target.name: target for target in (Container, Symbols, MachineView, HumanView, Inventions)
+    target.name: target
+    for target in (
+        Container,
+        Symbols,
+        MachineView,
+        HumanView,
+        Inventions,
+        PredictedMachineView,
+        PredictedHumanView,
+        PredictedInventions,
+    )
 }

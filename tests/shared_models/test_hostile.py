@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from shared_models import Codec, Layer
 from shared_models.bitstream import Bitstream, FrameType, Header, Segment
+from shared_models.coder import Integers, SymbolModels
 from shared_models.config import LIMITS
 from shared_models.errors import (
     BitstreamError,
@@ -36,6 +38,7 @@ from shared_models.errors import (
     TrailingDataError,
 )
 from shared_models.evaluation.speed import pink_noise
+from shared_models.layer_coder import CodedLatents, Preamble, coded, hyper_size
 from shared_models.reference import Reference
 from shared_models.weights import Weights, shipped_weights
 from tests.conftest import ROOT
@@ -513,10 +516,82 @@ def largest_forgeries(codec: Codec) -> list[bytes]:
     return [claiming(bytes(length)), claiming(b"\xff\xff\xff\x7f" * (length // 4))]
 
 
-def test_the_largest_forgery_takes_bounded_memory() -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, cwd=ROOT
+MEASURE_PREDICTED = """
+import json, resource
+from shared_models import errors
+from tests.shared_models.prediction import predicting
+from tests.shared_models.test_hostile import largest_predicted_forgery, largest_reference
+from shared_models import Codec
+from shared_models.weights import Weights, shipped_weights
+import torch
+torch.set_num_threads(1)
+codec = Codec(predicting(Weights.load(shipped_weights("lite"))), "cpu", torch.float32)
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+reference = largest_reference(codec)
+machine, enhancement = largest_predicted_forgery(codec, reference)
+before, outcomes = peak(), []
+try:
+    codec.decode_human(machine, enhancement, reference=reference)
+    outcomes.append("decoded")
+except errors.BitstreamError as error:
+    outcomes.append(type(error).__name__)
+print(json.dumps({"outcomes": outcomes, "more": peak() - before}))
+"""
+
+
+def largest_reference(codec: Codec) -> Reference:
+    """Of the largest frame, with nothing in it: no payload was paid for it."""
+    frame = codec.encode(pink_noise(16, 16))
+    codec.decode_human(frame.machine, frame.enhancement)
+    width, height = LIMITS.largest_side, LIMITS.largest_frame // LIMITS.largest_side
+    coarse, fine = (
+        replace(header, width=width, height=height)
+        for header in headers_of((frame.machine, frame.enhancement))
     )
+    shape = 1, codec.config.latents, height // 16, width // 16
+    layers = [CodedLatents(torch.ones(shape), torch.ones(shape)) for _ in range(2)]
+    return Reference(coarse, layers[0], fine, layers[1])
+
+
+def largest_predicted_forgery(codec: Codec, reference: Reference) -> tuple[bytes, bytes]:
+    """A machine layer without fault in which nothing changed, and an enhancement layer that claims that everything did.
+
+    The former lets the latter be read, which has a few bytes for all its symbols.
+    """
+    models, config = SymbolModels(codec.tables), codec.config
+    height, width = reference.machine.symbols.shape[2:]
+    symbols = config.latents * height * width + config.hyper_latents * math.prod(hyper_size((height, width)))
+    nothing = np.zeros(symbols, np.int32), np.zeros(symbols, np.uint8)
+
+    def claim(changed: bool, light: Integers | None) -> Segment:
+        return coded(models, [nothing], Preamble(np.full((height, width), changed), light))
+
+    still = claim(False, np.array(SUNSET, np.int32))
+    claiming = [claim(True, None), *[Segment(bytes(4), 0)] * (config.enhancement_slices - 1)]
+    machine, enhancement = (
+        Bitstream(
+            replace(
+                header,
+                frame_crc=still.integers_crc,
+                frame_type=FrameType.PREDICTED,
+                reference=header.name,
+            ),
+            tuple(segments),
+        ).packed()
+        for header, segments in (
+            (reference.machine_header, [still]),
+            (reference.enhancement_header, claiming),
+        )
+        if header is not None
+    )
+    return machine, enhancement
+
+
+@pytest.mark.parametrize("script", [MEASURE, MEASURE_PREDICTED])
+def test_the_largest_forgery_takes_bounded_memory(script: str) -> None:
+    """Beside a codec that has decoded a small frame, and beside the reference of a predicted one."""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     measured: dict[str, Any] = json.loads(run.stdout)
     assert set(measured["outcomes"]) <= {"DesynchronisedError", "TrailingDataError"}
     assert measured["more"] < LARGEST_MEMORY

@@ -124,6 +124,7 @@ class LayerEntropyModel(EntropyModel):
         levels = size.levels
         self.conditioned = conditioned
         self.predicted = predicted
+        self._mean_blocks = size.mean_blocks
         self.hyper_analysis = HyperAnalysis(config)
         self.hyper_scale = HyperScale(config)
         self.hyper_mean = HyperMean(config)
@@ -146,7 +147,6 @@ class LayerEntropyModel(EntropyModel):
         return torch.exp(self.log_gain[level.own])[:, :, None, None]
 
     def inverse_gain(self, level: Level) -> Tensor:
-        """Factor from symbols back to latents, (B, M, 1, 1)."""
         return torch.exp(self.log_inverse_gain[level.own])[:, :, None, None]
 
     def hyper_latents(self, y: Tensor, level: Level) -> Tensor:
@@ -174,8 +174,9 @@ class LayerEntropyModel(EntropyModel):
             )
         height, width = size
         index_nets, mean_nets = self._index_nets[:slices], self._mean_nets[:slices]
-        scales = Gathering([net.gather for net in index_nets])
-        means = Gathering([net.gather for net in mean_nets])
+        rows = None if prediction is None else self._seen_from(prediction.changed)
+        scales = Gathering([net.gather for net in index_nets], rows)
+        means = Gathering([net.gather for net in mean_nets], rows)
         scales.add(self.hyper_scale(z)[..., :height, :width])
         means.add(self.hyper_mean(z)[..., :height, :width])
         typical = self.typical[:, None, None]
@@ -259,6 +260,12 @@ class LayerEntropyModel(EntropyModel):
             spread = middle[channels].exp()
             net.level_bias.copy_(log_sigma_of(gains[:, None] * spread))
             net.context_bias.copy_(torch.log(context_deviations[:, channels].clamp_min(1e-4) / spread))
+
+    def _seen_from(self, changed: Tensor) -> Tensor:
+        """Numbers of the positions that the nets see from where something changed."""
+        reach = 1 + self._mean_blocks
+        near = F.max_pool2d(changed.float(), 2 * reach + 1, stride=1, padding=reach)
+        return near.flatten().nonzero()[:, 0]
 
     @property
     def _index_nets(self) -> list[IndexNet]:

@@ -16,8 +16,8 @@ from shared_models.single import SingleLayer
 class Estimate:
     """`bits` (B,), `symbols` and `latents` (B, slices * w, H, W).
 
-    `error` (B,) is that of rounding, in squared quantiser steps. Its gradient leads the means to where the rounded
-    latents are; that of `latents` does not, for there the rounding passes it straight through.
+    `error` (B,) is that of `latents`, in squared quantiser steps. Its gradient leads the means to where the latents
+    are; that of `latents` does not, for there the rounding passes it straight through.
     """
 
     bits: Tensor
@@ -59,12 +59,13 @@ def estimate(
     continuous_z = entropy.hyper_latents(analysed, level) * hyper_changed
     rates = [(entropy.hyper_bits(quantised(continuous_z), level) * hyper_changed).flatten(1).sum(1)]
     errors: list[Tensor] = []
+    restored = entropy.split(entropy.gain(level) * entropy.inverse_gain(level))
     scaled = entropy.split(y * entropy.gain(level))
 
     def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
         values = scaled[k] - mean
         rates.append((entropy.bits(quantised(values), spread) * changed).flatten(1).sum(1) * (k < held))
-        missed = (values - torch.round(values).detach()) ** 2 * changed
+        missed = (values - torch.round(values).detach() * restored[k]) ** 2 * changed
         errors.append(missed.flatten(1).sum(1) * (k < held))
         return round_through(values)
 

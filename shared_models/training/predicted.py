@@ -52,8 +52,7 @@ class PredictedTask:
         assert isinstance(entropy, LayerEntropyModel)
         self.entropy = entropy
         # Bits alone would make them ever coarser. Here, so that it holds for a run that goes on, too.
-        for steps in (entropy.log_gain, entropy.log_inverse_gain):
-            steps.requires_grad_(False)
+        entropy.log_gain.requires_grad_(False)
         self.machine = machine.eval().requires_grad_(False)
         self.enhancement = enhancement.eval().requires_grad_(False)
         self.cutouts = cutouts

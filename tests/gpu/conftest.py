@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from shared_models import Codec, load_codec
+from shared_models.weights import Weights, shipped_weights
+from tests.shared_models.prediction import predicting
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -27,3 +29,20 @@ def cpu(gpu: None) -> dict[str, Codec]:
 def cuda(gpu: None) -> dict[str, Codec]:
     """The same on the GPU."""
     return {name: load_codec("lite", device="cuda", dtype=dtype) for name, dtype in DTYPES.items()}
+
+
+def predicting_codecs(device: str) -> dict[str, Codec]:
+    weights = shipped_weights("lite")
+    return {name: Codec(predicting(Weights.load(weights)), device, dtype) for name, dtype in DTYPES.items()}
+
+
+@pytest.fixture(scope="session")
+def predicting_cpu(gpu: None) -> dict[str, Codec]:
+    """As `cpu`, for predicted frames too, whatever the shipped weights have."""
+    return predicting_codecs("cpu")
+
+
+@pytest.fixture(scope="session")
+def predicting_cuda(gpu: None) -> dict[str, Codec]:
+    """The same on the GPU."""
+    return predicting_codecs("cuda")

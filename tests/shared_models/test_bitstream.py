@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared_models import errors
-from shared_models.bitstream import Bitstream, Header, Layer, Segment
+from shared_models.bitstream import Bitstream, FrameType, Header, Layer, Segment
 
 HEADER = Header(
     layer=Layer.ENHANCEMENT,
@@ -61,6 +61,8 @@ def test_a_stream_may_end_after_any_segment() -> None:
         (lambda d: resealed(d, 5, b"\x01"), errors.LayerError),
         (lambda d: resealed(d, 5, b"\x07"), errors.LayerError),
         (lambda d: resealed(d, 6, b"\x05"), errors.FrameTypeError),
+        (lambda d: resealed(d, 6, b"\x01"), errors.CorruptError),
+        (lambda d: resealed(d, 31, b"\x01"), errors.CorruptError),
         (lambda d: resealed(d, 20, b"\x00\x00"), errors.FrameSizeError),
         (lambda d: resealed(d, 22, b"\xff\xff"), errors.FrameSizeError),
         (lambda d: resealed(d, 9, b"\x00"), errors.CorruptError),
@@ -76,6 +78,29 @@ def test_the_other_layer_is_named() -> None:
     machine = Bitstream(replace(HEADER, layer=Layer.MACHINE), (Segment(b"abcd", 1),)).packed()
     with pytest.raises(errors.LayerError, match="machine layer where the enhancement layer"):
         Bitstream.parsed(machine, Layer.ENHANCEMENT)
+
+
+def test_predicted_frames_name_another() -> None:
+    predicted = replace(HEADER, frame_type=FrameType.PREDICTED, reference=HEADER.name)
+    data = replace(STREAM, header=predicted).packed()
+    assert data[6] == 1
+    assert data[24:32] == STREAM.packed()[36:40] + STREAM.packed()[32:36]
+    assert Bitstream.parsed(data, Layer.ENHANCEMENT).header == predicted
+
+
+def test_streams_that_differ_in_header_or_integers_have_different_names() -> None:
+    others = [
+        replace(HEADER, layer=Layer.MACHINE, machine_quality=2),
+        replace(HEADER, width=1281),
+        replace(HEADER, quality=1),
+        replace(HEADER, slices=4),
+        replace(HEADER, model_id=b"87654321"),
+        replace(HEADER, frame_crc=0xDEADBEEE),
+        replace(HEADER, frame_type=FrameType.PREDICTED, reference=1),
+    ]
+    assert len({header.name for header in (HEADER, *others)}) == len(others) + 1
+    cut = replace(STREAM, segments=STREAM.segments[:1])
+    assert Bitstream.parsed(cut.packed(), Layer.ENHANCEMENT).header.name == HEADER.name
 
 
 @settings(deadline=None, max_examples=300)

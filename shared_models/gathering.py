@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -26,9 +27,14 @@ class Gathering:
 
     Args:
         convolutions: of the nets, all of one width.
+        rows: numbers of the positions that anyone will look at, counted through batch and rows of the picture; all of
+            them when None. The others are left at 0.
     """
 
-    def __init__(self, convolutions: Sequence[nn.Conv2d | FixedPointConv2d]) -> None:
+    def __init__(
+        self, convolutions: Sequence[nn.Conv2d | FixedPointConv2d], rows: Tensor | None = None
+    ) -> None:
+        self._rows = rows
         operands = [_operands(convolution) for convolution in convolutions]
         self._weights = [weight.flatten(1) for weight, _ in operands]
         self._sums = torch.cat([bias for _, bias in operands])
@@ -44,6 +50,8 @@ class Gathering:
             return
         weight = torch.cat([weight[:, channels] for weight in self._weights])
         flat = part.permute(0, 2, 3, 1).reshape(-1, part.shape[1])
+        if self._rows is not None:
+            flat = flat[self._rows]
         if self._positions is None or torch.is_grad_enabled():
             self._sums = torch.addmm(self._sums, flat, weight.T)
         else:
@@ -55,6 +63,9 @@ class Gathering:
         assert self._positions is not None, "nothing is known yet"
         total, self._sums = self._sums[:, : self._width], self._sums[:, self._width :]
         self._weights = self._weights[1:]
+        if self._rows is not None:
+            everywhere = total.new_zeros(math.prod(self._positions), self._width)
+            total = everywhere.index_copy(0, self._rows, total)
         return total.reshape(*self._positions, self._width).permute(0, 3, 1, 2)
 
 

@@ -43,11 +43,11 @@ def walked(
     entropy: LayerEntropyModel, told: Prediction | None, slices: int = LITE.slices
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Symbols, latents and sigma indices of latents that are the same in every call."""
-    y = 2.0 * noise(*LATENTS, seed=3)
+    size = SIZE if told is None else (told.changed.shape[2], told.changed.shape[3])
+    shape = (1, LITE.latents, *size)
+    y = 2.0 * noise(*shape, seed=3)
     context = (
-        Context((3.0 * noise(*LATENTS, seed=4)).round(), noise(*LATENTS, seed=5))
-        if entropy.conditioned
-        else None
+        Context((3.0 * noise(*shape, seed=4)).round(), noise(*shape, seed=5)) if entropy.conditioned else None
     )
     scaled = entropy.split(y * entropy.gain(LEVEL))
     indices: list[torch.Tensor] = []
@@ -58,7 +58,7 @@ def walked(
 
     with torch.no_grad():
         z = torch.round(entropy.hyper_latents(y, LEVEL))
-        symbols, latents = entropy.walk(z, SIZE, LEVEL, context, slices, visit, told)
+        symbols, latents = entropy.walk(z, size, LEVEL, context, slices, visit, told)
     return symbols, latents, torch.cat(indices, 1)
 
 
@@ -155,3 +155,20 @@ def test_weights_with_and_without_predicted_frames_come_back(weights: Weights, t
         assert (read.model_id, read.machine_id) == (written.model_id, written.machine_id)
     assert still.model_id != predicts.model_id
     assert still.machine_id == predicts.machine_id
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3])
+def test_nets_run_where_something_changed_and_find_the_same_there(
+    weights: Weights, layer: str, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predicted = getattr(predicting(weights).predicted, layer)
+    size = (20, 30)
+    latents = (1, LITE.latents, *size)
+    changed = torch.rand((1, 1, *size), generator=torch.Generator().manual_seed(8)) < share
+    told = Prediction((4.0 * noise(*latents, seed=1)).round(), noise(*latents, seed=2), changed)
+    somewhere = walked(predicted, told)
+    monkeypatch.setattr(predicted, "_seen_from", lambda changed: torch.arange(changed.numel()))
+    everywhere = walked(predicted, told)
+    assert torch.equal(somewhere[2], everywhere[2])
+    assert torch.equal(somewhere[0], everywhere[0])
+    assert torch.allclose(somewhere[1], everywhere[1], atol=1e-4)

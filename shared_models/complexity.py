@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
-from shared_models.codec import Codec
+from shared_models.codec import Changes, Codec
 from shared_models.fixed_point import FixedPointConv2d
+from shared_models.light import Light
 
 
 @runtime_checkable
@@ -52,7 +54,8 @@ def multiply_accumulates(module: nn.Module, run: Callable[[], object]) -> Counte
 def kilo_macs_per_pixel(codec: Codec, side: int = 512) -> dict[str, Counter[str]]:
     """Thousand multiply-accumulates per pixel of the frame, by part, for each of the codec's operations.
 
-    Both layers, all slices, of a picture of `side` x `side`. What it shows does not matter: every part always runs.
+    Both layers, all slices, of a picture of `side` x `side`. What it shows does not matter: every part always runs. All
+    of a predicted frame is taken to have changed, the most that it can cost.
     """
     image = np.zeros((side, side, 3), np.uint8)
     frame = codec.encode(image)
@@ -61,6 +64,21 @@ def kilo_macs_per_pixel(codec: Codec, side: int = 512) -> dict[str, Counter[str]
         "decode_machine": lambda: codec.decode_machine(frame.machine),
         "decode_human": lambda: codec.decode_human(frame.machine, frame.enhancement),
     }
+    if codec.predicts:
+        key = codec.reference(frame.machine, frame.enhancement)
+        point = codec.operating_point()
+        size = key.machine.symbols.shape[-2:]
+        everywhere = torch.ones(1, 1, *size, dtype=torch.bool, device=codec.device)
+        changes = Changes(key, Light.unchanged(1, codec.device), everywhere, everywhere)
+        predicted = codec.code(codec.analyse(image), point, changes).frame
+        operations |= {
+            "encode_predicted": lambda: codec.code(codec.analyse(image), point, changes),
+            "decode_predicted_machine": lambda: codec.decode_machine(predicted.machine, key),
+            "decode_predicted_human": lambda: codec.decode_human(
+                predicted.machine, predicted.enhancement, reference=key
+            ),
+            "decode_reference": lambda: codec.reference(frame.machine, frame.enhancement),
+        }
     result = {}
     for name, operation in operations.items():
         counted = multiply_accumulates(codec.layers, operation)

@@ -47,9 +47,15 @@ class Light:
         Args:
             before, after: `brightness` of the two pictures.
         """
-        none = torch.full((len(before), LIGHT_NUMBERS), _OFFSET_ZERO, device=before.device)
-        none[:, 0] = _GAIN_UNITS
-        return cls(none), cls.fitted(before, after, 0.0), cls.fitted(before, after, _LARGEST_STRETCH)
+        none = cls.unchanged(len(before), before.device)
+        return none, cls.fitted(before, after, 0.0), cls.fitted(before, after, _LARGEST_STRETCH)
+
+    @classmethod
+    def unchanged(cls, frames: int, device: torch.device) -> Light:
+        """The same light as before."""
+        numbers = torch.full((frames, LIGHT_NUMBERS), _OFFSET_ZERO, device=device)
+        numbers[:, 0] = _GAIN_UNITS
+        return cls(numbers)
 
     @classmethod
     def fitted(cls, before: Tensor, after: Tensor, stretch: float) -> Light:

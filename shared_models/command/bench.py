@@ -17,10 +17,18 @@ from rich.table import Table
 
 from shared_models.codec import Codec, load_codec
 from shared_models.command.as_typed import as_typed
+from shared_models.command.options import WeightsFile
 from shared_models.complexity import kilo_macs_per_pixel
 from shared_models.config import PAPER
 from shared_models.evaluation.peers import AVIF, JPEG, WEBP, Peer
-from shared_models.evaluation.speed import Operation, Timing, codec_operations, peer_timing, pink_noise
+from shared_models.evaluation.speed import (
+    Operation,
+    Timing,
+    codec_operations,
+    peer_timing,
+    pink_noise,
+    with_something_moved,
+)
 from shared_models.evaluation.video_peers import VVC, VVC_FASTER, X265
 from shared_models.profile import enhancement_layer, machine_layer, probability_tables
 from shared_models.weights import Weights
@@ -49,6 +57,13 @@ def bench() -> None:
 def codec(
     context: typer.Context,
     picture: Annotated[Path | None, typer.Option(help="A picture; 1/f noise when left out.")] = None,
+    later: Annotated[
+        Path | None,
+        typer.Option(
+            help="A later picture of the same camera, to be predicted; --picture with a part of it moved when left out."
+        ),
+    ] = None,
+    weights: WeightsFile = None,
     width: Annotated[int, typer.Option(min=16, max=8192)] = 1280,
     height: Annotated[int, typer.Option(min=16, max=8192)] = 720,
     repeats: Annotated[int, typer.Option(min=1, help="At most 3 for VVC and x265.")] = 15,
@@ -62,16 +77,15 @@ def codec(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
 ) -> None:
-    """Time encoding and decoding of one frame, stage by stage, and other codecs' encoders in the same run."""
-    if picture is None:
-        image = pink_noise(height, width)
-    else:
-        image = np.asarray(
-            Image.open(picture).convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-        )
-    subject = load_codec(device=device)
+    """Time encoding and decoding of one frame, stage by stage, and other codecs' encoders in the same run.
+
+    Of a key frame and of a frame that is predicted from it; the reference of the latter's decoding is at hand.
+    """
+    image = pink_noise(height, width) if picture is None else _scaled(picture, width, height)
+    second = with_something_moved(image) if later is None else _scaled(later, width, height)
+    subject = load_codec(weights=weights, device=device)
     ours = Measured(
-        codec_operations(subject, image, repeats, threads),
+        codec_operations(subject, image, repeats, threads, later=second),
         [counted.total() for counted in kilo_macs_per_pixel(subject).values()],
     )
     papers = _paper(image, device, threads) if paper else None
@@ -99,6 +113,7 @@ def codec(
             "width": width,
             "height": height,
             "operations": ours.as_dicts(),
+            "predicted_over_key": ours.predicted_over_key,
             "paper": None if papers is None else papers.as_dicts(),
             "peers": [asdict(timing) for timing in others],
         }
@@ -112,12 +127,23 @@ class Measured:
     operations: Sequence[Operation]
     kilo_macs: Sequence[float]
 
+    @property
+    def predicted_over_key(self) -> float | None:
+        """Time of encoding a predicted frame over that of a key frame; None if the codec predicts nothing."""
+        key, *others = (operation.timing for operation in self.operations)
+        times = (timing.median_ms for timing in others if timing.name.startswith("encode"))
+        return next((each / key.median_ms for each in times), None)
+
     def as_dicts(self) -> list[dict[str, Any]]:
         """For JSON."""
         return [
             asdict(operation) | {"kilo_macs_per_pixel": round(cost, 3)}
             for operation, cost in zip(self.operations, self.kilo_macs, strict=True)
         ]
+
+
+def _scaled(picture: Path, width: int, height: int) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(picture).convert("RGB").resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _paper(image: NDArray[np.uint8], device: str, threads: int) -> Measured:
@@ -152,10 +178,17 @@ def _operations_table(title: str, ours: Measured, papers: Measured | None, threa
                 "" if operation.frames_per_second is None else f"{operation.frames_per_second:.2f}",
                 f"{timing.size:,}",
             )
+    captions = []
+    if ours.predicted_over_key is not None:
+        captions.append(
+            f"time of encoding a predicted frame over that of a key frame: {ours.predicted_over_key:.2f}"
+        )
     if papers is not None:
-        pairs = zip(ours.operations, papers.operations, strict=True)
+        # The paper's model predicts nothing.
+        pairs = zip(ours.operations, papers.operations, strict=False)
         ratios = (f"{theirs.timing.median_ms / own.timing.median_ms:.0f}" for own, theirs in pairs)
-        table.caption = f"the paper's times over ours: {', '.join(ratios)}"
+        captions.append(f"the paper's times over ours: {', '.join(ratios)}")
+    table.caption = "; ".join(captions)
     return table
 
 

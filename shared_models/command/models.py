@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -15,6 +15,14 @@ from shared_models.config import PAPER
 from shared_models.profile import profile_named
 from shared_models.training.export import exported, exported_comparison, with_machine, with_predicted
 from shared_models.weights import SHIPPED, Weights
+
+_COSTS: Final = {
+    "encode": "encode",
+    "encode_predicted": "encode\npredicted",
+    "decode_machine": "decode\nmachine",
+    "decode_human": "decode\nhuman",
+}
+"""Columns of the table, by the operations of `kilo_macs_per_pixel`."""
 
 app = typer.Typer(help="Show the codec's models, or make weights files of trained ones.")
 
@@ -34,21 +42,26 @@ def show(
         loaded = Weights.load(path)
         codec = Codec(loaded, device="cpu")
         config = loaded.config
-        console.print(f"[bold]{config.name}[/]  model {codec.model_id.hex()}  {path.name}")
+        predicting = f", predicted frames {codec.predicting_id.hex()}" if codec.predicts else ""
+        console.print(f"[bold]{config.name}[/]  model {codec.model_id.hex()}{predicting}  {path.name}")
         console.print(
             f"machine lambdas {config.machine.lambdas}, default level {config.default_machine_quality}; "
             f"enhancement lambdas {config.enhancement.lambdas}, default level {config.default_quality}; "
             f"1 to {config.enhancement_slices} slices of {config.slice_width} channels"
         )
         table = Table("part", "parameters")
-        costs = kilo_macs_per_pixel(codec)
-        for operation in costs:
-            table.add_column(f"{operation}\nkMAC/pixel", justify="right")
+        counts = kilo_macs_per_pixel(codec)
+        costs = {heading: counts[operation] for operation, heading in _COSTS.items() if operation in counts}
+        for heading in costs:
+            table.add_column(heading, justify="right")
         for name, part in ((n, p) for n, p in codec.layers.named_modules() if n.count(".") == 1):
             size = sum(parameter.numel() for parameter in part.parameters())
             table.add_row(name, f"{size:,}", *(f"{counted[name]:.2f}" for counted in costs.values()))
         total = sum(parameter.numel() for parameter in codec.layers.parameters())
         table.add_row("total", f"{total:,}", *(f"{counted.total():.2f}" for counted in costs.values()))
+        table.caption = (
+            "kMAC/pixel; of a predicted frame if all of it changed" if codec.predicts else "kMAC/pixel"
+        )
         console.print(table)
     if weights is None:
         _show_table_i(console)
@@ -129,7 +142,8 @@ def export(
     elif machine is None:
         raise typer.BadParameter("there is nothing new beside --weights: name the runs to take models from")
     joined.save(out)
-    typer.echo(f"{out}: model {joined.model_id.hex()}")
+    predicting = "" if joined.predicted is None else f", predicted frames {joined.predicting_id.hex()}"
+    typer.echo(f"{out}: model {joined.model_id.hex()}{predicting}")
     if joined.predicted is None and loaded is not None and loaded.predicted is not None:
         typer.echo(
             "without predicted frames: the models of --weights belong to its own layers, train new ones"

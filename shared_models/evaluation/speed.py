@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,11 @@ from numpy.typing import NDArray
 from shared_models.codec import Codec
 from shared_models.device import use_threads
 from shared_models.evaluation.peers import Peer
+from shared_models.group import GROUP, GroupEncoder
+from shared_models.picture import Picture
+
+ENDLESS_GROUP: Final = replace(GROUP, longest=2**63, least_patience=math.inf, scene_cut=math.inf)
+"""One key frame for as many frames as are timed, however much of them changed."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +62,24 @@ class Operation:
 
 
 def codec_operations(
-    codec: Codec, image: NDArray[np.uint8], repeats: int, threads: int, *, at_once: bool = True
+    codec: Codec,
+    image: Picture,
+    repeats: int,
+    threads: int,
+    *,
+    later: Picture | None = None,
+    at_once: bool = True,
 ) -> list[Operation]:
-    """Encode both layers, decode either view, with `threads` CPU threads in all.
+    """Encode both layers, decode either view, with `threads` CPU threads in all; if the codec predicts, `later`, too.
 
     The encoder runs its two analyses side by side, with half of the threads each.
 
     Args:
+        later: a frame of the same camera, to be predicted from `image`; of the same size.
         at_once: measure several frames at once, too.
     """
-    use_threads(max(1, threads // 2))
+    half = max(1, threads // 2)
+    use_threads(half)
     frame = codec.encode(image)
     machine, both = len(frame.machine), len(frame.machine) + len(frame.enhancement)
 
@@ -74,11 +89,57 @@ def codec_operations(
         return Operation(timing, stages, _frames_per_second(call, repeats, threads) if at_once else None)
 
     human = lambda: codec.decode_human(frame.machine, frame.enhancement)  # noqa: E731
-    return [
-        operation("encode, both layers", lambda: codec.encode(image), both, max(1, threads // 2)),
+    operations = [
+        operation("encode, both layers", lambda: codec.encode(image), both, half),
         operation("decode, machine view", lambda: codec.decode_machine(frame.machine), machine, threads),
         operation("decode, human view", human, both, threads),
     ]
+    if later is None or not codec.predicts:
+        return operations
+    encoder = GroupEncoder(codec, ENDLESS_GROUP)
+    key = encoder.encode(image, encoder.turn())
+    predicted = encoder.encode(later, encoder.turn())
+    reference = codec.reference(key.machine, key.enhancement)
+    layers = predicted.machine, predicted.enhancement
+    machine, both = len(predicted.machine), len(predicted.machine) + len(predicted.enhancement)
+    return [
+        *operations,
+        operation(
+            f"encode, predicted, {predicted.changed:.0%} changed",
+            lambda: encoder.encode(later, encoder.turn()),
+            both,
+            half,
+        ),
+        operation(
+            "decode, predicted machine view",
+            lambda: codec.decode_machine(predicted.machine, reference),
+            machine,
+            threads,
+        ),
+        operation(
+            "decode, predicted human view",
+            lambda: codec.decode_human(*layers, reference=reference),
+            both,
+            threads,
+        ),
+        operation(
+            "decode, key as reference",
+            lambda: codec.reference(key.machine, key.enhancement),
+            len(key.machine) + len(key.enhancement),
+            threads,
+        ),
+    ]
+
+
+def with_something_moved(image: Picture) -> Picture:
+    """The same scene a little later: a third of it a side stands a latent or so lower and further right."""
+    height, width = (side // 3 for side in image.shape[:2])
+    down, right = (min(side // 6, 24) for side in image.shape[:2])
+    later = image.copy()
+    later[height + down : 2 * height + down, width + right : 2 * width + right] = image[
+        height : 2 * height, width : 2 * width
+    ]
+    return later
 
 
 def peer_timing(peer: Peer, image: NDArray[np.uint8], quality: int, repeats: int) -> Timing:

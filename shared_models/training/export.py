@@ -24,7 +24,8 @@ from shared_models.weights import Weights
 
 _PREDICTED_MACHINE: Final = "predicted-machine"
 _PREDICTED_ENHANCEMENT: Final = "predicted-enhancement"
-_STEPS_OF_A_LAYER: Final = ("log_gain", "log_inverse_gain")
+_STEPS: Final = "log_gain"
+"""Quantiser steps, which a run of predicted frames keeps as its layer has them."""
 
 
 def trained_machine(folder: Path, config: CodecConfig) -> SingleLayer:
@@ -87,9 +88,7 @@ def with_predicted(machine: Path, enhancement: Path, weights: Weights) -> Weight
     ):
         state = _best(folder, name)
         own, trained = still.state_dict(), state["module"]
-        if state["switches"] != weights.config.switches or any(
-            not torch.equal(own[steps], trained[steps]) for steps in _STEPS_OF_A_LAYER
-        ):
+        if state["switches"] != weights.config.switches or not torch.equal(own[_STEPS], trained[_STEPS]):
             raise CheckpointError(
                 f"{folder / BEST} was trained for other layers than those of model {weights.model_id.hex()}: "
                 "name the weights that the run was given"

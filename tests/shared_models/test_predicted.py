@@ -152,9 +152,9 @@ def test_weights_with_and_without_predicted_frames_come_back(weights: Weights, t
         written.save(tmp_path / "weights.safetensors")
         read = Weights.load(tmp_path / "weights.safetensors")
         assert (read.predicted is None) == (written.predicted is None)
-        assert (read.model_id, read.machine_id) == (written.model_id, written.machine_id)
-    assert still.model_id != predicts.model_id
-    assert still.machine_id == predicts.machine_id
+        assert (read.model_id, read.predicting_id) == (written.model_id, written.predicting_id)
+    assert still.predicting_id != predicts.predicting_id
+    assert still.model_id == predicts.model_id
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3])

@@ -13,6 +13,7 @@ from shared_models import load_codec
 from shared_models.evaluation.quality import psnr
 from shared_models.evaluation.speed import pink_noise
 from shared_models.weights import SHIPPED
+from tests.shared_models.training.conftest import annotated
 
 
 @pytest.fixture
@@ -73,6 +74,58 @@ def test_rate_and_distortion_are_written_to_a_file(run, tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "rd.json").read_text())
     assert figures["photos"] == 1
     assert [curve["name"] for curve in figures["curves"]][:2] == ["machine layer", "both layers"]
+
+
+def test_models_and_bench_tell_what_predicted_frames_cost(  # type: ignore[no-untyped-def]
+    run, tmp_path: Path, predicting_weights: Path
+) -> None:
+    output = run("models", "--weights", predicting_weights)
+    for name in ("predicted.machine", "predicted.enhancement", "encode"):
+        assert name in output
+    out = tmp_path / "bench.json"
+    size = ("--width", 128, "--height", 96)
+    common = ("--weights", predicting_weights, *size, "--repeats", 1, "--threads", 1, "--no-peers")
+    assert "over that of a key frame" in run("bench", "codec", *common, "--out", out)
+    figures = json.loads(out.read_text())
+    key, predicted = figures["operations"][0], figures["operations"][3]
+    assert predicted["timing"]["name"].startswith("encode, predicted")
+    assert predicted["timing"]["size"] < key["timing"]["size"]
+    assert figures["predicted_over_key"] == pytest.approx(
+        predicted["timing"]["median_ms"] / key["timing"]["median_ms"]
+    )
+    later = tmp_path / "later.png"
+    Image.fromarray(pink_noise(96, 128)).save(later)
+    run("bench", "codec", *common, "--picture", later, "--later", later, "--out", out)
+    still = json.loads(out.read_text())["operations"][3]["timing"]
+    assert still["name"] == "encode, predicted, 0% changed"
+
+
+def test_predicted_frames_are_trained_and_join_the_weights(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(2):
+        Image.fromarray(pink_noise(80, 80, number)).save(photos / f"{number}.png")
+    common = ("--photos", photos, "--annotations", annotated(photos), "--steps", 1)
+    small = ("--set", "batch=1", "--set", "crop=64")
+    for layer in ("machine", "enhancement"):
+        run("train", f"predicted-{layer}", *common, *small, "--out", tmp_path / layer)
+    shipped, joined = SHIPPED / "lite.safetensors", tmp_path / "joined.safetensors"
+    half = ("models", "export", "--weights", shipped, "--predicted-machine", tmp_path / "machine")
+    run(*half, "--predicted-enhancement", tmp_path / "enhancement", "--out", joined)
+    assert load_codec("lite", weights=joined, device="cpu").predicts
+    run(*half, "--out", joined, code=2)
+    run("models", "export", "--weights", shipped, "--out", joined, code=2)
+    swapped = ("--predicted-enhancement", tmp_path / "machine")
+    assert "name one of predicted-enhancement" in run(*half, *swapped, "--out", joined, code=1)
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for photo in photos.iterdir():
+        Image.fromarray(np.eye(80, dtype=np.uint8) * 255).convert("1").save(masks / photo.name)
+    alone = ("--photos", photos, "--masks", masks, "--steps", 1, *small)
+    run("train", "machine", *alone, "--out", tmp_path / "new")
+    new = ("--machine", tmp_path / "new", "--out", tmp_path / "new.safetensors")
+    assert "train new ones" in run("models", "export", *new, "--weights", joined)
+    assert not load_codec("lite", weights=tmp_path / "new.safetensors", device="cpu").predicts
 
 
 def test_bench_prints_stages_and_ratios_to_named_peers(run) -> None:  # type: ignore[no-untyped-def]

@@ -61,7 +61,7 @@ class Encoder:
     @property
     def model_id(self) -> bytes:
         """Identity of the codec's model."""
-        return self._codec.model_id
+        return self._codec.predicting_id
 
     def ladder(self, rate: RateConfig) -> tuple[Levels, ...]:
         """The levels that rate control may choose, up to this encoder's own.

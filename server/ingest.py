@@ -134,9 +134,9 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             store_keys.checked_camera_id(hello.camera_id)
         except store_keys.InvalidCameraIdError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        if hello.model_id != self._codec.model_id:
+        if hello.model_id != self._codec.predicting_id:
             await context.abort(
-                grpc.StatusCode.FAILED_PRECONDITION, _other_model(hello.model_id, self._codec.model_id)
+                grpc.StatusCode.FAILED_PRECONDITION, _other_model(hello.model_id, self._codec.predicting_id)
             )
         return hello
 

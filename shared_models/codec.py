@@ -112,6 +112,7 @@ class Codec:
     def __init__(self, weights: Weights, device: str = "auto", dtype: torch.dtype | None = None) -> None:
         self.config: CodecConfig = weights.config
         self.model_id = weights.model_id
+        self.predicting_id = weights.predicting_id
         self.machine_id = weights.machine_id
         self.device = resolved_device(device)
         self.dtype = compute_dtype(self.device) if dtype is None else dtype
@@ -270,7 +271,7 @@ class Codec:
         def header(layer: Layer, own: int, held: int) -> Header:
             return Header(
                 layer,
-                self.model_id,
+                self._model_of(frame_type),
                 analysed.width,
                 analysed.height,
                 own,
@@ -402,9 +403,10 @@ class Codec:
     def _parsed(self, data: bytes, layer: Layer) -> Bitstream:
         stream = Bitstream.parsed(data, layer)
         header = stream.header
-        if header.model_id != self.model_id:
+        model = self._model_of(header.frame_type)
+        if header.model_id != model:
             raise ModelError(
-                f"the stream was coded with model {header.model_id.hex()}, this is {self.model_id.hex()}: "
+                f"the stream was coded with model {header.model_id.hex()}, this is {model.hex()}: "
                 "use the same weights on both sides"
             )
         config = self.config
@@ -441,6 +443,10 @@ class Codec:
                 f"{header.width}x{header.height}: no frame costs so little"
             )
         return stream
+
+    def _model_of(self, frame_type: FrameType) -> bytes:
+        """By which frames of that type name this model."""
+        return self.model_id if frame_type is FrameType.SELF_CONTAINED else self.predicting_id
 
     def _size(self, header: Header) -> tuple[int, int]:
         """Height and width of the latents of a frame."""

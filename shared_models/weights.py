@@ -50,10 +50,15 @@ class Weights:
 
     @property
     def model_id(self) -> bytes:
-        """First 8 bytes of SHA-256 over profile, switches, names, shapes and values.
+        """First 8 bytes of SHA-256 over profile, switches, and names, shapes and values of both layers and the tables.
 
-        Streams of other models are refused.
+        Self-contained frames of other models are refused.
         """
+        return self._identity(_MACHINE, _ENHANCEMENT)
+
+    @property
+    def predicting_id(self) -> bytes:
+        """The same over everything: predicted frames of other models are refused."""
         return self._identity("")
 
     @property
@@ -61,10 +66,10 @@ class Weights:
         """The same over the machine layer alone: models that share it and all switches write the same of it."""
         return self._identity(_MACHINE)
 
-    def _identity(self, part: str) -> bytes:
+    def _identity(self, *parts: str) -> bytes:
         digest = hashlib.sha256(f"{self.config.name} {_switches(self.config)}".encode())
         for name, tensor in sorted(self._tensors().items()):
-            if name.startswith((part, _TABLES)):
+            if name.startswith((*parts, _TABLES)):
                 digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
                 digest.update(tensor.numpy().tobytes())
         return digest.digest()[:MODEL_ID_BYTES]

@@ -254,7 +254,7 @@ def _single(setting: str, frames: int, size: int, judge: Judge, views: dict[int,
 
 
 def _ours(codec: Codec, levels: Levels) -> str:
-    return f"{levels}, model {codec.model_id.hex()}, {codec.device}, {codec.dtype}, code {_codec_code()}"
+    return f"{levels}, model {codec.predicting_id.hex()}, {codec.device}, {codec.dtype}, code {_codec_code()}"
 
 
 @cache

@@ -74,7 +74,7 @@ async def test_a_kept_recording_arrives_whole_and_the_edge_ends_by_itself(
     edge = EdgeProcess(config(clip, address, keep_all=True, max_unacknowledged=2), "1.0", tally)
     running = asyncio.create_task(edge.run(stills, asyncio.Event()))
     talk = await script.conversation()
-    assert (await talk.greet(session=1)).model_id == codec.model_id
+    assert (await talk.greet(session=1)).model_id == codec.predicting_id
     frames = await acknowledge(talk, 6)
     await running
     headers = [codec.inspect(frame.machine_layer) for frame in frames]

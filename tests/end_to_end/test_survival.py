@@ -163,7 +163,7 @@ class Installation:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self._grpc_port}") as channel:
             call = ingest_pb2_grpc.IngestServiceStub(channel).Push()
             try:
-                hello = ingest_pb2.Hello(camera_id=CAMERA, model_id=codec.model_id)
+                hello = ingest_pb2.Hello(camera_id=CAMERA, model_id=codec.predicting_id)
                 await call.write(ingest_pb2.PushRequest(hello=hello))
                 assert (await call.read()).WhichOneof("kind") == "welcome"
             finally:

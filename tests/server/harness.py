@@ -136,7 +136,7 @@ async def edge_stream(
     async with grpc.aio.insecure_channel(
         server.grpc_address, options=[("grpc.max_send_message_length", 32 * 2**20)]
     ) as channel:
-        stream = EdgeStream(channel, camera_id, codec.model_id if model_id is None else model_id)
+        stream = EdgeStream(channel, camera_id, codec.predicting_id if model_id is None else model_id)
         try:
             yield stream
         finally:

@@ -84,7 +84,7 @@ async def test_it_serves_and_ends_in_order(tmp_path: Path, shipped: Codec, frame
         for service in ("", "secondsight.v1.IngestService", "secondsight.v1.AnalyticsService"):
             answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        edge = EdgeStream(channel, "front-door", shipped.model_id)
+        edge = EdgeStream(channel, "front-door", shipped.predicting_id)
         await edge.hello()
         await edge.send_in_group(1, frames[0])
         await edge.ack_of(1)
@@ -110,7 +110,7 @@ async def test_frames_outlive_a_killed_server_and_their_group_goes_on(
         server_process(tmp_path) as (process, grpc_address, _, _),
         grpc.aio.insecure_channel(grpc_address) as channel,
     ):
-        edge = EdgeStream(channel, "front-door", shipped.model_id)
+        edge = EdgeStream(channel, "front-door", shipped.predicting_id)
         session = (await edge.hello()).session
         for sequence in (1, 2):
             await edge.send_in_group(sequence, frames[sequence - 1])
@@ -122,7 +122,7 @@ async def test_frames_outlive_a_killed_server_and_their_group_goes_on(
         server_process(tmp_path) as (_, grpc_address, http_address, _),
         grpc.aio.insecure_channel(grpc_address) as channel,
     ):
-        edge = EdgeStream(channel, "front-door", shipped.model_id)
+        edge = EdgeStream(channel, "front-door", shipped.predicting_id)
         assert (await edge.hello(session)).last_stored_sequence == 2
         await edge.send_in_group(3, frames[2])
         await edge.ack_of(3)

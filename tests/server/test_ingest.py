@@ -296,7 +296,7 @@ async def test_a_sequence_that_does_not_rise_is_refused(
 async def test_a_wrong_hello_ends_the_stream(
     start_server: StartServer, codec: Codec, hello: dict[str, str], code: grpc.StatusCode, tells: str
 ) -> None:
-    fields = {"camera_id": "front-door", "model_id": codec.model_id, **hello}
+    fields = {"camera_id": "front-door", "model_id": codec.predicting_id, **hello}
     async with start_server() as server, edge_stream(server, codec) as edge:
         await edge.write(ingest_pb2.PushRequest(hello=ingest_pb2.Hello(**fields)))
         ended, details = await edge.ended()
@@ -410,7 +410,7 @@ async def test_a_leaving_server_asks_edges_to_finish(
         assert await frames_in(client) == ["1-1"]
         async with edge_stream(server, codec) as late:
             await late.write(
-                ingest_pb2.PushRequest(hello=ingest_pb2.Hello(camera_id="late", model_id=codec.model_id))
+                ingest_pb2.PushRequest(hello=ingest_pb2.Hello(camera_id="late", model_id=codec.predicting_id))
             )
             assert (await late.ended())[0] is grpc.StatusCode.UNAVAILABLE
 

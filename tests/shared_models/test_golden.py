@@ -143,7 +143,7 @@ def predicted_vectors(
     """Those of the shipped weights; if they predict nothing, of others, made here and now."""
     if load_codec("lite", device="cpu").predicts:
         model, vectors = read_predicted_vectors()
-        assert model == predicting_codec.model_id.hex(), "the weights changed: run `make golden`"
+        assert model == predicting_codec.predicting_id.hex(), "the weights changed: run `make golden`"
         return predicting_codec, predicting_weights, vectors
     folder = tmp_path_factory.mktemp("golden")
     with mock.patch.object(make, "FOLDER", folder):

@@ -207,7 +207,7 @@ def write_predicted_vectors(codec: Codec) -> None:
             point.slices,
         )
         frames.append([asdict(point), _texts(frame)])
-    held = {"model": codec.model_id.hex(), "keys": [_texts(key.frame) for key in keys], "frames": frames}
+    held = {"model": codec.predicting_id.hex(), "keys": [_texts(key.frame) for key in keys], "frames": frames}
     (FOLDER / PREDICTED).write_text(json.dumps(held, indent=1) + "\n")
 
 

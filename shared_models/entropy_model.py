@@ -92,10 +92,6 @@ class EntropyModel(nn.Module, ABC):
         """Factor from latents to symbols, (B, M, 1, 1)."""
 
     @abstractmethod
-    def inverse_gain(self, level: Level) -> Tensor:
-        """Factor back from symbols to latents, (B, M, 1, 1)."""
-
-    @abstractmethod
     def hyper_latents(self, y: Tensor, level: Level) -> Tensor:
         """z before rounding, for latents (B, M, H, W) of any size; (B, Z, ceil(H/4), ceil(W/4))."""
 

@@ -84,9 +84,6 @@ class MixedEntropyModel(EntropyModel):
     def gain(self, level: Level) -> Tensor:
         return torch.ones(len(level.own), self.slices * self.slice_width, 1, 1, device=level.own.device)
 
-    def inverse_gain(self, level: Level) -> Tensor:
-        return self.gain(level)
-
     def hyper_latents(self, y: Tensor, level: Level) -> Tensor:
         return self.hyper_analysis(y) - self._medians()
 

@@ -14,14 +14,9 @@ from shared_models.single import SingleLayer
 
 @dataclass(frozen=True)
 class Estimate:
-    """`bits` (B,), `symbols` and `latents` (B, slices * w, H, W).
-
-    `error` (B,) is that of `latents`, in squared quantiser steps. Its gradient leads the means to where the latents
-    are; that of `latents` does not, for there the rounding passes it straight through.
-    """
+    """`bits` (B,), `symbols` and `latents` (B, slices * w, H, W)."""
 
     bits: Tensor
-    error: Tensor
     symbols: Tensor
     latents: Tensor
 
@@ -39,8 +34,9 @@ def estimate(
 
     What lies behind them is zero in the latents and costs nothing; nor does what did not change in a predicted frame.
 
-    Latents and contexts use rounded values with straight-through gradients; the rate uses uniform noise from `noise`
-    in place of rounding (Minnen & Singh, 2020, section 3.3), or the rounded values when `noise` is None.
+    Latents and contexts use rounded values with straight-through gradients, so that an analysis can learn from them;
+    in a predicted frame, where none does, with true ones, which reach the means. The rate uses uniform noise from
+    `noise` in place of rounding (Minnen & Singh, 2020, section 3.3), or the rounded values when `noise` is None.
     """
 
     def quantised(values: Tensor) -> Tensor:
@@ -58,23 +54,17 @@ def estimate(
     analysed = y if prediction is None else prediction.difference(y)
     continuous_z = entropy.hyper_latents(analysed, level) * hyper_changed
     rates = [(entropy.hyper_bits(quantised(continuous_z), level) * hyper_changed).flatten(1).sum(1)]
-    errors: list[Tensor] = []
-    restored = entropy.split(entropy.gain(level) * entropy.inverse_gain(level))
     scaled = entropy.split(y * entropy.gain(level))
 
     def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
         values = scaled[k] - mean
         rates.append((entropy.bits(quantised(values), spread) * changed).flatten(1).sum(1) * (k < held))
-        missed = (values - torch.round(values).detach() * restored[k]) ** 2 * changed
-        errors.append(missed.flatten(1).sum(1) * (k < held))
-        return round_through(values)
+        return round_through(values) if prediction is None else torch.round(values).detach()
 
     size = (y.shape[-2], y.shape[-1])
     z = round_through(continuous_z)
     symbols, latents = entropy.walk(z, size, level, context, count, visit, prediction)
-    return Estimate(
-        torch.stack(rates).sum(0), torch.stack(errors).sum(0), symbols, latents * sent[:, : latents.shape[1]]
-    )
+    return Estimate(torch.stack(rates).sum(0), symbols, latents * sent[:, : latents.shape[1]])
 
 
 def estimate_alone(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from shared_models.errors import PackError
 from shared_models.photo_folder import photo_paths, photo_set
@@ -36,6 +37,19 @@ Bring back `runs/*/best.pt` and `runs/*/*.csv`, none of which is larger than 16 
 export-comparison runs/human --out FOLDER` makes a weights file of a codec to compare with.
 """
 
+_PREDICTED: Final = """
+For predicted frames, of the layers in `weights.safetensors`:
+
+```sh
+given="--photos photos --annotations instances.json --weights weights.safetensors"
+$train predicted-machine $given --out runs/predicted-machine{options}
+$train predicted-enhancement $given --out runs/predicted-enhancement{options}
+```
+
+`secondsight models export --weights FILE --predicted-machine runs/predicted-machine --predicted-enhancement
+runs/predicted-enhancement --out lite.safetensors` adds it to the file with those layers.
+"""
+
 
 def packed(
     photos: Path,
@@ -44,6 +58,7 @@ def packed(
     *,
     validation: Path | None,
     weights: Path | None,
+    annotations: Path | None = None,
     limit_mib: float,
     seed: int,
 ) -> str:
@@ -53,6 +68,8 @@ def packed(
         photos, masks: as training reads them.
         validation: photos to validate on.
         weights: a weights file to go on from.
+        annotations: a COCO instances file of the photos, to train predicted frames for `weights`; what it tells of packed
+            photos goes along.
         limit_mib: photos are left out at random until everything is no larger.
         seed: of that choice.
 
@@ -60,15 +77,21 @@ def packed(
         what was packed, in words.
 
     Raises:
-        PackError: `out` exists, a mask is missing, or nothing fits.
+        PackError: `out` exists, a mask is missing, the annotations cannot be read or have no weights beside them, or
+            nothing fits.
         TrainingDataError: there are no photos.
     """
     if out.exists():
         raise PackError(f"{out} exists: name a folder that does not")
+    if annotations is not None and weights is None:
+        raise PackError(
+            "predicted frames are trained for layers that are there: name their weights file, too"
+        )
     code = [path for path in sorted(_PACKAGE.rglob("*")) if path.suffix in _CODE]
     checked = [] if validation is None else photo_paths(validation)[: Recipe().validation_photos]
-    room = limit_mib * _MIB - _size(code) - _size(checked) - (0 if weights is None else _size([weights]))
-    room -= len(_README.encode()) + _MIB
+    files = [path for path in (weights, annotations) if path is not None]
+    room = limit_mib * _MIB - _size(code) - _size(checked) - _size(files)
+    room -= len(f"{_README}{_PREDICTED}".encode()) + _MIB
     found = photo_set(photos)
     chosen = list(found.paths)
     random.Random(seed).shuffle(chosen)
@@ -92,9 +115,25 @@ def packed(
         _copy(path, out / "validation" / path.name)
     if weights is not None:
         _copy(weights, out / "weights.safetensors")
-    (out / "README.md").write_text(_README.format(options=" --validation validation" if checked else ""))
+    if annotations is not None:
+        outlines = _annotations_of(annotations, {path.name for path, _ in pairs})
+        (out / "instances.json").write_text(json.dumps(outlines))
+    readme = _README if annotations is None else _README + _PREDICTED
+    (out / "README.md").write_text(readme.format(options=" --validation validation" if checked else ""))
     total = _size(path for path in out.rglob("*") if path.is_file())
     return f"{len(pairs)} of {len(chosen)} photos, {total / _MIB:.1f} MiB"
+
+
+def _annotations_of(file: Path, photos: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """What a COCO instances file tells of `photos`."""
+    try:
+        content = json.loads(file.read_text())
+        images = [image for image in content["images"] if image["file_name"] in photos]
+        numbers = {image["id"] for image in images}
+        outlined = [each for each in content["annotations"] if each["image_id"] in numbers]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PackError(f"{file} cannot be read ({error}): name a COCO instances file") from error
+    return {"images": images, "annotations": outlined}
 
 
 def _size(paths: Iterable[Path]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shared_models.change import BITS_OF_SQUARED_STEP, change
+from shared_models.change import change
 from shared_models.config import CodecConfig, LiteConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.entropy_model import EntropyModel, Level, Prediction
@@ -19,6 +20,7 @@ from shared_models.profile import predicted_models
 from shared_models.single import SingleLayer
 from shared_models.training.cutouts import Cutouts
 from shared_models.training.estimate import Estimate, estimate
+from shared_models.training.losses import lagrangian, masked_error, squared_error
 from shared_models.training.pairs import FramePair, frame_pairs
 from shared_models.training.photos import Crops, Photos
 from shared_models.training.recipe import Recipe
@@ -31,10 +33,7 @@ _CHANGES = (1.0, 30.0)
 
 
 class PredictedTask:
-    """Bits and error of what changed between two frames, in the quantiser steps of the still layer.
-
-    Nothing is decoded to pixels: a squared step of error is worth so many bits (`change.py`).
-    """
+    """The entropy model alone is trained: both transforms and the quantiser's steps are the still layer's."""
 
     name: ClassVar[str]
 
@@ -86,12 +85,14 @@ class PredictedTask:
         least, most = np.log(_CHANGES)
         threshold = torch.from_numpy(np.exp(numbers.uniform(least, most, size=frames)).astype(np.float32))
         level = Level(own, context)
-        coded = self._coded(pair, level, threshold.to(device)[:, None, None, None], randomness.noise)
-        pixels = pair.frame[0, 0].numel()
-        bits_per_pixel = coded.bits.mean() / pixels
-        error = coded.error.mean() / pixels
-        loss = bits_per_pixel + BITS_OF_SQUARED_STEP * error
-        return Outcome(loss, bits_per_pixel.item(), error.item())
+        coded, decoded = self._coded(pair, level, threshold.to(device)[:, None, None, None], randomness.noise)
+        bits_per_pixel = coded.bits / pair.frame[0, 0].numel()
+        error = self._error(pair.frame, decoded)
+        return Outcome(
+            lagrangian(error, bits_per_pixel, self._lambdas.to(device)[own]),
+            bits_per_pixel.mean().item(),
+            error.mean().item(),
+        )
 
     @torch.no_grad()
     def validate(self, pixels: Tensor) -> dict[str, float]:
@@ -102,10 +103,11 @@ class PredictedTask:
             own = torch.tensor([number], device=pixels.device)
             level = Level(own, own.clamp_max(self._context_levels - 1))
             threshold = torch.full((1, 1, 1, 1), 6.0, device=pixels.device)
-            coded = self._coded(pair, level, threshold, None)
+            coded, decoded = self._coded(pair, level, threshold, None)
+            error = self._error(pair.frame, decoded.clamp(0.0, 1.0)).item()
             figures[f"bpp_{number}"] = coded.bits.item() / pixels[0, 0].numel()
-            figures[f"error_{number}"] = coded.error.item() / pixels[0, 0].numel()
-            figures["loss"] += figures[f"bpp_{number}"] + BITS_OF_SQUARED_STEP * figures[f"error_{number}"]
+            figures[f"psnr_{number}"] = -10.0 * math.log10(max(error, 1e-10))
+            figures["loss"] += self._lambdas[number].item() * 255.0**2 * error + figures[f"bpp_{number}"]
         return figures
 
     @property
@@ -114,7 +116,11 @@ class PredictedTask:
 
     @property
     @abstractmethod
-    def _levels(self) -> int: ...
+    def _lambdas(self) -> Tensor: ...
+
+    @property
+    def _levels(self) -> int:
+        return len(self._lambdas)
 
     @property
     @abstractmethod
@@ -123,8 +129,12 @@ class PredictedTask:
     @abstractmethod
     def _coded(
         self, pair: FramePair, level: Level, threshold: Tensor, noise: torch.Generator | None
-    ) -> Estimate:
-        """The later frames of `pair`."""
+    ) -> tuple[Estimate, Tensor]:
+        """The later frames of `pair`, coded and decoded."""
+
+    @abstractmethod
+    def _error(self, source: Tensor, decoded: Tensor) -> Tensor:
+        """As in the training of the layer, per frame, (B,)."""
 
 
 class PredictedMachineTask(PredictedTask):
@@ -149,8 +159,8 @@ class PredictedMachineTask(PredictedTask):
         return self.machine.entropy
 
     @property
-    def _levels(self) -> int:
-        return self._config.machine.levels
+    def _lambdas(self) -> Tensor:
+        return torch.tensor(self._config.machine.lambdas)
 
     @property
     def _context_levels(self) -> int:
@@ -158,7 +168,7 @@ class PredictedMachineTask(PredictedTask):
 
     def _coded(
         self, pair: FramePair, level: Level, threshold: Tensor, noise: torch.Generator | None
-    ) -> Estimate:
+    ) -> tuple[Estimate, Tensor]:
         slices = self._config.slices
         with torch.no_grad():
             before, y = _analysed(self.machine, pair)
@@ -167,7 +177,13 @@ class PredictedMachineTask(PredictedTask):
             relit = self.machine_response.relit
             changed = change(y, relit(before, light), self._still.gain(level)) > threshold
             prediction = Prediction(key.symbols, relit(key.latents, light), changed)
-        return estimate(self.entropy, y, level, None, slices, noise, prediction)
+        coded = estimate(self.entropy, y, level, None, slices, noise, prediction)
+        with torch.autocast(pair.frame.device.type, torch.bfloat16):
+            return coded, self.machine.synthesis(coded.latents)
+
+    def _error(self, source: Tensor, decoded: Tensor) -> Tensor:
+        everywhere = torch.ones_like(source[:, :1])
+        return masked_error(source, decoded, everywhere, self.recipe.outside, self.recipe.detail)
 
 
 class PredictedEnhancementTask(PredictedTask):
@@ -195,8 +211,8 @@ class PredictedEnhancementTask(PredictedTask):
         return self.enhancement.entropy
 
     @property
-    def _levels(self) -> int:
-        return self._config.enhancement.levels
+    def _lambdas(self) -> Tensor:
+        return torch.tensor(self._config.enhancement.lambdas)
 
     @property
     def _context_levels(self) -> int:
@@ -204,7 +220,7 @@ class PredictedEnhancementTask(PredictedTask):
 
     def _coded(
         self, pair: FramePair, level: Level, threshold: Tensor, noise: torch.Generator | None
-    ) -> Estimate:
+    ) -> tuple[Estimate, Tensor]:
         slices, layer = self._config.slices, self.enhancement
         with torch.no_grad():
             alone = Level(level.context, torch.zeros_like(level.context))
@@ -237,7 +253,12 @@ class PredictedEnhancementTask(PredictedTask):
             prediction = Prediction(key.symbols, fused - machine_latents, changed)
             y = layer.latents(analysed, machine_latents)
         context = layer.context(machine_symbols, machine_latents)
-        return estimate(self.entropy, y, level, context, slices, noise, prediction)
+        coded = estimate(self.entropy, y, level, context, slices, noise, prediction)
+        with torch.autocast(pair.frame.device.type, torch.bfloat16):
+            return coded, layer.picture(machine_latents, coded.latents)
+
+    def _error(self, source: Tensor, decoded: Tensor) -> Tensor:
+        return squared_error(source, decoded)
 
 
 def _analysed(layer: SingleLayer | EnhancementLayer, pair: FramePair) -> tuple[Tensor, Tensor]:

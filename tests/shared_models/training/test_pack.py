@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,8 @@ import pytest
 from shared_models.errors import PackError
 from shared_models.training.loop import BEST
 from shared_models.training.pack import packed
+from shared_models.weights import shipped_weights
+from tests.shared_models.training.conftest import annotated
 
 # What a machine without a network cannot be expected to have: of these, training uses none.
 ABSENT = ("constriction", "google_crc32c", "redis", "grpc", "bjontegaard", "cv2", "av")
@@ -75,3 +79,47 @@ def test_what_cannot_be_packed_is_named(folders: tuple[Path, Path], tmp_path: Pa
     next(folders[1].iterdir()).unlink()
     with pytest.raises(PackError, match="is missing"):
         pack(folders, tmp_path / "masks missing")
+
+
+def test_a_pack_with_annotations_trains_predicted_frames_on_its_own(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "pack"
+    weights = shipped_weights("lite")
+    kept = sorted(path.name for path in folders[0].iterdir())[:4]
+    annotations = annotated(folders[0])
+    for path in folders[0].iterdir():
+        if path.name not in kept:
+            path.unlink()
+    packed(*folders, out, validation=None, weights=weights, annotations=annotations, limit_mib=64.0, seed=1)
+    packed_annotations = json.loads((out / "instances.json").read_text())
+    assert [image["file_name"] for image in packed_annotations["images"]] == kept
+    assert len(packed_annotations["annotations"]) == len(kept)
+    readme = (out / "README.md").read_text()
+    (given,) = re.findall(r'^given="(.*)"$', readme, re.MULTILINE)
+    (line,) = re.findall(r"^\$train (predicted-machine .*)$", readme, re.MULTILINE)
+    command = line.replace("$given", given).split()
+    small = ["--set", "crop=64", "--set", "batch=1", "--steps", "1"]
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, '.'){START}", *command, *small],
+        cwd=out,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert (out / "runs" / "predicted-machine" / BEST).stat().st_size < 16 * 2**20
+
+
+def test_annotations_that_cannot_be_packed_are_named(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    def pack_with(annotations: Path, weights: Path | None) -> None:
+        out = tmp_path / "pack"
+        packed(
+            *folders, out, validation=None, weights=weights, annotations=annotations, limit_mib=64.0, seed=1
+        )
+
+    with pytest.raises(PackError, match="name their weights file"):
+        pack_with(annotated(folders[0]), None)
+    (tmp_path / "instances.json").write_text("[]")
+    with pytest.raises(PackError, match="name a COCO instances file"):
+        pack_with(tmp_path / "instances.json", shipped_weights("lite"))

@@ -232,6 +232,9 @@ def pack(
     out: Annotated[Path, typer.Option(help="Folder to make; it must not exist yet.")],
     validation: ValidationFolder = None,
     weights: WeightsFile = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="COCO instances file of the photos, to train predicted frames.")
+    ] = None,
     limit_mib: Annotated[
         float, typer.Option(min=1.0, help="Photos are left out until the folder is no larger.")
     ] = DEFAULT_LIMIT_MIB,
@@ -239,7 +242,14 @@ def pack(
 ) -> None:
     """Make a folder that trains on a machine with torch and nothing else to download."""
     summary = packed(
-        photos, masks, out, validation=validation, weights=weights, limit_mib=limit_mib, seed=seed
+        photos,
+        masks,
+        out,
+        validation=validation,
+        weights=weights,
+        annotations=annotations,
+        limit_mib=limit_mib,
+        seed=seed,
     )
     typer.echo(f"{out}: {summary}; see {out / 'README.md'}")
 

@@ -47,7 +47,7 @@ $train predicted-enhancement $given --out runs/predicted-enhancement{options}
 ```
 
 `secondsight models export --weights FILE --predicted-machine runs/predicted-machine --predicted-enhancement
-runs/predicted-enhancement --out lite.safetensors` adds it to the file with those layers.
+runs/predicted-enhancement --out lite.safetensors` adds them to the file with those layers.
 """
 
 
@@ -68,8 +68,8 @@ def packed(
         photos, masks: as training reads them.
         validation: photos to validate on.
         weights: a weights file to go on from.
-        annotations: a COCO instances file of the photos, to train predicted frames for `weights`; what it tells of packed
-            photos goes along.
+        annotations: a COCO instances file, to train predicted frames for `weights`; what it tells of packed photos goes
+            along.
         limit_mib: photos are left out at random until everything is no larger.
         seed: of that choice.
 

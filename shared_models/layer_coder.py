@@ -125,6 +125,8 @@ class LayerCoder:
         def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
             index = entropy.index(spread)
             q = _quantised(scaled[k] - mean, index)
+            # Only what has an index is coded, but the checksum covers what the reference tells, too.
+            q = _completed(q, k, prediction)
             writer.add(q, index)
             writer.end_slice()
             return q
@@ -168,10 +170,12 @@ class LayerCoder:
             known = unchanged(light)
             prediction = Prediction(known.symbols, known.latents, reader.changed(size))
         z = reader.take(self._hyper_index(level, hyper_size(size), prediction))
+        reader.count(z)
         slices = entropy.slices if self._one_segment else len(segments)
 
         def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
-            q = reader.take(entropy.index(spread))
+            q = _completed(reader.take(entropy.index(spread)), k, prediction)
+            reader.count(q)
             if not self._one_segment or k == slices - 1:
                 reader.end_segment()
             return q
@@ -288,11 +292,15 @@ class _SegmentReader:
         return torch.from_numpy(changed)[None, None].to(self._device)
 
     def take(self, index: Tensor) -> Tensor:
+        """The next symbols, of the shape of `index`."""
         decoder = self._open()
         with self._stages.stage("decoding"):
             flat = decoder.decode(_indices(index, self._models))
-        self._integers.append(flat)
         return torch.from_numpy(flat).reshape(index.shape).to(self._device, torch.float32)
+
+    def count(self, symbols: Tensor) -> None:
+        """These are among the integers that the segment's checksum covers."""
+        self._integers.append(symbols.flatten().to("cpu", torch.int32).numpy())
 
     def _open(self) -> SymbolDecoder:
         """The segment that is being read."""
@@ -317,6 +325,14 @@ def _quantised(values: Tensor, index: Tensor) -> Tensor:
     """Integers in float32; 0 where the index says that nothing is coded."""
     limit = LIMITS.largest_symbol
     return torch.round(values).clamp(-limit, limit) * (index > 0)
+
+
+def _completed(symbols: Tensor, k: int, prediction: Prediction | None) -> Tensor:
+    """Integers of slice `k`, with the reference's where nothing changed."""
+    if prediction is None:
+        return symbols
+    width = symbols.shape[1]
+    return torch.where(prediction.changed, symbols, prediction.symbols[:, k * width : (k + 1) * width])
 
 
 def _indices(index: Tensor, models: SymbolModels) -> Indices:

@@ -219,7 +219,8 @@ class ReferenceModel:
             changed = change_map(decoder, height, width)
             read.append(changed)
         z_index = np.clip((on_grid(self._weights[f"{name}.hyper_log_sigma"][stream.quality]) + 1) >> 1, 0, 51)
-        z = self._next(decoder, z_index[:, None, None] * any_of_16(changed), read)
+        z = self._next(decoder, z_index[:, None, None] * any_of_16(changed))
+        read.append(z)
         known = [self._features(name, z)[:, :height, :width]]
         if machine is not None:
             known.append(magnitudes(machine))
@@ -233,8 +234,9 @@ class ReferenceModel:
                 unchanged = key.symbols[k * SLICE_WIDTH : (k + 1) * SLICE_WIDTH]
                 known.append(magnitudes(unchanged))
             index = self._index(name, k, np.concatenate(known), stream.quality, context)
-            coded = self._next(decoder, index * changed, read)
+            coded = self._next(decoder, index * changed)
             symbols.append(np.where(changed == 1, coded, unchanged))
+            read.append(symbols[-1])
             known.append(magnitudes(symbols[-1]))
             if not one_segment or k == count - 1:
                 assert decoder.exhausted
@@ -247,10 +249,9 @@ class ReferenceModel:
             assert stream.frame_crc == stream.integer_crcs[0]
         return DecodedLayer(stream.name, np.concatenate(symbols), changed, light)
 
-    def _next(self, decoder: ReferenceDecoder, index: Integers, read: list[Integers]) -> Integers:
+    def _next(self, decoder: ReferenceDecoder, index: Integers) -> Integers:
         flat = decoder.decode(np.ascontiguousarray(index).ravel(), self._tables)
-        read.append(flat.astype(np.int64).reshape(index.shape))
-        return read[-1]
+        return flat.astype(np.int64).reshape(index.shape)
 
     def _features(self, name: str, z: Integers) -> Integers:
         """Section "Hyper features", (96, 4 ceil(h / 4), 4 ceil(w / 4))."""

@@ -98,7 +98,7 @@ def _results(campaigns: list[Campaign]) -> dict[str, Any]:
     return {
         "command": shlex.join(["python", "-m", "tests.fuzz", *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
-        "model": predicting(Weights.load(shipped_weights("lite"))).model_id.hex(),
+        "model": predicting(Weights.load(shipped_weights("lite"))).predicting_id.hex(),
         "python": platform.python_version(),
         "atheris": version("atheris"),
         "constriction": version("constriction"),

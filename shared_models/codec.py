@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,12 +80,16 @@ class AnalysedFrame:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a predicted frame is coded against, and where each layer is coded at all: (1, 1, H/16, W/16), bool."""
+    """What a predicted frame is coded against, and where each layer is coded at all: (1, 1, H/16, W/16), bool.
+
+    The enhancement layer's may be something that finds it, called once the machine layer has been coded: by then its
+    latents have come.
+    """
 
     reference: Reference
     light: Light
     machine: Tensor
-    enhancement: Tensor
+    enhancement: Tensor | Callable[[], Tensor]
 
 
 @dataclass(frozen=True)
@@ -219,12 +223,11 @@ class Codec:
         return AnalysedFrame(width, height, brightness(pixels), machine, coming)
 
     @torch.inference_mode()
-    def relit(self, analysed: AnalysedFrame, light: Light) -> tuple[Tensor, Tensor]:
-        """Latents of the machine and of the enhancement layer, as they are in another light."""
-        return (
-            self._machine_light.relit(analysed.machine, light),
-            self._enhancement_light.relit(analysed.enhancement, light),
-        )
+    def relit(self, analysed: AnalysedFrame, light: Light, layer: Layer) -> Tensor:
+        """Latents of a layer, as they are in another light."""
+        if layer is Layer.MACHINE:
+            return self._machine_light.relit(analysed.machine, light)
+        return self._enhancement_light.relit(analysed.enhancement, light)
 
     @torch.inference_mode()
     def code(
@@ -257,7 +260,9 @@ class Codec:
             y[:, count * config.slice_width :] = 0.0
         if changes is not None:
             unchanged = self._unchanged_enhancement(changes.reference, machine, count)
-            prediction = Prediction(unchanged.symbols, unchanged.latents, changes.enhancement)
+            asked = changes.enhancement
+            changed = asked if isinstance(asked, Tensor) else asked()
+            prediction = Prediction(unchanged.symbols, unchanged.latents, changed)
         enhancement, enhancement_segments = enhancement_coder.encode(
             y,
             self._level(point.quality, point.machine_quality),

@@ -13,7 +13,7 @@ from typing import Final
 
 from torch import Tensor
 
-from shared_models.bitstream import FrameType
+from shared_models.bitstream import FrameType, Layer
 from shared_models.change import change
 from shared_models.codec import AnalysedFrame, Changes, Codec, CodedFrame, OperatingPoint
 from shared_models.light import Light
@@ -75,11 +75,11 @@ class GroupFrame:
 
 @dataclass(frozen=True)
 class _Since:
-    """What became different since a key frame: the light, and places of either layer."""
+    """What became different since a key frame: the light, places of the machine layer, and from how much on others."""
 
     light: Light
     machine: Tensor
-    enhancement: Tensor
+    enhancement_threshold: float
 
 
 @dataclass
@@ -126,6 +126,7 @@ class GroupEncoder:
         self._group: _Group | None = None
         self._key_requested = False
         self._before: AnalysedFrame | None = None
+        self._earlier: AnalysedFrame | None = None
         self._noise = [0.0, 0.0]
         self._patience = config.least_patience
         self._cost_before = 0.0
@@ -167,7 +168,6 @@ class GroupEncoder:
         try:
             point = self._codec.operating_point(quality, machine_quality, slices)
             analysed = self._codec.analyse(image)
-            analysed.enhancement  # noqa: B018 - waited for here, not while others wait for their turns
         except BaseException:
             self.skip(turn)
             raise
@@ -196,14 +196,13 @@ class GroupEncoder:
         group = self._group
         if group is not None and not self._ends(group, turn, analysed, point):
             light, stirred = self._relit(group.key, analysed, point)
-            machine, enhancement = (
-                amount > threshold + self._config.noise_margin * noise
-                for amount, threshold, noise in zip(
-                    stirred, self._config.thresholds, self._noise, strict=True
-                )
+            machine_threshold, enhancement_threshold = (
+                threshold + self._config.noise_margin * noise
+                for threshold, noise in zip(self._config.thresholds, self._noise, strict=True)
             )
+            machine = stirred > machine_threshold
             if machine.float().mean().item() < self._config.scene_cut:
-                return group, _Since(light, machine, enhancement)
+                return group, _Since(light, machine, enhancement_threshold)
         self._key_requested = False
         self._cost_before = 0.0 if group is None else group.recent
         self._group = _Group(turn, analysed, point.slices)
@@ -222,31 +221,37 @@ class GroupEncoder:
         )
 
     def _listen(self, analysed: AnalysedFrame, point: OperatingPoint) -> None:
-        """Learn the camera's noise from what happens between two frames where least happens."""
-        before, self._before, config = self._before, analysed, self._config
+        """Learn the camera's noise from what happens between two frames where least happens.
+
+        That of the enhancement layer from the two frames before, lest anyone wait for its analysis.
+        """
+        earlier, before = self._earlier, self._before
+        self._earlier, self._before = before, analysed
+        machine_gain, gain = self._codec.gains(point)
         if before is None or before.machine.shape != analysed.machine.shape:
             return
-        for layer, stirred in enumerate(self._stirred(analysed, (before.machine, before.enhancement), point)):
-            heard = min(stirred.flatten().quantile(config.noise_quantile).item(), config.most_noise)
-            self._noise[layer] += (1.0 - config.noise_memory) * (heard - self._noise[layer])
+        self._hear(0, change(analysed.machine, before.machine, machine_gain))
+        if earlier is None or earlier.machine.shape != before.machine.shape:
+            return
+        if not (earlier.coming.exception() or before.coming.exception()):
+            self._hear(1, change(before.enhancement, earlier.enhancement, gain))
+
+    def _hear(self, layer: int, stirred: Tensor) -> None:
+        config = self._config
+        heard = min(stirred.flatten().quantile(config.noise_quantile).item(), config.most_noise)
+        self._noise[layer] += (1.0 - config.noise_memory) * (heard - self._noise[layer])
 
     def _relit(
         self, key: AnalysedFrame, analysed: AnalysedFrame, point: OperatingPoint
-    ) -> tuple[Light, tuple[Tensor, Tensor]]:
-        """The light in which least changed since the key frame, and what did."""
+    ) -> tuple[Light, Tensor]:
+        """The light in which least changed of the machine layer since the key frame, and what did."""
+        gain, _ = self._codec.gains(point)
         tried = [
-            (light, self._stirred(analysed, self._codec.relit(key, light), point))
+            (light, change(analysed.machine, self._codec.relit(key, light, Layer.MACHINE), gain))
             for light in Light.candidates(key.brightness, analysed.brightness)
         ]
         most = self._config.most_stirred
-        return min(tried, key=lambda each: each[1][0].clamp_max(most).mean().item())
-
-    def _stirred(
-        self, now: AnalysedFrame, then: tuple[Tensor, Tensor], point: OperatingPoint
-    ) -> tuple[Tensor, Tensor]:
-        """Change of either layer."""
-        machine_gain, gain = self._codec.gains(point)
-        return change(now.machine, then[0], machine_gain), change(now.enhancement, then[1], gain)
+        return min(tried, key=lambda each: each[1].clamp_max(most).mean().item())
 
     def _key(self, group: _Group, analysed: AnalysedFrame, point: OperatingPoint) -> GroupFrame:
         try:
@@ -263,7 +268,13 @@ class GroupEncoder:
     def _predicted(
         self, group: _Group, since: _Since, analysed: AnalysedFrame, point: OperatingPoint
     ) -> GroupFrame:
-        changes = Changes(group.coding.result(), since.light, since.machine, since.enhancement)
+        def changed() -> Tensor:
+            """Of the enhancement layer."""
+            before = self._codec.relit(group.key, since.light, Layer.ENHANCEMENT)
+            _, gain = self._codec.gains(point)
+            return change(analysed.enhancement, before, gain) > since.enhancement_threshold
+
+        changes = Changes(group.coding.result(), since.light, since.machine, changed)
         coded: CodedFrame = self._codec.code(analysed, point, changes)
         frame = coded.frame
         with self._turns:

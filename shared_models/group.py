@@ -41,7 +41,7 @@ class GroupConfig:
     """
 
     longest: int = 250
-    thresholds: tuple[float, float] = (6.0, 12.0)
+    thresholds: tuple[float, float] = (3.0, 6.0)
     noise_margin: float = 2.0
     noise_quantile: float = 0.25
     noise_memory: float = 0.9

@@ -147,6 +147,7 @@ class LayerEntropyModel(EntropyModel):
         return torch.exp(self.log_gain[level.own])[:, :, None, None]
 
     def inverse_gain(self, level: Level) -> Tensor:
+        """Factor from symbols back to latents, (B, M, 1, 1)."""
         return torch.exp(self.log_inverse_gain[level.own])[:, :, None, None]
 
     def hyper_latents(self, y: Tensor, level: Level) -> Tensor:

@@ -322,9 +322,12 @@ class _SegmentReader:
 
 
 def _quantised(values: Tensor, index: Tensor) -> Tensor:
-    """Integers in float32; 0 where the index says that nothing is coded."""
+    """Integers in float32; 0 where the index says that nothing is coded, and for what is no number.
+
+    The latter comes of a reference of integers that no picture gives.
+    """
     limit = LIMITS.largest_symbol
-    return torch.round(values).clamp(-limit, limit) * (index > 0)
+    return torch.round(values).nan_to_num_(0.0).clamp_(-limit, limit) * (index > 0)
 
 
 def _completed(symbols: Tensor, k: int, prediction: Prediction | None) -> Tensor:

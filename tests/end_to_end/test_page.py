@@ -108,7 +108,9 @@ def _push(
 ) -> list[str]:
     requests: queue.SimpleQueue[ingest_pb2.PushRequest | None] = queue.SimpleQueue()
     responses = stub.Push(iter(requests.get, None))
-    requests.put(ingest_pb2.PushRequest(hello=ingest_pb2.Hello(camera_id="street", model_id=codec.predicting_id)))
+    requests.put(
+        ingest_pb2.PushRequest(hello=ingest_pb2.Hello(camera_id="street", model_id=codec.predicting_id))
+    )
     session = next(responses).welcome.session
     for sequence, picture in enumerate(clip, 1):
         layers = codec.encode(picture)

@@ -159,4 +159,6 @@ def test_what_was_measured_with_other_settings_does_not_count(clip: Clip, codec:
         )
     }
     assert len(identities) == 8
-    assert all(codec.predicting_id.hex() in each for each in identities if each.startswith((GROUPS, KEYS_ALONE)))
+    assert all(
+        codec.predicting_id.hex() in each for each in identities if each.startswith((GROUPS, KEYS_ALONE))
+    )

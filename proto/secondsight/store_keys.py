@@ -9,7 +9,7 @@ key                                       type     holds                        
 ``secondsight:cameras``                   hash     camera -> time of its last stored frame, ns since epoch  for ever
 ``secondsight:sessions``                  string   last session number issued                               for ever
 ``{camera}:frames``                       stream   id ``session-sequence``; field ``frame`` = Frame         bounded
-``{camera}:keys``                         stream   keys in ``frames``: id ``session-sequence``;             as ``frames``
+``{camera}:keys``                         stream   keys in ``frames``: id ``session-sequence``;             as frames
                                                    ``name`` of the machine layer, ``ordinal`` in ``frames``
 ``{camera}:results``                      stream   id ``session-sequence``; field ``result`` =              bounded
                                                    RecognitionResult

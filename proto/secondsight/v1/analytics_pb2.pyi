@@ -41,7 +41,7 @@ class Camera(_message.Message):
     def __init__(self, camera_id: _Optional[str] = ..., last_frame_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., session: _Optional[int] = ...) -> None: ...
 
 class SubscribeRequest(_message.Message):
-    __slots__ = ("camera_ids", "labels", "minimum_score", "resume_after", "start_from")
+    __slots__ = ("camera_ids", "labels", "minimum_score", "resume_after", "start_from", "task")
     class ResumeAfterEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -54,12 +54,14 @@ class SubscribeRequest(_message.Message):
     MINIMUM_SCORE_FIELD_NUMBER: _ClassVar[int]
     RESUME_AFTER_FIELD_NUMBER: _ClassVar[int]
     START_FROM_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
     camera_ids: _containers.RepeatedScalarFieldContainer[str]
     labels: _containers.RepeatedScalarFieldContainer[str]
     minimum_score: float
     resume_after: _containers.ScalarMap[str, str]
     start_from: StartFrom
-    def __init__(self, camera_ids: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., minimum_score: _Optional[float] = ..., resume_after: _Optional[_Mapping[str, str]] = ..., start_from: _Optional[_Union[StartFrom, str]] = ...) -> None: ...
+    task: str
+    def __init__(self, camera_ids: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., minimum_score: _Optional[float] = ..., resume_after: _Optional[_Mapping[str, str]] = ..., start_from: _Optional[_Union[StartFrom, str]] = ..., task: _Optional[str] = ...) -> None: ...
 
 class SubscribeResponse(_message.Message):
     __slots__ = ("result", "offset")
@@ -70,7 +72,7 @@ class SubscribeResponse(_message.Message):
     def __init__(self, result: _Optional[_Union[RecognitionResult, _Mapping]] = ..., offset: _Optional[str] = ...) -> None: ...
 
 class RecognitionResult(_message.Message):
-    __slots__ = ("frame", "captured_at", "recognised_at", "recogniser", "width", "height", "detections", "machine_bytes", "enhancement", "timing", "failure", "key_frame")
+    __slots__ = ("frame", "captured_at", "recognised_at", "recogniser", "width", "height", "detections", "machine_bytes", "enhancement", "timing", "failure", "key_frame", "task", "traceparent")
     FRAME_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_AT_FIELD_NUMBER: _ClassVar[int]
     RECOGNISED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +85,8 @@ class RecognitionResult(_message.Message):
     TIMING_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     KEY_FRAME_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     frame: _frame_pb2.FrameId
     captured_at: _timestamp_pb2.Timestamp
     recognised_at: _timestamp_pb2.Timestamp
@@ -95,7 +99,9 @@ class RecognitionResult(_message.Message):
     timing: ServerTiming
     failure: str
     key_frame: _frame_pb2.FrameId
-    def __init__(self, frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recognised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recogniser: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., detections: _Optional[_Iterable[_Union[Detection, _Mapping]]] = ..., machine_bytes: _Optional[int] = ..., enhancement: _Optional[_Union[_frame_pb2.EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[ServerTiming, _Mapping]] = ..., failure: _Optional[str] = ..., key_frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ...) -> None: ...
+    task: str
+    traceparent: str
+    def __init__(self, frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recognised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recogniser: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., detections: _Optional[_Iterable[_Union[Detection, _Mapping]]] = ..., machine_bytes: _Optional[int] = ..., enhancement: _Optional[_Union[_frame_pb2.EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[ServerTiming, _Mapping]] = ..., failure: _Optional[str] = ..., key_frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., task: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class Detection(_message.Message):
     __slots__ = ("label", "score", "box")

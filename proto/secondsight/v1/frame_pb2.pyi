@@ -1,12 +1,33 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class EnhancementPlace(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENHANCEMENT_PLACE_UNSPECIFIED: _ClassVar[EnhancementPlace]
+    ENHANCEMENT_PLACE_STORE: _ClassVar[EnhancementPlace]
+    ENHANCEMENT_PLACE_EDGE: _ClassVar[EnhancementPlace]
+
+class Retention(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RETENTION_UNSPECIFIED: _ClassVar[Retention]
+    RETENTION_ROUTINE: _ClassVar[Retention]
+    RETENTION_DETECTION: _ClassVar[Retention]
+    RETENTION_ALERT: _ClassVar[Retention]
+ENHANCEMENT_PLACE_UNSPECIFIED: EnhancementPlace
+ENHANCEMENT_PLACE_STORE: EnhancementPlace
+ENHANCEMENT_PLACE_EDGE: EnhancementPlace
+RETENTION_UNSPECIFIED: Retention
+RETENTION_ROUTINE: Retention
+RETENTION_DETECTION: Retention
+RETENTION_ALERT: Retention
 
 class FrameId(_message.Message):
     __slots__ = ("camera_id", "session", "sequence")
@@ -19,14 +40,18 @@ class FrameId(_message.Message):
     def __init__(self, camera_id: _Optional[str] = ..., session: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class EnhancementReceipt(_message.Message):
-    __slots__ = ("bytes", "expires_at", "slices")
+    __slots__ = ("bytes", "expires_at", "slices", "place", "retention")
     BYTES_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     SLICES_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_FIELD_NUMBER: _ClassVar[int]
     bytes: int
     expires_at: _timestamp_pb2.Timestamp
     slices: int
-    def __init__(self, bytes: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., slices: _Optional[int] = ...) -> None: ...
+    place: EnhancementPlace
+    retention: Retention
+    def __init__(self, bytes: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., slices: _Optional[int] = ..., place: _Optional[_Union[EnhancementPlace, str]] = ..., retention: _Optional[_Union[Retention, str]] = ...) -> None: ...
 
 class EdgeTiming(_message.Message):
     __slots__ = ("encode_us", "queue_us")

@@ -20,6 +20,12 @@ class NackReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NACK_REASON_ORDER: _ClassVar[NackReason]
     NACK_REASON_LIMIT: _ClassVar[NackReason]
     NACK_REASON_REFERENCE: _ClassVar[NackReason]
+
+class EnhancementLack(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENHANCEMENT_LACK_UNSPECIFIED: _ClassVar[EnhancementLack]
+    ENHANCEMENT_LACK_GONE: _ClassVar[EnhancementLack]
+    ENHANCEMENT_LACK_UNAVAILABLE: _ClassVar[EnhancementLack]
 NACK_REASON_UNSPECIFIED: NackReason
 NACK_REASON_BITSTREAM: NackReason
 NACK_REASON_MODEL: NackReason
@@ -27,40 +33,51 @@ NACK_REASON_IDENTITY: NackReason
 NACK_REASON_ORDER: NackReason
 NACK_REASON_LIMIT: NackReason
 NACK_REASON_REFERENCE: NackReason
+ENHANCEMENT_LACK_UNSPECIFIED: EnhancementLack
+ENHANCEMENT_LACK_GONE: EnhancementLack
+ENHANCEMENT_LACK_UNAVAILABLE: EnhancementLack
 
 class PushRequest(_message.Message):
-    __slots__ = ("hello", "frame")
+    __slots__ = ("hello", "frame", "enhancement")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
+    ENHANCEMENT_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     frame: _frame_pb2.Frame
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., frame: _Optional[_Union[_frame_pb2.Frame, _Mapping]] = ...) -> None: ...
+    enhancement: EnhancementReply
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., frame: _Optional[_Union[_frame_pb2.Frame, _Mapping]] = ..., enhancement: _Optional[_Union[EnhancementReply, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("camera_id", "session", "model_id", "edge_version")
+    __slots__ = ("camera_id", "session", "model_id", "edge_version", "keeps_enhancement")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     EDGE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    KEEPS_ENHANCEMENT_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     session: int
     model_id: bytes
     edge_version: str
-    def __init__(self, camera_id: _Optional[str] = ..., session: _Optional[int] = ..., model_id: _Optional[bytes] = ..., edge_version: _Optional[str] = ...) -> None: ...
+    keeps_enhancement: bool
+    def __init__(self, camera_id: _Optional[str] = ..., session: _Optional[int] = ..., model_id: _Optional[bytes] = ..., edge_version: _Optional[str] = ..., keeps_enhancement: _Optional[bool] = ...) -> None: ...
 
 class PushResponse(_message.Message):
-    __slots__ = ("welcome", "ack", "nack", "drain", "key_request")
+    __slots__ = ("welcome", "ack", "nack", "drain", "key_request", "retain", "enhancement_request")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     NACK_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     KEY_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    RETAIN_FIELD_NUMBER: _ClassVar[int]
+    ENHANCEMENT_REQUEST_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     ack: Ack
     nack: Nack
     drain: Drain
     key_request: KeyRequest
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., key_request: _Optional[_Union[KeyRequest, _Mapping]] = ...) -> None: ...
+    retain: Retain
+    enhancement_request: EnhancementRequest
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., key_request: _Optional[_Union[KeyRequest, _Mapping]] = ..., retain: _Optional[_Union[Retain, _Mapping]] = ..., enhancement_request: _Optional[_Union[EnhancementRequest, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("session", "last_stored_sequence", "credits")
@@ -103,3 +120,33 @@ class Drain(_message.Message):
     RECONNECT_AFTER_FIELD_NUMBER: _ClassVar[int]
     reconnect_after: _duration_pb2.Duration
     def __init__(self, reconnect_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class Retain(_message.Message):
+    __slots__ = ("session", "sequence", "retention")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_FIELD_NUMBER: _ClassVar[int]
+    session: int
+    sequence: int
+    retention: _frame_pb2.Retention
+    def __init__(self, session: _Optional[int] = ..., sequence: _Optional[int] = ..., retention: _Optional[_Union[_frame_pb2.Retention, str]] = ...) -> None: ...
+
+class EnhancementRequest(_message.Message):
+    __slots__ = ("request", "session", "sequence")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    session: int
+    sequence: int
+    def __init__(self, request: _Optional[int] = ..., session: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class EnhancementReply(_message.Message):
+    __slots__ = ("request", "enhancement_layer", "lack")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    ENHANCEMENT_LAYER_FIELD_NUMBER: _ClassVar[int]
+    LACK_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    enhancement_layer: bytes
+    lack: EnhancementLack
+    def __init__(self, request: _Optional[int] = ..., enhancement_layer: _Optional[bytes] = ..., lack: _Optional[_Union[EnhancementLack, str]] = ...) -> None: ...

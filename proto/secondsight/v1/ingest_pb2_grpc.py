@@ -35,6 +35,9 @@ class IngestServiceStub:
     | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
     | <--------------------------- Nack -- |   this frame never will be, and why
     | <--------------------- KeyRequest -- |   make the next frame a key frame
+    | <------------------------- Retain -- |   keep this frame's enhancement layer for longer
+    | <------------- EnhancementRequest -- |   somebody wants to see this frame
+    | -- EnhancementReply ------------->   |   its enhancement layer, or why there is none
     | <-------------------------- Drain -- |   finish, close and connect again
 
     Delivery is at least once; the server stores each frame once, under its name. An edge keeps a frame until it is
@@ -64,6 +67,9 @@ class IngestServiceServicer:
     | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
     | <--------------------------- Nack -- |   this frame never will be, and why
     | <--------------------- KeyRequest -- |   make the next frame a key frame
+    | <------------------------- Retain -- |   keep this frame's enhancement layer for longer
+    | <------------- EnhancementRequest -- |   somebody wants to see this frame
+    | -- EnhancementReply ------------->   |   its enhancement layer, or why there is none
     | <-------------------------- Drain -- |   finish, close and connect again
 
     Delivery is at least once; the server stores each frame once, under its name. An edge keeps a frame until it is
@@ -103,6 +109,9 @@ class IngestService:
     | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
     | <--------------------------- Nack -- |   this frame never will be, and why
     | <--------------------- KeyRequest -- |   make the next frame a key frame
+    | <------------------------- Retain -- |   keep this frame's enhancement layer for longer
+    | <------------- EnhancementRequest -- |   somebody wants to see this frame
+    | -- EnhancementReply ------------->   |   its enhancement layer, or why there is none
     | <-------------------------- Drain -- |   finish, close and connect again
 
     Delivery is at least once; the server stores each frame once, under its name. An edge keeps a frame until it is

@@ -3,19 +3,23 @@
 Every key of a camera carries its name as a hash tag (``{front-door}:frames``), so that one camera is one slot of a
 cluster. Values are protobuf messages of ``secondsight.v1`` or raw bitstreams.
 
-========================================  =======  =======================================================  ==========
-key                                       type     holds                                                    lives
-========================================  =======  =======================================================  ==========
-``secondsight:cameras``                   hash     camera -> time of its last stored frame, ns since epoch  for ever
-``secondsight:sessions``                  string   last session number issued                               for ever
-``{camera}:frames``                       stream   id ``session-sequence``; field ``frame`` = Frame         bounded
-``{camera}:keys``                         stream   keys in ``frames``: id ``session-sequence``;             as frames
+=========================================  ======  ========================================================  =========
+key                                        type    holds                                                     lives
+=========================================  ======  ========================================================  =========
+``secondsight:cameras``                    hash    camera -> time of its last stored frame, ns since epoch   for ever
+``secondsight:sessions``                   string  last session number issued                                for ever
+``{camera}:frames``                        stream  id ``session-sequence``; field ``frame`` = Frame          bounded
+``{camera}:keys``                          stream  keys in ``frames``: id ``session-sequence``;              as frames
                                                    ``name`` of the machine layer, ``ordinal`` in ``frames``
-``{camera}:results``                      stream   id ``session-sequence``; field ``result`` =              bounded
-                                                   RecognitionResult
-``{camera}:session``                      string   the session that may write; until it stores, for a day   for ever
-``{camera}:enhancement:SESSION-SEQUENCE`` string   the enhancement layer's bitstream                        its TTL
-========================================  =======  =======================================================  ==========
+``{camera}:results``                       stream  id ``session-sequence``; field ``result`` =               bounded
+                                                   RecognitionResult of the default task
+``{camera}:results:TASK``                  stream  likewise, of another task                                 bounded
+``{camera}:worker:TASK``                   string  name of the worker that has the camera's frames           its TTL
+``{camera}:dead:TASK``                     stream  frames given up after too many tries                      bounded
+``{camera}:session``                       string  the session that may write; until it stores, for a day    for ever
+``{camera}:enhancement:SESSION-SEQUENCE``  string  the enhancement layer's bitstream                         its TTL
+``{camera}:wanted``                        stream  enhancement layers to be asked of the edge                bounded
+=========================================  ======  ========================================================  =========
 
 ``frames`` consists of groups: a key frame, then the frames predicted from it. A group is let go of as a whole, so that
 whatever is stored can be decoded. ``keys`` tells where groups begin, without a frame being read: ``name`` (decimal) is
@@ -30,6 +34,9 @@ from typing import Final
 
 CAMERAS: Final = "secondsight:cameras"
 SESSIONS: Final = "secondsight:sessions"
+
+DEFAULT_TASK: Final = "recognise"
+"""Consumer group of a camera's frames unless another one is named. A task's name follows the rules of a camera's."""
 
 FRAME_FIELD: Final = b"frame"
 RESULT_FIELD: Final = b"result"
@@ -89,9 +96,24 @@ def keys(camera_id: str) -> str:
     return f"{{{camera_id}}}:keys"
 
 
-def results(camera_id: str) -> str:
-    """Stream of a camera's recognition results."""
-    return f"{{{camera_id}}}:results"
+def results(camera_id: str, task: str = DEFAULT_TASK) -> str:
+    """Stream of what a recognition task has seen in a camera's frames."""
+    return f"{{{camera_id}}}:results" if task == DEFAULT_TASK else f"{{{camera_id}}}:results:{task}"
+
+
+def worker(camera_id: str, task: str) -> str:
+    """The worker that has a camera's frames for a task."""
+    return f"{{{camera_id}}}:worker:{task}"
+
+
+def dead(camera_id: str, task: str) -> str:
+    """Stream of a camera's frames that a task has given up."""
+    return f"{{{camera_id}}}:dead:{task}"
+
+
+def wanted(camera_id: str) -> str:
+    """Stream of a camera's enhancement layers that are to be asked of its edge."""
+    return f"{{{camera_id}}}:wanted"
 
 
 def session(camera_id: str) -> str:

@@ -1,17 +1,29 @@
 #!/bin/sh
 # Installs the system packages that the tests drive, where that is possible; tests without theirs skip.
-command -v chromium >/dev/null 2>&1 && exit 0
-command -v apt-get >/dev/null 2>&1 || { echo "no Chromium and no apt-get: the browser tests will skip"; exit 0; }
+missing=
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
+[ -n "$missing" ] || exit 0
+command -v apt-get >/dev/null 2>&1 || { echo "no apt-get to install$missing: tests that drive them will skip"; exit 0; }
 if [ "$(id -u)" = 0 ]; then
     sudo=
 elif sudo -n true 2>/dev/null; then
     sudo="sudo -n"
 else
-    echo "no Chromium, and neither root nor sudo to install it: the browser tests will skip"
+    echo "neither root nor sudo to install$missing: tests that drive them will skip"
     exit 0
 fi
-echo "installing chromium for the browser tests"
+echo "installing$missing for the tests"
 export DEBIAN_FRONTEND=noninteractive
+# The tests run a server of their own: that of the package must not begin to serve this machine.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+    $sudo chmod 755 "$policy"
+    trap '$sudo rm -f "$policy"' EXIT
+fi
 $sudo apt-get update -qq >/dev/null 2>&1
-$sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1 ||
-    echo "chromium could not be installed: the browser tests will skip"
+for package in $missing; do
+    $sudo apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 ||
+        echo "$package could not be installed: tests that drive it will skip"
+done

@@ -2,12 +2,62 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from edge.errors import ConfigError
 from secondsight.store_keys import InvalidCameraIdError, checked_camera_id
+
+
+@dataclass(frozen=True)
+class MotionConfig:
+    """Which frames are left out because nothing has changed in them.
+
+    Attributes:
+        least_change: share of the picture, 0 to 1, that has to differ from the last frame that was taken.
+        threshold: grey levels by which the mean of 16x16 pixels has to differ to count, beyond the camera's noise.
+        longest_interval_s: a frame is taken at least so often, whatever it shows.
+    """
+
+    least_change: float = 0.001
+    threshold: float = 8.0
+    longest_interval_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least_change <= 1:
+            raise ConfigError(f"least change is {self.least_change}: give a share of the picture, 0 to 1")
+        if self.threshold <= 0:
+            raise ConfigError(f"threshold of motion is {self.threshold}: give grey levels above 0")
+        if self.longest_interval_s <= 0:
+            raise ConfigError(
+                f"longest interval without motion is {self.longest_interval_s}: give seconds above 0"
+            )
+
+
+@dataclass(frozen=True)
+class WatchdogConfig:
+    """When a live source counts as frozen or still.
+
+    Attributes:
+        frozen_s, frozen_frames: without a frame for so many seconds and for the time of so many frames, the source is
+            closed and opened again.
+        still_s: identical frames for so long are reported; no camera with a sensor gives them.
+        abandoned: readers that never came back and may be left behind before the edge gives up on the source.
+    """
+
+    frozen_s: float = 5.0
+    frozen_frames: float = 10.0
+    still_s: float = 60.0
+    abandoned: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("frozen_s", "frozen_frames", "still_s"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} of the watchdog is {getattr(self, name)}: give a number above 0")
+        if self.abandoned < 1:
+            raise ConfigError(f"abandoned of the watchdog is {self.abandoned}: give at least 1")
 
 
 @dataclass(frozen=True)
@@ -21,6 +71,8 @@ class CaptureConfig:
         loop: begin a recorded source again at its end; a live one has none.
         max_frames: end after so many captured frames.
         max_side: longer side of the frame in pixels; larger frames are scaled down.
+        motion: leave out frames in which nothing has changed; None takes them, too.
+        watchdog: over a live source.
     """
 
     speed: float = 1.0
@@ -28,6 +80,8 @@ class CaptureConfig:
     loop: bool = False
     max_frames: int | None = None
     max_side: int | None = None
+    motion: MotionConfig | None = None
+    watchdog: WatchdogConfig = WatchdogConfig()
 
     def __post_init__(self) -> None:
         if self.speed < 0:
@@ -42,6 +96,26 @@ class CaptureConfig:
             raise ConfigError(f"maximum number of frames is {self.max_frames}: give at least 1, or none")
         if self.max_side is not None and not 16 <= self.max_side <= 8192:
             raise ConfigError(f"maximum side is {self.max_side}: the codec takes 16 to 8192 pixels a side")
+
+
+@dataclass(frozen=True)
+class TlsConfig:
+    """How a connection is secured. All files are PEM, and are read again at every connection.
+
+    Attributes:
+        ca: certificates of the authorities that may have signed the other side's certificate; None takes the well
+            known ones of the web.
+        certificate, key: what this side shows of itself, where the other side asks for it (mutual TLS).
+    """
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            given, lacking = ("certificate", "key") if self.key is None else ("key", "certificate")
+            raise ConfigError(f"a TLS {given} is given without its {lacking}: give both, or neither")
 
 
 @dataclass(frozen=True)
@@ -103,12 +177,56 @@ class RateConfig:
 
 
 @dataclass(frozen=True)
+class EnhancementConfig:
+    """Of which frames the enhancement layer is kept, where and for how long.
+
+    Attributes:
+        policy: `every` frame; every `nth`; those with a `detection`, once the server says so; `off` makes none.
+        nth: for the policy of that name: one frame of so many.
+        routine_s, detection_s, alert_s: how long a layer waits for somebody to ask: when nothing is known of the frame,
+            when something was recognised in it, and when somebody has to look at it.
+        place: `server`: the store is the server's, or one that it reaches. `edge`: the store is at the camera's site,
+            and the server asks for a layer over the uplink.
+        verdict_s: for policy `detection`, how long a layer waits in memory for the server to recognise something.
+        waiting_bytes: layers that may wait in memory; beyond it the oldest are let go.
+        replies_at_once: layers that may be asked for over the uplink and are not yet answered.
+        retains_waiting: frames that the server wants kept and the store has not been told of, while it is away.
+    """
+
+    policy: Literal["every", "nth", "detection", "off"] = "every"
+    nth: int = 10
+    routine_s: int = 3600
+    detection_s: int = 24 * 3600
+    alert_s: int = 7 * 24 * 3600
+    place: Literal["server", "edge"] = "server"
+    verdict_s: float = 60.0
+    waiting_bytes: int = 64 * 2**20
+    replies_at_once: int = 8
+    retains_waiting: int = 4096
+
+    def __post_init__(self) -> None:
+        for name in ("nth", "routine_s", "waiting_bytes", "replies_at_once", "retains_waiting"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"enhancement {name} is {getattr(self, name)}: give at least 1")
+        if self.verdict_s <= 0:
+            raise ConfigError(f"enhancement verdict_s is {self.verdict_s}: give seconds above 0")
+        if not self.routine_s <= self.detection_s <= self.alert_s:
+            raise ConfigError(
+                f"enhancement layers live {self.routine_s} s, {self.detection_s} s with a detection and "
+                f"{self.alert_s} s with an alert: no class may live shorter than the one before it"
+            )
+
+
+@dataclass(frozen=True)
 class EdgeConfig:
     """One camera's edge.
 
     Attributes:
         server: gRPC target, HOST:PORT.
+        tls: how the connection to the server is secured; None is plaintext.
+        token_file: file with the camera's token, read at every connection; over plaintext to this machine only.
         store: Redis URL of the store for enhancement layers; None sends machine layers alone.
+        store_tls: how the connection to a store at `rediss://` is secured; None is as `tls`.
         quality, machine_quality: levels of the human view and of the machine layer, 0 is the smallest; None is the
             codec's default. `edge.encoder.Encoder` knows the limits of these and of `slices`. With `rate` they are the
             highest.
@@ -118,7 +236,7 @@ class EdgeConfig:
         state: folder for what outlives a restart: how much was spent by day.
         frames_at_once: frames that are encoded together when more than one waits.
         keep_all: hold a recorded source back instead of dropping frames.
-        enhancement_ttl_s: how long an enhancement layer waits for somebody to ask.
+        enhancement: which enhancement layers are kept, where and for how long.
         max_unsent: encoded frames that may wait for the uplink before newer ones are dropped (not with
             `keep_all`): what a slow server adds to the age of a frame.
         max_unacknowledged: encoded frames kept until the server has stored them.
@@ -136,7 +254,10 @@ class EdgeConfig:
     camera_id: str
     source: str
     server: str
+    tls: TlsConfig | None = None
+    token_file: Path | None = None
     store: str | None = None
+    store_tls: TlsConfig | None = None
     capture: CaptureConfig = CaptureConfig()
     quality: int | None = None
     machine_quality: int | None = None
@@ -146,7 +267,7 @@ class EdgeConfig:
     state: Path | None = None
     frames_at_once: int = 2
     keep_all: bool = False
-    enhancement_ttl_s: int = 3600
+    enhancement: EnhancementConfig = EnhancementConfig()
     max_unsent: int = 4
     max_unacknowledged: int = 64
     connect_timeout_s: float = 10.0
@@ -172,11 +293,16 @@ class EdgeConfig:
         host, _, port = self.server.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise ConfigError(f"{self.server!r} is no server address: give HOST:PORT, as in 127.0.0.1:50051")
+        if self.token_file is not None and self.tls is None and not _is_loopback(host):
+            raise ConfigError(
+                f"the camera's token would go to {self.server} in the clear: give the authority that signed the "
+                "server's certificate (tls.ca, --ca), or none of your own with an empty `tls`; without TLS a token "
+                "goes to this machine only"
+            )
         self._check_rate()
         for name in (
             "longest_group",
             "frames_at_once",
-            "enhancement_ttl_s",
             "max_unsent",
             "max_unacknowledged",
         ):
@@ -207,8 +333,20 @@ class EdgeConfig:
             )
         if rate.both_layers and self.store is None:
             raise ConfigError("enhancement layers are to count, but nothing stores them: give --store")
+        if rate.both_layers and self.enhancement.place == "edge":
+            raise ConfigError(
+                "enhancement layers stay at the edge, so that they cost the uplink nothing until they are asked for: "
+                "leave out --remote-store"
+            )
         if limit is not None and rate.least_frame_rate > limit:
             raise ConfigError(
                 f"the least frame rate of {rate.least_frame_rate} is above the limit of {limit}: "
                 "raise --frame-rate or lower --least-frame-rate"
             )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

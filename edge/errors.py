@@ -6,7 +6,8 @@ EdgeError
 └── UplinkError             this connection is over; another one may do
     ├── ServerRefusedError  the server could not be reached or ended the call
     ├── ServerSilentError   no answer in time
-    └── ProtocolError       an answer outside the contract
+    ├── ProtocolError       an answer outside the contract
+    └── CredentialsError    a certificate, key or token cannot be read
 """
 
 from __future__ import annotations
@@ -38,3 +39,7 @@ class ServerSilentError(UplinkError):
 
 class ProtocolError(UplinkError):
     """The server answered outside the contract of `secondsight.v1`."""
+
+
+class CredentialsError(UplinkError):
+    """What proves who this edge is, or who the server is, cannot be read."""

@@ -13,12 +13,12 @@ import grpc
 import grpc.aio
 
 from edge.backoff import Backoff
+from edge.channel import call_metadata, open_channel
 from edge.config import EdgeConfig
 from edge.enhancement_store import EnhancementStore
 from edge.errors import ProtocolError, ServerRefusedError, ServerSilentError, UplinkError
 from edge.metrics import KeyCause, Tally
 from edge.pending import Pending, PendingFrame
-from secondsight import limits
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 
 _LOG = logging.getLogger(__name__)
@@ -71,22 +71,10 @@ class Uplink:
     async def _connection(self) -> float:
         """One stream from Hello to its end; the drain's `reconnect_after` in seconds when it ended by a drain."""
         config = self._config
-        channel = grpc.aio.insecure_channel(
-            config.server,
-            options=[
-                ("grpc.max_send_message_length", limits.MESSAGE_BYTES),
-                ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
-                ("grpc.keepalive_time_ms", round(config.keepalive_time_s * 1000)),
-                ("grpc.keepalive_timeout_ms", round(config.keepalive_timeout_s * 1000)),
-                ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.http2.max_pings_without_data", 0),
-                # A channel of its own per connection, not one that a closed channel left behind.
-                ("grpc.use_local_subchannel_pool", 1),
-            ],
-        )
+        channel = open_channel(config)
         call: PushCall | None = None
         try:
-            call = ingest_pb2_grpc.IngestServiceStub(channel).Push()
+            call = ingest_pb2_grpc.IngestServiceStub(channel).Push(metadata=call_metadata(config))
             stream = _Stream(call, self._pending, self._store, config)
             async with _within(config.connect_timeout_s, "Welcome"):
                 credit = await stream.greet(

@@ -26,7 +26,7 @@ from typing import Annotated
 
 import typer
 
-from edge.config import CaptureConfig, EdgeConfig, RateConfig
+from edge.config import CaptureConfig, EdgeConfig, EnhancementConfig, RateConfig
 from edge.errors import ConfigError, SourceError
 from edge.spending import Ledger, Spending
 
@@ -173,7 +173,7 @@ def edge(
     ] = EdgeConfig.frames_at_once,
     ttl: Annotated[
         int, typer.Option(envvar=_env("TTL"), help="Seconds for which an enhancement layer is kept.")
-    ] = EdgeConfig.enhancement_ttl_s,
+    ] = EnhancementConfig.routine_s,
     speed: Annotated[
         float,
         typer.Option(
@@ -258,7 +258,11 @@ def edge(
             state=state,
             frames_at_once=frames_at_once,
             keep_all=keep_all,
-            enhancement_ttl_s=ttl,
+            enhancement=EnhancementConfig(
+                routine_s=ttl,
+                detection_s=max(ttl, EnhancementConfig.detection_s),
+                alert_s=max(ttl, EnhancementConfig.alert_s),
+            ),
             max_unacknowledged=max_unacknowledged,
             flush_timeout_s=flush_timeout,
             backoff_cap_s=backoff_cap,

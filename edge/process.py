@@ -69,7 +69,7 @@ class EdgeProcess:
             store = EnhancementStore(
                 config.store,
                 config.camera_id,
-                config.enhancement_ttl_s,
+                config.enhancement.routine_s,
                 config.store_timeout_s,
                 Backoff(config.store_backoff_base_s, config.store_backoff_cap_s),
                 self._tally,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edge.config import CaptureConfig, EdgeConfig, RateConfig
+from edge.config import CaptureConfig, EdgeConfig, EnhancementConfig, RateConfig
 from edge.errors import ConfigError
 
 
@@ -15,7 +15,6 @@ from edge.errors import ConfigError
         ({"server": "localhost"}, "HOST:PORT"),
         ({"server": "localhost:0"}, "HOST:PORT"),
         ({"max_unacknowledged": 0}, "at least 1"),
-        ({"enhancement_ttl_s": 0}, "at least 1"),
         ({"backoff_cap_s": 0.0}, "above 0"),
         ({"longest_group": 0}, "at least 1"),
         ({"rate": RateConfig(kbit_s=1), "keep_all": True}, "--keep-all"),
@@ -54,3 +53,16 @@ def test_an_impossible_capture_option_is_refused(options: dict[str, Any]) -> Non
 def test_an_impossible_rate_is_refused(options: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         RateConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"nth": 0}, "at least 1"),
+        ({"verdict_s": 0.0}, "above 0"),
+        ({"routine_s": 7200, "detection_s": 3600}, "no class may live shorter"),
+    ],
+)
+def test_an_impossible_life_of_enhancement_layers_is_refused(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        EnhancementConfig(**options)

@@ -345,6 +345,70 @@ class EdgeConfig:
             )
 
 
+@dataclass(frozen=True)
+class CodecConfig:
+    """The codec, which all cameras of a process share.
+
+    Attributes:
+        profile: name of the codec's profile; the server has to hold the same.
+        device: `auto` takes CUDA where there is one.
+        threads: CPU threads of one operation.
+    """
+
+    profile: str = "lite"
+    device: str = "auto"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.device not in (devices := ("auto", "cpu", "cuda")):
+            raise ConfigError(f"{self.device!r} is no device: give one of {', '.join(devices)}")
+        if self.threads < 1:
+            raise ConfigError(f"threads is {self.threads}: give at least 1")
+
+
+@dataclass(frozen=True)
+class RestartConfig:
+    """When a camera that failed begins again; the others go on meanwhile.
+
+    Attributes:
+        base_s, cap_s, healthy_s: see `edge.backoff.Backoff`.
+    """
+
+    base_s: float = 1.0
+    cap_s: float = 60.0
+    healthy_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("base_s", "cap_s", "healthy_s"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}: give seconds above 0")
+
+
+@dataclass(frozen=True)
+class SiteConfig:
+    """All cameras of a process.
+
+    Attributes:
+        cameras: one section for each.
+        codec: what encodes their frames.
+        encoders: frames that are encoded at a time, over all cameras; None is one for every two CPUs.
+        metrics: HOST:PORT at which Prometheus metrics of all cameras are served; None serves none.
+        restart: when a camera that failed begins again; None ends the process with it.
+    """
+
+    cameras: tuple[EdgeConfig, ...]
+    codec: CodecConfig = CodecConfig()
+    encoders: int | None = None
+    metrics: str | None = None
+    restart: RestartConfig | None = RestartConfig()
+
+    def __post_init__(self) -> None:
+        if not self.cameras:
+            raise ConfigError("the site has no camera: name one under `cameras`, with its source")
+        if self.encoders is not None and self.encoders < 1:
+            raise ConfigError(f"encoders is {self.encoders}: give at least 1, or leave it out")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback

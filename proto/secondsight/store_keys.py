@@ -43,7 +43,8 @@ RESULT_FIELD: Final = b"result"
 NAME_FIELD: Final = b"name"
 ORDINAL_FIELD: Final = b"ordinal"
 
-_CAMERA_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+CAMERA_ID_PATTERN: Final = "[a-z0-9][a-z0-9_-]{0,63}"
+_CAMERA_ID: Final = re.compile(CAMERA_ID_PATTERN)
 _ENTRY_ID: Final = re.compile(r"(\d{1,20})-(\d{1,20})")
 _LARGEST_UINT64: Final = 2**64 - 1
 

@@ -135,8 +135,8 @@ class RateConfig:
         full_change: share of the picture that has to be new for the whole bucket to be open.
         margin: by how much a level's forecast has to be off the allowed rate for a change: below it to go up, above
             it to go down.
-        down_dwell_s, up_dwell_s: least time at a level before the next lower or higher one; the latter doubles up to
-            `longest_dwell_s` whenever a step up is soon taken back.
+        down_dwell_s, up_dwell_s, longest_dwell_s: least time at a level before the next lower or higher one; the latter
+            doubles up to the longest whenever a step up is soon taken back.
         step_ratio: bits of a level against those of the one below, until they are known.
         settle_frames: predicted frames by which a level's ratio is measured.
         key_memory_s: how long it is remembered how often key frames come.
@@ -222,11 +222,14 @@ class EdgeConfig:
     """One camera's edge.
 
     Attributes:
+        camera_id: name of the camera; see `secondsight.store_keys`.
+        source: a video file, a folder of images, or the address of a camera.
         server: gRPC target, HOST:PORT.
         tls: how the connection to the server is secured; None is plaintext.
         token_file: file with the camera's token, read at every connection; over plaintext to this machine only.
         store: Redis URL of the store for enhancement layers; None sends machine layers alone.
         store_tls: how the connection to a store at `rediss://` is secured; None is as `tls`.
+        capture: which frames of the source are taken.
         quality, machine_quality: levels of the human view and of the machine layer, 0 is the smallest; None is the
             codec's default. `edge.encoder.Encoder` knows the limits of these and of `slices`. With `rate` they are the
             highest.
@@ -244,6 +247,7 @@ class EdgeConfig:
         ack_timeout_s: a connection is given up when frames wait for the server's answer for so long.
         drain_timeout_s: how long a draining server may take to acknowledge what is under way.
         backoff_base_s, backoff_cap_s, backoff_healthy_s: see `edge.backoff.Backoff`.
+        keepalive_time_s, keepalive_timeout_s: a silent connection is probed so often, and given up without an answer.
         store_timeout_s: for one command to the store.
         store_backoff_base_s, store_backoff_cap_s: a store that failed is left alone for so long, likewise.
         flush_timeout_s: at the end of a source, time without progress after which waiting frames are given up.

@@ -78,7 +78,8 @@ def server(
     recogniser: Annotated[
         str,
         typer.Option(
-            envvar="SECONDSIGHT_RECOGNISER", help="What looks at the frames: ssd-mobilenet, nanodet or none."
+            envvar="SECONDSIGHT_RECOGNISER",
+            help="What looks at the frames: ssd-mobilenet, nanodet, onnx:PATH or none.",
         ),
     ] = _DEFAULTS.recogniser,
     recogniser_threads: Annotated[

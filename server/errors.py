@@ -18,6 +18,7 @@ ServerError
 ├── InvalidCursorError
 └── RecogniserError
     ├── UnknownRecogniserError
+    ├── InvalidRecogniserError
     └── RecogniserNotInstalledError
 """
 
@@ -179,6 +180,10 @@ class UnknownRecogniserError(RecogniserError):
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"no recogniser is named {name!r}; use one of {', '.join(known)}")
+
+
+class InvalidRecogniserError(RecogniserError):
+    """A recogniser's address, or the model that it leads to, is not what it should be."""
 
 
 class RecogniserNotInstalledError(RecogniserError):

@@ -1,22 +1,45 @@
-"""Recognisers, by name."""
+"""Recognisers, by name.
+
+Those of other packages announce themselves by an entry point of the group ``secondsight.recognisers``: its name is the
+recogniser's, its object a `Factory`.
+"""
 
 from __future__ import annotations
 
-from server.errors import UnknownRecogniserError
+from importlib import metadata
+from typing import Final, Protocol, cast
+
+from server.errors import InvalidRecogniserError, UnknownRecogniserError
 from server.recognition.recogniser import Detection, NoRecogniser, Recogniser
 
-__all__ = ["RECOGNISERS", "Detection", "NoRecogniser", "Recogniser", "load_recogniser"]
+__all__ = ["ENTRY_POINTS", "RECOGNISERS", "Detection", "NoRecogniser", "Recogniser", "load_recogniser"]
 
-RECOGNISERS = ("ssd-mobilenet", "nanodet", "none")
+RECOGNISERS: Final = ("ssd-mobilenet", "nanodet", "onnx:PATH", "none")
+ENTRY_POINTS: Final = "secondsight.recognisers"
 
 
-def load_recogniser(name: str, *, minimum_score: float, threads: int) -> Recogniser:
-    """The recogniser of this name, its model loaded.
+class Factory(Protocol):
+    """Makes a recogniser of another package."""
+
+    def __call__(self, address: str, *, minimum_score: float, threads: int) -> Recogniser:
+        """The recogniser, its model loaded; `address` is what follows its name and a colon, or empty."""
+
+
+def load_recogniser(address: str, *, minimum_score: float, threads: int) -> Recogniser:
+    """The recogniser of this address, its model loaded: a name, or a name, a colon and what the recogniser is to know.
 
     Raises:
         UnknownRecogniserError: there is none.
         RecogniserNotInstalledError: its model is missing.
+        InvalidRecogniserError: its model is not what the address says.
     """
+    name, _, rest = address.partition(":")
+    if name == "onnx":
+        from server.recognition.onnx_detector import load_onnx_detector
+
+        return load_onnx_detector(rest, minimum_score=minimum_score, threads=threads)
+    if rest and name in ("none", "ssd-mobilenet", "nanodet"):
+        raise InvalidRecogniserError(f"{name} takes nothing behind its name, not {rest!r}")
     if name == "none":
         return NoRecogniser()
     if name == "ssd-mobilenet":
@@ -27,4 +50,8 @@ def load_recogniser(name: str, *, minimum_score: float, threads: int) -> Recogni
         from server.recognition.nanodet import NanoDet
 
         return NanoDet(minimum_score=minimum_score, threads=threads)
-    raise UnknownRecogniserError(name, RECOGNISERS)
+    others = {point.name: point for point in metadata.entry_points(group=ENTRY_POINTS)}
+    if name in others:
+        factory = cast(Factory, others[name].load())
+        return factory(rest, minimum_score=minimum_score, threads=threads)
+    raise UnknownRecogniserError(name, (*RECOGNISERS, *sorted(others)))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from server.errors import RecogniserNotInstalledError
 from server.recognition.coco import COCO_LABELS
 from server.recognition.recogniser import Detection
+from server.recognition.suppression import best_boxes
 
 FOLDER_VARIABLE: Final = "SECONDSIGHT_DETECTORS"
 FILE: Final = "nanodet-g.onnx"
@@ -35,7 +36,6 @@ _GRIDS: Final = (
 _BINS: Final = 11
 _OVERLAP: Final = 0.6
 _MOST_DETECTIONS: Final = 100
-_MOST_CANDIDATES: Final = 1000
 
 Floats = NDArray[np.float32]
 
@@ -86,9 +86,20 @@ class NanoDet:
         )
         boxes = (boxes - np.array([left, above, left, above], np.float32)) / scale
         boxes = boxes.clip(0, np.array([width, height, width, height], np.float32))
+        places, labels = np.nonzero(scores >= self._minimum_score)
+        kept = best_boxes(
+            boxes[places],
+            scores[places, labels],
+            labels,
+            minimum_score=self._minimum_score,
+            overlap=_OVERLAP,
+            most=_MOST_DETECTIONS,
+        )
         return [
-            Detection(COCO_LABELS[label], float(scores[place, label]), *map(float, boxes[place]))
-            for place, label in _best(scores, boxes, self._minimum_score)
+            Detection(
+                COCO_LABELS[labels[k]], float(scores[places[k], labels[k]]), *map(float, boxes[places[k]])
+            )
+            for k in kept
         ]
 
 
@@ -127,16 +138,3 @@ def boxes_of(distances: Floats, stride: int) -> Floats:
     weights = np.exp(logits - logits.max(2, keepdims=True))
     sides = weights @ np.arange(_BINS, dtype=np.float32) / weights.sum(2) * stride
     return np.concatenate([centres - sides[:, :2], centres + sides[:, 2:]], 1).astype(np.float32)
-
-
-def _best(scores: Floats, boxes: Floats, minimum_score: float) -> list[tuple[int, int]]:
-    """Places and labels of the detections, best first, each label's overlaps removed."""
-    places, labels = np.nonzero(scores >= minimum_score)
-    found = scores[places, labels]
-    order = np.argsort(-found, kind="stable")[:_MOST_CANDIDATES]
-    places, labels, found = places[order], labels[order], found[order]
-    corners = boxes[places]
-    sized = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
-    kept = cv2.dnn.NMSBoxesBatched(sized.tolist(), found.tolist(), labels.tolist(), minimum_score, _OVERLAP)
-    best = np.sort(np.asarray(kept, np.int64))[:_MOST_DETECTIONS]
-    return [(int(places[k]), int(labels[k])) for k in best]

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from server.errors import RecogniserNotInstalledError
-from server.recognition import load_recogniser, ssd_mobilenet
+from server.errors import RecogniserNotInstalledError, UnknownRecogniserError
+from server.recognition import ENTRY_POINTS, load_recogniser, ssd_mobilenet
 from server.recognition.ssd_mobilenet import SsdMobileNet
 
 
@@ -72,3 +72,28 @@ def test_a_package_without_its_file_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_no_recogniser_sees_nothing(street: np.ndarray) -> None:
     assert load_recogniser("none", minimum_score=0.3, threads=1).recognise(street) == []
+
+
+def test_a_recogniser_of_another_package_is_found_by_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, street: np.ndarray
+) -> None:
+    (tmp_path / "watcher.py").write_text(
+        "class Watcher:\n"
+        "    labels = ('size',)\n"
+        "    def __init__(self, address, *, minimum_score, threads):\n"
+        "        self.name = f'watcher-{address}'\n"
+        "    def recognise(self, image):\n"
+        "        from server.recognition import Detection\n"
+        "        return [Detection('size', 1.0, 0, 0, *image.shape[1::-1])]\n"
+    )
+    (tmp_path / "watcher-1.dist-info").mkdir()
+    (tmp_path / "watcher-1.dist-info" / "METADATA").write_text("Name: watcher\nVersion: 1\n")
+    (tmp_path / "watcher-1.dist-info" / "entry_points.txt").write_text(
+        f"[{ENTRY_POINTS}]\nwatcher = watcher:Watcher\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    recogniser = load_recogniser("watcher:at-night", minimum_score=0.3, threads=1)
+    assert recogniser.name == "watcher-at-night"
+    assert recogniser.recognise(street)[0].x_max == 640
+    with pytest.raises(UnknownRecogniserError, match="none, watcher"):
+        load_recogniser("listener", minimum_score=0.3, threads=1)

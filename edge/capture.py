@@ -15,7 +15,7 @@ from PIL import Image
 from edge.config import CaptureConfig
 from edge.errors import ConfigError
 from edge.frame import CapturedFrame
-from edge.metrics import DropReason, Tally
+from edge.metrics import DropReason, SourceState, Stage, Tally
 from edge.sources import FrameSource
 
 
@@ -39,12 +39,14 @@ class Capture:
         if source.live and hold_source:
             raise ConfigError("a live camera does not wait: leave out --keep-all")
         self._source = source
+        tally.live = source.live
         self._config = config
         self._tally = tally
         self._hold_source = hold_source
         self._stopped = stopped
         self._lock = threading.Lock()
         self._newest: CapturedFrame | None = None
+        self._offered_at = 0.0
         self._ended = False
         self._failure: BaseException | None = None
         self._wanted = threading.Semaphore(0)
@@ -74,6 +76,7 @@ class Capture:
                     return None
                 self._changed.clear()
             if frame is not None:
+                self._tally.spent(Stage.CAPTURE, time.monotonic() - self._offered_at)
                 return frame
             await self._changed.wait()
 
@@ -99,6 +102,7 @@ class Capture:
             self._failure = error
         with self._lock:
             self._ended = True
+            self._tally.source = SourceState.ENDED
         self._wake()
 
     def _may_read(self) -> bool:
@@ -108,13 +112,13 @@ class Capture:
 
     def _offer(self, frame: CapturedFrame) -> None:
         with self._lock:
-            self._tally.captured += 1
+            self._tally.capture()
             if self._stopped.is_set():
                 self._tally.drop(DropReason.STOPPED)
                 return
             if self._newest is not None:
                 self._tally.drop(self.why_waiting)
-            self._newest = frame
+            self._newest, self._offered_at = frame, time.monotonic()
         self._wake()
 
     def _wake(self) -> None:

@@ -1,23 +1,24 @@
-"""What an edge counts, for its status line, its summary and Prometheus."""
+"""What an edge counts about one camera, for its status line, its summary and Prometheus (`edge.exposition`)."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Histogram
 
-from edge.errors import ConfigError
 from edge.spending import Spending
+from secondsight.trailing import HOUR, Trailing
+from secondsight.verdict import WELL, Verdict
 
 _RECENT_ENCODES: Final = 4096
+_CLOCK_FOLLOWS: Final = 0.1
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class DropReason:
@@ -36,6 +37,29 @@ class DropReason:
     def refused(reason: str) -> str:
         """A frame that the server refused: `reason` as in NACK_REASON_ORDER."""
         return "nack_" + reason.removeprefix("NACK_REASON_").lower()
+
+
+class SourceState(StrEnum):
+    """How a source does; also the label of the metric."""
+
+    OPENING = "opening"
+    GIVING = "giving"
+    AWAY = "away"
+    """It was lost and is opened again and again."""
+    ENDED = "ended"
+
+
+class Stage(StrEnum):
+    """A stretch of a frame's way through the edge; also the label of the metric."""
+
+    CAPTURE = "capture"
+    """From capture until an encoder takes it."""
+    ENCODE = "encode"
+    """Both layers, from pixels to bytes."""
+    QUEUE = "queue"
+    """From there to its first write on the uplink."""
+    ROUND_TRIP = "round_trip"
+    """From its write to the Ack that covers it."""
 
 
 class KeyCause:
@@ -84,6 +108,15 @@ class Tally:
             that differed.
         spending: what went over the uplink, each sending counted.
         rate: what it was asked to be; None without rate control.
+        source: how the source does.
+        live: the source has its own pace.
+        last_captured_at: wall clock, seconds since the epoch; None before the first frame.
+        unsent, under_way, credits: of the queue that waits for the uplink, as it stands on the present connection.
+        clock_offset: seconds by which this host's clock is ahead of the server's, or its answers are late; None until
+            the server told its own.
+        stages: seconds by stage.
+        reconnects: connections after the first.
+        verdict: which part is slow, by the rules of `edge.diagnosis`.
     """
 
     captured: int = 0
@@ -107,17 +140,80 @@ class Tally:
     spending: Spending = field(default_factory=Spending)
     rate: RateReport | None = None
     encode_us: deque[int] = field(default_factory=lambda: deque(maxlen=_RECENT_ENCODES))
+    source: SourceState = SourceState.OPENING
+    live: bool = False
+    last_captured_at: float | None = None
+    unsent: int = 0
+    under_way: int = 0
+    credits: int = 0
+    clock_offset: float | None = None
+    captured_minute: Trailing = field(default_factory=Trailing, compare=False)
+    acked_minute: Trailing = field(default_factory=Trailing, compare=False)
+    dropped_minute: defaultdict[str, Trailing] = field(
+        default_factory=lambda: defaultdict(Trailing), compare=False
+    )
+    reconnects_hour: Trailing = field(default_factory=lambda: Trailing(HOUR), compare=False)
+    stages: Histogram = field(
+        default_factory=lambda: Histogram("stage_seconds", "-", ["stage"], registry=None, buckets=_SECONDS),
+        compare=False,
+    )
+    verdict: Verdict = WELL
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @property
+    def reconnects(self) -> int:
+        """Connections after the first."""
+        return max(0, self.connections - 1)
+
+    def capture(self) -> None:
+        """Count one captured frame."""
+        self.captured += 1
+        self.captured_minute.add()
+        self.last_captured_at = time.time()
+        self.source = SourceState.GIVING
+
+    def connect(self) -> None:
+        """Count one connection that the server has welcomed."""
+        if self.connections:
+            self.reconnects_hour.add()
+        self.connections += 1
+        self.connected = True
+
+    def acknowledge(self) -> None:
+        """Count one frame that the server has answered for."""
+        self.acked += 1
+        self.acked_minute.add()
+
+    def hear_clock(self, server_time: float) -> None:
+        """Compare clocks: the server told its own, seconds since the epoch, when it sent what has just come.
+
+        What came fastest tells best. A clock that is set is followed within some ten answers.
+        """
+        ahead = time.time() - server_time
+        if self.clock_offset is None or ahead < self.clock_offset:
+            self.clock_offset = ahead
+        else:
+            self.clock_offset += _CLOCK_FOLLOWS * (ahead - self.clock_offset)
+
+    def spent(self, stage: Stage, seconds: float) -> None:
+        """A frame has been in `stage` for so long."""
+        self.stages.labels(stage).observe(max(0.0, seconds))
 
     def drop(self, reason: str) -> None:
         """Count one dropped frame."""
         with self._lock:
             self.dropped[reason] += 1
+            self.dropped_minute[reason].add()
 
     def drops(self) -> dict[str, int]:
         """Dropped frames by reason, sorted."""
         with self._lock:
             return dict(sorted(self.dropped.items()))
+
+    def drops_last_minute(self) -> dict[str, int]:
+        """Likewise, of the last minute."""
+        with self._lock:
+            return {reason: round(trailing.total) for reason, trailing in sorted(self.dropped_minute.items())}
 
     def summary(self) -> dict[str, object]:
         """The counts as JSON would have them; encode times in milliseconds over the latest 4096 frames."""
@@ -151,7 +247,7 @@ class Tally:
             f"({self.sent_predicted} predicted), acked {self.acked}, waiting {self.unacknowledged}, "
             f"dropped: {dropped}; machine {self.machine_bytes / 1e3:.1f} kB, "
             f"enhancement {self.enhancement_bytes / 1e3:.1f} kB; {self._rate_line()}; "
-            f"encode {'-' if encode_ms is None else f'{encode_ms:.0f} ms'}"
+            f"encode {'-' if encode_ms is None else f'{encode_ms:.0f} ms'}; {self.verdict}"
         )
 
     def _rate_line(self) -> str:
@@ -186,102 +282,3 @@ class Tally:
 
 def _kbit_s(minute_bytes: int) -> float:
     return minute_bytes * 8 / 60 / 1e3
-
-
-class TallyCollector(Collector):
-    """Shows a tally to Prometheus at each scrape."""
-
-    def __init__(self, camera_id: str, tally: Tally) -> None:
-        self._camera_id = camera_id
-        self._tally = tally
-
-    def collect(self) -> Iterator[Metric]:
-        """One family per count, labelled with the camera."""
-        tally, camera = self._tally, [self._camera_id]
-        for name in ("captured", "encoded", "sent", "sent_predicted", "resent", "acked", "presumed"):
-            family = CounterMetricFamily(
-                f"secondsight_edge_frames_{name}", f"Frames {name}.", labels=["camera"]
-            )
-            family.add_metric(camera, getattr(tally, name))
-            yield family
-        dropped = CounterMetricFamily(
-            "secondsight_edge_frames_dropped", "Frames dropped, by reason.", labels=["camera", "reason"]
-        )
-        for reason, count in tally.drops().items():
-            dropped.add_metric([self._camera_id, reason], count)
-        yield dropped
-        keys = CounterMetricFamily(
-            "secondsight_edge_key_requests", "Key frames asked for, by cause.", labels=["camera", "cause"]
-        )
-        for cause in (KeyCause.SERVER, KeyCause.LOST, KeyCause.SESSION, KeyCause.STORE):
-            keys.add_metric([self._camera_id, cause], tally.key_requests[cause])
-        yield keys
-        layers = CounterMetricFamily(
-            "secondsight_edge_layer_bytes", "Bytes sent or stored, by layer.", labels=["camera", "layer"]
-        )
-        layers.add_metric([self._camera_id, "machine"], tally.machine_bytes)
-        layers.add_metric([self._camera_id, "enhancement"], tally.enhancement_bytes)
-        yield layers
-        failed = CounterMetricFamily(
-            "secondsight_edge_enhancements_failed",
-            "Enhancement layers the store did not take.",
-            labels=["camera"],
-        )
-        failed.add_metric(camera, tally.enhancements_failed)
-        yield failed
-        for name, help_text, value in (
-            ("connections", "Streams that the server has welcomed.", tally.connections),
-            ("source_reconnects", "Times that a live source was opened again.", tally.source_reconnects),
-        ):
-            family = CounterMetricFamily(f"secondsight_edge_{name}", help_text, labels=["camera"])
-            family.add_metric(camera, value)
-            yield family
-        for name, help_text, amount in self._rate_gauges():
-            gauge = GaugeMetricFamily(f"secondsight_edge_{name}", help_text, labels=["camera"])
-            gauge.add_metric(camera, amount)
-            yield gauge
-        for name, help_text, value in (
-            ("unacknowledged_frames", "Encoded frames waiting for the server.", tally.unacknowledged),
-            ("connected", "1 while the server has welcomed this edge.", tally.connected),
-        ):
-            gauge = GaugeMetricFamily(f"secondsight_edge_{name}", help_text, labels=["camera"])
-            gauge.add_metric(camera, float(value))
-            yield gauge
-
-    def _rate_gauges(self) -> Iterator[tuple[str, str, float]]:
-        spending, rate = self._tally.spending, self._tally.rate
-        yield "uplink_minute_bits", "Bits put on the uplink in the last minute.", spending.minute_bytes * 8.0
-        yield "uplink_today_bytes", "Bytes put on the uplink since midnight UTC.", float(spending.today_bytes)
-        if rate is None:
-            return
-        yield "rate_allowed_bits", "Bits per second that are allowed now.", rate.allowed_kbit_s * 1e3
-        if rate.target_kbit_s is not None:
-            yield "rate_target_bits", "Bits per second that were asked for.", rate.target_kbit_s * 1e3
-        if rate.budget_bytes is not None:
-            yield "daily_budget_bytes", "Bytes that a day may cost.", float(rate.budget_bytes)
-        yield "machine_level", "Level of the machine layer.", float(rate.machine_level)
-        yield "human_level", "Level of the human view.", float(rate.human_level)
-
-
-@contextmanager
-def serve_metrics(address: str | None, camera_id: str, tally: Tally) -> Iterator[None]:
-    """Serve `tally` at http://`address`/metrics meanwhile; nothing when `address` is None.
-
-    Raises:
-        ConfigError: `address` is not HOST:PORT.
-    """
-    if address is None:
-        yield
-        return
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise ConfigError(f"{address!r} is no address for metrics: give HOST:PORT, as in 127.0.0.1:9410")
-    registry = CollectorRegistry()
-    registry.register(TallyCollector(camera_id, tally))
-    server, thread = start_http_server(int(port), host, registry)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -14,11 +14,12 @@ from edge.backoff import Backoff
 from edge.capture import Capture
 from edge.change import ChangeMeter
 from edge.config import EdgeConfig
+from edge.diagnosis import Diagnosis
 from edge.drop_policy import Backlog, DropPolicy, KeepAll, NewestWins
 from edge.encoder import Encoder
 from edge.enhancement_store import EnhancementStore
 from edge.frame import EncodedFrame
-from edge.metrics import DropReason, Tally
+from edge.metrics import DropReason, Stage, Tally
 from edge.pending import Pending
 from edge.rate_control import Admission, RateControl
 from edge.sources import FrameSource, open_source
@@ -82,7 +83,11 @@ class EdgeProcess:
             rate = RateControl(config.rate, ladder, encoder.frames_at_once, self._tally.spending)
         capture.start()
         pump = asyncio.create_task(self._pump(capture, encoder, rate))
-        background = [asyncio.create_task(uplink.run()), asyncio.create_task(self._report())]
+        background = [
+            asyncio.create_task(uplink.run()),
+            asyncio.create_task(self._report()),
+            asyncio.create_task(Diagnosis(self._tally).run()),
+        ]
         stopping = asyncio.create_task(stop.wait())
         try:
             await _unless_failed(
@@ -198,6 +203,7 @@ class EdgeProcess:
     def _queue(self, encoded: EncodedFrame) -> None:
         self._tally.encoded += 1
         self._tally.encode_us.append(encoded.encode_us)
+        self._tally.spent(Stage.ENCODE, encoded.encode_us / 1e6)
         if encoded.predicted:
             self._tally.encoded_predicted += 1
             self._tally.changed += encoded.changed

@@ -64,6 +64,7 @@ class Uplink:
                 _LOG.warning("uplink to %s: %s", self._config.server, str(error))
             finally:
                 self._tally.connected = False
+                self._tally.credits = 0
             # Jitter also after a drain, or all edges of a server would come back in one moment.
             wait = self._backoff.next_wait() + (reconnect_after_s or 0.0)
             await asyncio.sleep(wait)
@@ -75,7 +76,7 @@ class Uplink:
         call: PushCall | None = None
         try:
             call = ingest_pb2_grpc.IngestServiceStub(channel).Push(metadata=call_metadata(config))
-            stream = _Stream(call, self._pending, self._store, config)
+            stream = _Stream(call, self._pending, self._store, config, self._tally)
             async with _within(config.connect_timeout_s, "Welcome"):
                 credit = await stream.greet(
                     ingest_pb2.Hello(
@@ -85,8 +86,7 @@ class Uplink:
                         edge_version=self._edge_version,
                     )
                 )
-            self._tally.connections += 1
-            self._tally.connected = True
+            self._tally.connect()
             _LOG.info(
                 "uplink to %s: session %d, %d frames may be under way",
                 config.server,
@@ -107,13 +107,18 @@ class _Stream:
     """One connection's conversation."""
 
     def __init__(
-        self, call: PushCall, pending: Pending, store: EnhancementStore | None, config: EdgeConfig
+        self,
+        call: PushCall,
+        pending: Pending,
+        store: EnhancementStore | None,
+        config: EdgeConfig,
+        tally: Tally,
     ) -> None:
         self._call = call
         self._pending = pending
         self._store = store
         self._config = config
-        self._credits = 0
+        self._tally = tally
         self._draining: ingest_pb2.Drain | None = None
         self._heard_at = time.monotonic()
         self._refusals: set[str] = set()
@@ -128,7 +133,7 @@ class _Stream:
         if welcome.session == 0:
             raise ProtocolError("the server welcomed this edge to session 0")
         self._pending.welcome(welcome.session, welcome.last_stored_sequence)
-        self._credits = welcome.credits
+        self._tally.credits = welcome.credits
         return welcome.credits
 
     async def exchange(self) -> float:
@@ -164,7 +169,7 @@ class _Stream:
             await self._write(ingest_pb2.PushRequest(frame=_message(frame, self._config.camera_id)))
 
     def _may_send(self) -> bool:
-        return self._pending.backlog.unsent > 0 and self._pending.under_way < self._credits
+        return self._pending.backlog.unsent > 0 and self._pending.under_way < self._tally.credits
 
     async def _leave(self) -> None:
         """After a Drain: what the server took before it is still acknowledged."""
@@ -181,7 +186,9 @@ class _Stream:
             self._heard_at = time.monotonic()
             match response.WhichOneof("kind"):
                 case "ack":
-                    self._credits = response.ack.credits
+                    self._tally.credits = response.ack.credits
+                    if response.ack.HasField("server_time"):
+                        self._tally.hear_clock(response.ack.server_time.ToNanoseconds() / 1e9)
                     self._pending.acknowledge(response.ack.acked_sequence)
                 case "nack":
                     reason = ingest_pb2.NackReason.Name(response.nack.reason)

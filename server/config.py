@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from server.errors import ServerConfigError
@@ -92,14 +93,47 @@ class ServerConfig:
     frames_read_at_once: int = 8
     """Of a page. The machine layers of so many are in memory at a time."""
 
+    access_file: Path | None = None
+    """Who may do what. None: nobody is asked while all addresses are the loopback's, else `data`/access.json."""
+    insecure_transport: bool = False
+    """Listen beyond the loopback without TLS, because something before the server does it."""
+    session_idle: float = 30 * 60
+    """A browser session ends so long after its last use,"""
+    session_longest: float = 12 * 3600
+    """and so long after its first."""
+    logins_per_minute: int = 10
+    """From one address."""
+    human_views_per_minute: int = 120
+    """Human views and raw enhancement layers, of one user."""
+    reason_characters: int = 500
+    address_bytes: int = 4096
+    """Of a request: path and query."""
+    header_bytes: int = 16 * 1024
+    """Of a request: all its headers."""
+    body_bytes: int = 64 * 1024
+    """Of a request."""
+    metadata_bytes: int = 8 * 1024
+    """Of a gRPC call."""
+    audit_days: int = 365
+    """For which records of the audit are kept; those of a segment go together."""
+    audit_segment_bytes: int = 8 * 2**20
+
     drain_grace: float = 3.0
     """For edges to close their streams, and for REST answers under way."""
 
     store_connections: int = 512
 
     def __post_init__(self) -> None:
-        for name in ("grpc", "http"):
-            parse_address(getattr(self, name))
+        for address in self._addresses:
+            parse_address(address)
+        if not self.on_loopback and not self.insecure_transport:
+            raise ServerConfigError(
+                f"{' and '.join(self._addresses)} are not on this machine's loopback alone, and there is no TLS: keys "
+                "and pictures would be sent in the clear; listen on 127.0.0.1, or give --insecure-transport when "
+                "something before the server does TLS"
+            )
+        if self.audit_days < 1:
+            raise ServerConfigError("audit_days is 0: nothing would be on record; use at least 1")
         if not 0 <= self.minimum_score <= 1:
             raise ServerConfigError(f"minimum_score is {self.minimum_score}; use 0 to 1")
         if min(self.codec_threads, self.recogniser_threads) < 1:
@@ -117,6 +151,35 @@ class ServerConfig:
             raise ServerConfigError(
                 f"frame_pixels is {self.frame_pixels}; use at least {_LEAST_PIXELS}, the codec's least is 16x16"
             )
+
+    @property
+    def _addresses(self) -> tuple[str, ...]:
+        return self.grpc, self.http
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return all(is_loopback(parse_address(address)[0]) for address in self._addresses)
+
+    @property
+    def access_path(self) -> Path | None:
+        """The access file; None when nobody is asked who they are."""
+        if self.access_file is None and not self.on_loopback:
+            return self.data / "access.json"
+        return self.access_file
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the audit is kept."""
+        return self.data / "audit"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it names this machine's loopback."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -16,6 +16,22 @@ ServerError
 ├── ViewsBusyError
 ├── NotAcceptableError
 ├── InvalidCursorError
+├── AccessError
+│   ├── UnauthenticatedError
+│   ├── LoginFailedError
+│   ├── PasswordChangeRequiredError
+│   ├── WeakPasswordError
+│   ├── ForbiddenError
+│   ├── ReasonError
+│   ├── CrossSiteError
+│   ├── UnknownHostError
+│   ├── TooManyRequestsError
+│   ├── AccessFileError
+│   ├── UserError
+│   └── UnknownCredentialError
+├── RequestTooLargeError
+├── AuditError
+│   └── AuditUnavailableError
 └── RecogniserError
     ├── UnknownRecogniserError
     ├── InvalidRecogniserError
@@ -23,6 +39,8 @@ ServerError
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class ServerError(Exception):
@@ -169,6 +187,105 @@ class InvalidCursorError(ServerError):
 
     def __init__(self, cursor: str) -> None:
         super().__init__(f"{cursor!r} is no cursor; take it from a `next` link or leave it out")
+
+
+class AccessError(ServerError):
+    """Somebody is not let in, or cannot be."""
+
+
+class UnauthenticatedError(AccessError):
+    """The server asks who is there, and got no answer that it knows."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "log in at the page, or send `Authorization: Bearer KEY` with an API key that is still valid; "
+            "an operator of the server issues one by `secondsight access user key NAME`"
+        )
+
+
+class LoginFailedError(AccessError):
+    """There is no such user with such a password, or the one-time password is used up or too old."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "name and password do not belong together, or the one-time password is used up or too old; "
+            "`secondsight access user password NAME` on the server issues another"
+        )
+
+
+class PasswordChangeRequiredError(AccessError):
+    """A one-time password opens nothing but the choice of a password of one's own."""
+
+    def __init__(self) -> None:
+        super().__init__("this is a one-time password; send a `new_password` of your own with it")
+
+
+class WeakPasswordError(AccessError):
+    """The new password will not do."""
+
+
+class ForbiddenError(AccessError):
+    """Who asks is known and may not do this."""
+
+
+class ReasonError(AccessError):
+    """A human view or an enhancement layer was asked for without a reason, or with one that cannot be kept."""
+
+
+class CrossSiteError(AccessError):
+    """A browser was told by another site's page to change something here."""
+
+    def __init__(self) -> None:
+        super().__init__("the request comes from another site's page; open this server's own page")
+
+
+class UnknownHostError(AccessError):
+    """A server that asks nobody who they are is called by a name that is not the loopback's."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this server answers to localhost, 127.0.0.1 and [::1] alone; with --access it answers to any name"
+        )
+
+
+class TooManyRequestsError(AccessError):
+    """More of this was asked for than one caller may in a minute."""
+
+    def __init__(self, what: str, retry_after: int) -> None:
+        super().__init__(f"too many {what}; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class AccessFileError(AccessError):
+    """The access file cannot be read or written."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"the access file {str(path)!r}: {why}")
+
+
+class UserError(AccessError, ValueError):
+    """There is no such user, or already one."""
+
+
+class UnknownCredentialError(AccessError, ValueError):
+    """There is no such key or token."""
+
+
+class RequestTooLargeError(ServerError):
+    """An address, a header or a body is longer than the server reads."""
+
+
+class AuditError(ServerError):
+    """The audit cannot be read."""
+
+
+class AuditUnavailableError(AuditError):
+    """What was asked for has to be written down first, and that cannot be done."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the audit cannot be written, so that nothing is shown that has to be in it; the server's log tells why"
+        )
 
 
 class RecogniserError(ServerError):

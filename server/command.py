@@ -168,8 +168,9 @@ def _store(config: ServerConfig) -> AbstractContextManager[EmbeddedStore | None]
 def _serve(config: ServerConfig, store_url: str) -> None:
     import asyncio
 
-    from server.process import Server, serve_until_told
+    from server.process import Server
     from server.recognition import load_recogniser
+    from server.until_told import serve_until_told
     from shared_models import load_codec, use_threads
 
     use_threads(config.codec_threads)

@@ -307,7 +307,8 @@ def _renamed(origin: _Origin, document: _Origin) -> _Origin:
 
 def _dataclass_of(hint: Any) -> type | None:
     """The dataclass that `hint` is or may be."""
-    return next((cls for cls in (hint, *get_args(hint)) if dataclasses.is_dataclass(cls)), None)
+    named = (cls for cls in (hint, *get_args(hint)) if isinstance(cls, type))
+    return next((cls for cls in named if dataclasses.is_dataclass(cls)), None)
 
 
 def _section_at(path: _KeyPath) -> type[BaseModel] | None:

@@ -77,6 +77,29 @@ _COUNTERS: Final = (
         (),
         _one(lambda tally: tally.enhancements_failed),
     ),
+    *(
+        (name, help_text, (), _one(count))
+        for name, help_text, count in (
+            (
+                "enhancements_let_go",
+                "Enhancement layers held for a verdict and not kept.",
+                lambda tally: tally.enhancements_let_go,
+            ),
+            (
+                "enhancements_wanted",
+                "Times that the server wanted a layer kept.",
+                lambda tally: tally.enhancements_wanted,
+            ),
+            ("retains_lost", "Those forgotten while the store was away.", lambda tally: tally.retains_lost),
+            ("enhancements_replied", "Layers sent on request.", lambda tally: tally.enhancements_replied),
+            ("reply_bytes", "Bytes of layers sent on request.", lambda tally: tally.reply_bytes),
+            (
+                "enhancement_lacks",
+                "Requests for a layer that could not be had.",
+                lambda tally: tally.enhancement_lacks,
+            ),
+        )
+    ),
     ("connections", "Streams that the server has welcomed.", (), _one(lambda tally: tally.connections)),
     ("reconnects", "Streams after the first.", (), _one(lambda tally: tally.reconnects)),
     (

@@ -103,6 +103,11 @@ class Tally:
         enhancement_bytes: that the store has taken, each frame counted once.
         enhancements_failed: enhancement layers that the store did not take in time for their frame, or that would
             have been of no use because their key frame's is not there.
+        enhancements_let_go: layers that were held for a verdict and are not kept.
+        enhancements_wanted: times that the server wanted a layer kept for longer.
+        retains_lost: those among them that were forgotten while the store was away.
+        enhancements_replied, reply_bytes: layers that went over the uplink because somebody asked for them.
+        enhancement_lacks: requests for a layer that could not be had.
         key_requests: key frames that were asked for, by cause.
         encoded_predicted, changed: frames that were coded against a key frame, and the sum of the shares of the picture
             that differed.
@@ -132,6 +137,12 @@ class Tally:
     machine_bytes: int = 0
     enhancement_bytes: int = 0
     enhancements_failed: int = 0
+    enhancements_let_go: int = 0
+    enhancements_wanted: int = 0
+    retains_lost: int = 0
+    enhancements_replied: int = 0
+    reply_bytes: int = 0
+    enhancement_lacks: int = 0
     connections: int = 0
     connected: bool = False
     source_reconnects: int = 0
@@ -231,6 +242,12 @@ class Tally:
             "machine_bytes": self.machine_bytes,
             "enhancement_bytes": self.enhancement_bytes,
             "enhancements_failed": self.enhancements_failed,
+            "enhancements_let_go": self.enhancements_let_go,
+            "enhancements_wanted": self.enhancements_wanted,
+            "retains_lost": self.retains_lost,
+            "enhancements_replied": self.enhancements_replied,
+            "reply_bytes": self.reply_bytes,
+            "enhancement_lacks": self.enhancement_lacks,
             "changed": round(self.changed / self.encoded_predicted, 4) if self.encoded_predicted else None,
             "uplink": self._uplink(),
             "connections": self.connections,

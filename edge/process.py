@@ -10,14 +10,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from edge.backoff import Backoff
 from edge.capture import Capture
 from edge.change import ChangeMeter
 from edge.config import EdgeConfig
 from edge.diagnosis import Diagnosis
 from edge.drop_policy import Backlog, DropPolicy, KeepAll, NewestWins
 from edge.encoder import Encoder
-from edge.enhancement_store import EnhancementStore
+from edge.enhancement import EnhancementKeeper
 from edge.frame import EncodedFrame
 from edge.metrics import DropReason, Stage, Tally
 from edge.pending import Pending
@@ -65,17 +64,8 @@ class EdgeProcess:
             ConfigError: the codec does not have the levels that rate control may choose from.
         """
         config = self._config
-        store = None
-        if config.store is not None:
-            store = EnhancementStore(
-                config.store,
-                config.camera_id,
-                config.enhancement.routine_s,
-                config.store_timeout_s,
-                Backoff(config.store_backoff_base_s, config.store_backoff_cap_s),
-                self._tally,
-            )
-        uplink = Uplink(config, encoder.model_id, self._edge_version, self._pending, store, self._tally)
+        keeper = None if config.store is None else EnhancementKeeper(config, self._tally)
+        uplink = Uplink(config, encoder.model_id, self._edge_version, self._pending, keeper, self._tally)
         capture = Capture(self._source, config.capture, self._tally, self._policy.holds_source, self._stopped)
         rate = None
         if config.rate is not None:
@@ -88,6 +78,8 @@ class EdgeProcess:
             asyncio.create_task(self._report()),
             asyncio.create_task(Diagnosis(self._tally).run()),
         ]
+        if keeper is not None:
+            background.append(asyncio.create_task(keeper.run()))
         stopping = asyncio.create_task(stop.wait())
         try:
             await _unless_failed(
@@ -108,8 +100,8 @@ class EdgeProcess:
         finally:
             capture.stop()
             await _cancel(pump, stopping, *background)
-            if store is not None:
-                await store.close()
+            if keeper is not None:
+                await keeper.close()
 
     async def _pump(self, capture: Capture, encoder: Encoder, rate: RateControl | None) -> None:
         """Captured frames to the pending queue, in order, as drop policy and rate control let them.
@@ -167,7 +159,9 @@ class EdgeProcess:
             return
         frame = coding.result()
         assert self._config.rate is not None
-        count = len(frame.machine) + (len(frame.enhancement) if self._config.rate.both_layers else 0)
+        count = len(frame.machine)
+        if self._config.rate.both_layers and self._config.enhancement.policy == "every":
+            count += len(frame.enhancement)  # with other policies it is counted when it goes
         rate.coded(admission, 8 * count, key=not frame.predicted, encode_s=frame.encode_us / 1e6)
 
     async def _encode(

@@ -49,3 +49,7 @@ CAPTURE_TO_RESULT_SECONDS: Final = Histogram(
     "Capture to published result, across two clocks.",
     buckets=_SECONDS,
 )
+CALLERS_REFUSED: Final = Counter(
+    "secondsight_callers_refused", "Requests and calls without credentials that would do.", ["protocol"]
+)
+AUDIT_FAILURES: Final = Counter("secondsight_audit_failures", "Records of the audit that could not be written.")

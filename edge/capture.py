@@ -50,6 +50,7 @@ class Capture:
         self._ended = False
         self._failure: BaseException | None = None
         self._wanted = threading.Semaphore(0)
+        self._asked = False
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -59,26 +60,37 @@ class Capture:
         """Begin to read."""
         self._thread.start()
 
+    async def ready(self) -> None:
+        """Wait until `take` has its answer at hand."""
+        if self._hold_source and not self._asked:
+            self._asked = True
+            self._wanted.release()
+        while True:
+            with self._lock:
+                if self._newest is not None or self._ended:
+                    return
+                self._changed.clear()
+            await self._changed.wait()
+
     async def take(self) -> CapturedFrame | None:
         """The newest frame, when there is one; None after the last.
 
         Raises:
             SourceError: the source failed.
         """
-        if self._hold_source:
-            self._wanted.release()
         while True:
+            await self.ready()
             with self._lock:
                 frame, self._newest = self._newest, None
-                if frame is None and self._ended:
-                    if self._failure is not None:
-                        raise self._failure
-                    return None
-                self._changed.clear()
+                ended = self._ended
             if frame is not None:
+                self._asked = False
                 self._tally.spent(Stage.CAPTURE, time.monotonic() - self._offered_at)
                 return frame
-            await self._changed.wait()
+            if ended:
+                if self._failure is not None:
+                    raise self._failure
+                return None
 
     def stop(self) -> None:
         """End the source; a frame that nobody took is counted as dropped."""

@@ -118,29 +118,32 @@ class EdgeProcess:
                 await self._pending.until(self._may_encode)
                 capture.why_waiting = DropReason.ENCODER_SLOW
                 await places.acquire()
-                try:
-                    captured = await capture.take()
-                except Exception as error:
-                    # The frames in work are good: they are queued before the failure is told.
-                    failure = error
-                    break
-                if captured is None:
-                    break
-                admission = None
-                if rate is not None:
-                    admission = rate.admit(meter.measure(captured.image))
-                    self._tally.rate = rate.report()
-                    if admission is None:
-                        self._tally.drop(rate.why_left_out)
-                        places.release()
-                        continue
-                    meter.sent()
-                self._in_work += 1
-                if self._pending.key_wanted or (admission is not None and admission.key_frame):
-                    self._pending.key_wanted = False
-                    encoder.request_key()
-                # Here and not in the task, so that turns are taken in the order of capture.
-                coding = encoder.encode(captured, None if admission is None else admission.levels)
+                await capture.ready()
+                async with encoder.threads.place() as place:
+                    try:
+                        captured = await capture.take()
+                    except Exception as error:
+                        # The frames in work are good: they are queued before the failure is told.
+                        failure = error
+                        break
+                    if captured is None:
+                        break
+                    admission = None
+                    if rate is not None:
+                        admission = rate.admit(meter.measure(captured.image))
+                        self._tally.rate = rate.report()
+                        if admission is None:
+                            self._tally.drop(rate.why_left_out)
+                            places.release()
+                            continue
+                        meter.sent()
+                    self._in_work += 1
+                    if self._pending.key_wanted or (admission is not None and admission.key_frame):
+                        self._pending.key_wanted = False
+                        encoder.request_key()
+                    # Here and not in the task, so that turns are taken in the order of capture.
+                    coding = encoder.encode(captured, None if admission is None else admission.levels)
+                    place.lasts_until(coding)
                 if rate is not None and admission is not None:
                     coding.add_done_callback(partial(self._account, rate, admission))
                 last = encoding.create_task(self._encode(coding, places, last))

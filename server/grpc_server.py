@@ -9,6 +9,8 @@ from grpc_reflection.v1alpha import reflection
 
 from secondsight import limits
 from secondsight.v1 import analytics_pb2, analytics_pb2_grpc, ingest_pb2, ingest_pb2_grpc
+from server.access.access import Access
+from server.access.grpc_interceptor import AccessInterceptor
 from server.analytics import Analytics
 from server.config import ServerConfig, parse_address
 from server.ingest import Ingest
@@ -22,9 +24,10 @@ _SERVICES = (
 class GrpcServer:
     """IngestService and AnalyticsService beside health and reflection. `start`, `turn_away`, `stop`."""
 
-    def __init__(self, ingest: Ingest, analytics: Analytics, config: ServerConfig) -> None:
+    def __init__(self, ingest: Ingest, analytics: Analytics, access: Access, config: ServerConfig) -> None:
         self._ingest = ingest
         self._analytics = analytics
+        self._access = access
         self._config = config
         self._health = grpc_health.HealthServicer()
 
@@ -36,10 +39,14 @@ class GrpcServer:
         """
         config = self._config
         self._server = grpc.aio.server(
+            interceptors=(AccessInterceptor(self._access),),
             maximum_concurrent_rpcs=config.grpc_streams,
             options=[
                 ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
                 ("grpc.max_send_message_length", limits.MESSAGE_BYTES),
+                # Above the first a call may be refused, above the second it is.
+                ("grpc.max_metadata_size", config.metadata_bytes),
+                ("grpc.absolute_max_metadata_size", 2 * config.metadata_bytes),
                 ("grpc.keepalive_time_ms", int(config.keepalive_time * 1000)),
                 ("grpc.keepalive_timeout_ms", int(config.keepalive_timeout * 1000)),
                 ("grpc.keepalive_permit_without_calls", 1),

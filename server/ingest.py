@@ -16,6 +16,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from secondsight import limits, store_keys
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 from server import metrics
+from server.access.access import Access
+from server.access.caller import CameraCaller, caller
 from server.config import ServerConfig
 from server.errors import StoreUnavailableError
 from server.frame_bus import Appending, FrameBus
@@ -64,6 +66,10 @@ class _StaleSessionError(Exception):
     """The camera has gone on in a later session, through another server."""
 
 
+class _RevokedError(Exception):
+    """The token that opened the stream was revoked."""
+
+
 class _ProtocolError(Exception):
     """The edge sent what it may not send here."""
 
@@ -71,9 +77,10 @@ class _ProtocolError(Exception):
 class Ingest(ingest_pb2_grpc.IngestServiceServicer):
     """IngestService. One stream per camera; a newer one takes over from an older one."""
 
-    def __init__(self, bus: FrameBus, codec: Codec, config: ServerConfig) -> None:
+    def __init__(self, bus: FrameBus, codec: Codec, access: Access, config: ServerConfig) -> None:
         self._bus = bus
         self._codec = codec
+        self._access = access
         self._config = config
         self._uplinks: dict[str, Uplink] = {}
         # A lock lives as long as somebody holds or awaits it: names that come once leave nothing behind.
@@ -134,6 +141,12 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             store_keys.checked_camera_id(hello.camera_id)
         except store_keys.InvalidCameraIdError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        let_in = caller.get()
+        if isinstance(let_in, CameraCaller) and let_in.camera_id != hello.camera_id:
+            await context.abort(
+                grpc.StatusCode.PERMISSION_DENIED,
+                f"the token is of camera {let_in.camera_id!r}, not of {hello.camera_id!r}",
+            )
         if hello.model_id != self._codec.predicting_id:
             await context.abort(
                 grpc.StatusCode.FAILED_PRECONDITION, _other_model(hello.model_id, self._codec.predicting_id)
@@ -194,6 +207,9 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         if isinstance(error, StoreUnavailableError):
             _log.error("camera %s: %s", uplink.camera_id, error)
             await uplink.context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        if isinstance(error, _RevokedError):
+            _log.info("camera %s: its token was revoked", uplink.camera_id)
+            await uplink.context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token was revoked")
         if isinstance(error, _ProtocolError):
             await uplink.context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         raise error
@@ -320,6 +336,8 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         quiet_until = asyncio.get_running_loop().time() + self._config.ack_interval
         while True:
             await asyncio.sleep(self._config.backlog_poll)
+            if self._access.renewed(caller.get()) is None:
+                raise _RevokedError
             if uplink.draining.is_set():
                 continue
             if uplink.holds_back:

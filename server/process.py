@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from server.access.access import Access
 from server.analytics import Analytics
+from server.audit.audit import Audit
 from server.catalogue import Catalogue
 from server.config import ServerConfig
 from server.frame_bus import FrameBus
@@ -26,6 +28,7 @@ class Server:
         self, config: ServerConfig, store_url: str, codec: Codec, recogniser: Recogniser | None
     ) -> None:
         self._config = config
+        access = Access(config)
         self._redis = open_client(store_url, Role.COMMANDS, max_connections=config.store_connections)
         self._blocking = open_client(store_url, Role.BLOCKING, max_connections=config.store_connections)
         bus = FrameBus(self._redis, self._blocking, config)
@@ -36,12 +39,14 @@ class Server:
             pictures_bytes=config.pictures_bytes,
             references_bytes=config.references_bytes,
         )
-        self._ingest = Ingest(bus, codec, config)
-        self._analytics = Analytics(bus, catalogue)
+        self._ingest = Ingest(bus, codec, access, config)
+        self._analytics = Analytics(bus, catalogue, access)
         self._worker = None if recogniser is None else Worker(bus, self._layers, recogniser, config)
-        self._services = Services(catalogue, Views(catalogue, self._layers, config), config)
+        self._services = Services(
+            catalogue, Views(catalogue, self._layers, config), access, Audit(config), config
+        )
         self.app = create_app(self._services)
-        self._grpc = GrpcServer(self._ingest, self._analytics, config)
+        self._grpc = GrpcServer(self._ingest, self._analytics, access, config)
         self._http = HttpServer(self.app, config.http, config.drain_grace)
         self._parts = Parts("server")
 

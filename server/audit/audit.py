@@ -58,6 +58,8 @@ class Audit:
             self._unwritten += 1
             return
         if self._unwritten:
-            event = replace(event, detail=f"{event.detail} ({self._unwritten} more were refused before)".strip())
+            event = replace(
+                event, detail=f"{event.detail} ({self._unwritten} more were refused before)".strip()
+            )
             self._unwritten = 0
         await self.record(event)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -161,7 +162,7 @@ class Chain:
         names = segments(self._folder)
         limit = datetime.now(UTC) - self._keep
         old = []
-        for name, following in zip(names, names[1:], strict=False):
+        for name, following in pairwise(names):
             with (self._folder / following).open("rb") as file:
                 if _moment(Record.from_line(file.readline(_MOST_LINE)).at) >= limit:
                     break

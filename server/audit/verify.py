@@ -27,7 +27,9 @@ class Anchor:
         """
         found = re.fullmatch(r"([0-9]{1,18}):([0-9a-f]{64})", text.strip())
         if found is None:
-            raise AuditError(f"{text!r} is no anchor; use SEQUENCE:HASH as `secondsight audit verify` prints it")
+            raise AuditError(
+                f"{text!r} is no anchor; use SEQUENCE:HASH as `secondsight audit verify` prints it"
+            )
         return cls(int(found[1]), found[2])
 
     def __str__(self) -> str:

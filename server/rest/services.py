@@ -7,6 +7,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from server.access.access import Access
+from server.audit.audit import Audit
 from server.catalogue import Catalogue
 from server.config import ServerConfig
 from server.views import Views
@@ -18,6 +20,8 @@ class Services:
 
     catalogue: Catalogue
     views: Views
+    access: Access
+    audit: Audit
     config: ServerConfig
     leaving: bool = False
 

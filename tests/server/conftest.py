@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,14 +96,16 @@ StartServer = Callable[..., AbstractAsyncContextManager[Server]]
 
 
 @pytest.fixture
-def start_server(codec: Codec, store_url: str) -> StartServer:
+def start_server(codec: Codec, store_url: str, tmp_path: Path) -> StartServer:
     """Start a server on the test's store: `async with start_server(recogniser, frames_kept=20) as server`."""
 
     @asynccontextmanager
     async def start(
         recogniser: Recogniser | None = None, *, url: str = store_url, **settings: object
     ) -> AsyncIterator[Server]:
-        server = Server(replace(CONFIG, **settings), url, codec, recogniser or NoRecogniser())
+        server = Server(
+            replace(CONFIG, **{"data": tmp_path, **settings}), url, codec, recogniser or NoRecogniser()
+        )
         await server.start()
         try:
             yield server

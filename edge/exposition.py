@@ -108,6 +108,19 @@ _COUNTERS: Final = (
         (),
         _one(lambda tally: tally.source_reconnects),
     ),
+    ("restarts", "Times that a camera failed and began again.", (), _one(lambda tally: tally.restarts)),
+    (
+        "source_freezes",
+        "Times that a live source gave no frame in time.",
+        (),
+        _one(lambda tally: tally.source_freezes),
+    ),
+    (
+        "source_clock_jumps",
+        "Times that a live source's clock was too far off this machine's.",
+        (),
+        _one(lambda tally: tally.source_clock_jumps),
+    ),
 )
 
 _GAUGES: Final = (
@@ -167,6 +180,12 @@ _GAUGES: Final = (
         _one(lambda tally: tally.credits),
     ),
     ("connected", "1 while the server has welcomed this edge.", (), _one(lambda tally: tally.connected)),
+    (
+        "source_hung_reads",
+        "Reads of a live source that have not come back.",
+        (),
+        _one(lambda tally: tally.source_hung),
+    ),
     ("source_state", "1 for the state that the source is in.", ("state",), _source_state),
     (
         "last_frame_timestamp_seconds",

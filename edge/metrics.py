@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -14,7 +14,7 @@ from prometheus_client import Histogram
 
 from edge.spending import Spending
 from secondsight.trailing import HOUR, Trailing
-from secondsight.verdict import WELL, Verdict
+from secondsight.verdict import WELL, Cause, Verdict
 
 _RECENT_ENCODES: Final = 4096
 _CLOCK_FOLLOWS: Final = 0.1
@@ -31,7 +31,9 @@ class DropReason:
     KEY_LOST: Final = "key_lost"
     RATE: Final = "rate"
     BUDGET: Final = "budget"
+    NO_MOTION: Final = "no_motion"
     STOPPED: Final = "stopped"
+    RESTARTED: Final = "restarted"
 
     @staticmethod
     def refused(reason: str) -> str:
@@ -46,7 +48,13 @@ class SourceState(StrEnum):
     GIVING = "giving"
     AWAY = "away"
     """It was lost and is opened again and again."""
+    FROZEN = "frozen"
+    """Likewise, because it gave no frame in time."""
+    STILL = "still"
+    """It gives the very same picture over and over."""
     ENDED = "ended"
+    FAILED = "failed"
+    """The camera's edge failed, and begins again soon."""
 
 
 class Stage(StrEnum):
@@ -87,9 +95,28 @@ class RateReport:
     human_level: int
 
 
+@dataclass(frozen=True, slots=True)
+class SpoolReport:
+    """What waits on disk, and how that disk does.
+
+    Attributes:
+        frames, bytes, limit_bytes: that wait, and may.
+        oldest_s: age of the oldest frame, seconds; None when there is none.
+        full: the next frame finds no room: the oldest one goes for it, or it is not taken.
+        failing: the disk takes nothing; frames wait in memory.
+    """
+
+    frames: int
+    bytes: int
+    limit_bytes: int
+    oldest_s: float | None
+    full: bool
+    failing: bool
+
+
 @dataclass(slots=True)
 class Tally:
-    """Counts since the start. Every captured frame ends as acked, dropped or unacknowledged.
+    """Counts since the start. Every frame captured or inherited ends as acked, dropped or unacknowledged.
 
     The capture thread counts captured and dropped frames, the event loop the rest; any thread may read.
 
@@ -97,6 +124,7 @@ class Tally:
         sent: frames written on the uplink at least once.
         sent_predicted: those among them that are predicted from a key frame.
         resent: frames written again after a lost connection.
+        inherited: frames that an earlier process has left in the spool.
         presumed: frames among the acked ones that the server passed, but whose own answer was lost with its
             connection. All but those that it refused just then are stored.
         machine_bytes: of the frames that were sent, each counted once.
@@ -113,7 +141,11 @@ class Tally:
             that differed.
         spending: what went over the uplink, each sending counted.
         rate: what it was asked to be; None without rate control.
+        spool: how the spool does; None without one.
         source: how the source does.
+        source_freezes: times that a live source gave no frame in time.
+        source_hung: reads of it that were left behind and have not come back.
+        source_clock_jumps: times that its clock was too far off this machine's to be followed.
         live: the source has its own pace.
         last_captured_at: wall clock, seconds since the epoch; None before the first frame.
         unsent, under_way, credits: of the queue that waits for the uplink, as it stands on the present connection.
@@ -121,6 +153,7 @@ class Tally:
             the server told its own.
         stages: seconds by stage.
         reconnects: connections after the first.
+        restarts: times that the camera's edge failed and began again.
         verdict: which part is slow, by the rules of `edge.diagnosis`.
     """
 
@@ -130,6 +163,7 @@ class Tally:
     sent_predicted: int = 0
     resent: int = 0
     acked: int = 0
+    inherited: int = 0
     presumed: int = 0
     unacknowledged: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -146,10 +180,15 @@ class Tally:
     connections: int = 0
     connected: bool = False
     source_reconnects: int = 0
+    restarts: int = 0
+    source_freezes: int = 0
+    source_hung: int = 0
+    source_clock_jumps: int = 0
     encoded_predicted: int = 0
     changed: float = 0.0
     spending: Spending = field(default_factory=Spending)
     rate: RateReport | None = None
+    spool: SpoolReport | None = None
     encode_us: deque[int] = field(default_factory=lambda: deque(maxlen=_RECENT_ENCODES))
     source: SourceState = SourceState.OPENING
     live: bool = False
@@ -181,7 +220,8 @@ class Tally:
         self.captured += 1
         self.captured_minute.add()
         self.last_captured_at = time.time()
-        self.source = SourceState.GIVING
+        if self.source is not SourceState.STILL:
+            self.source = SourceState.GIVING
 
     def connect(self) -> None:
         """Count one connection that the server has welcomed."""
@@ -189,6 +229,13 @@ class Tally:
             self.reconnects_hour.add()
         self.connections += 1
         self.connected = True
+
+    def fail(self) -> None:
+        """The camera's edge failed; another one will count on here."""
+        self.restarts += 1
+        self.connected = False
+        self.source = SourceState.FAILED
+        self.verdict = Verdict(Cause.SOURCE_SILENT, "it failed and begins again")
 
     def acknowledge(self) -> None:
         """Count one frame that the server has answered for."""
@@ -210,11 +257,13 @@ class Tally:
         """A frame has been in `stage` for so long."""
         self.stages.labels(stage).observe(max(0.0, seconds))
 
-    def drop(self, reason: str) -> None:
-        """Count one dropped frame."""
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count dropped frames."""
+        if count == 0:
+            return
         with self._lock:
-            self.dropped[reason] += 1
-            self.dropped_minute[reason].add()
+            self.dropped[reason] += count
+            self.dropped_minute[reason].add(count)
 
     def drops(self) -> dict[str, int]:
         """Dropped frames by reason, sorted."""
@@ -236,6 +285,7 @@ class Tally:
             "resent": self.resent,
             "acked": self.acked,
             "presumed": self.presumed,
+            "inherited": self.inherited,
             "unacknowledged": self.unacknowledged,
             "dropped": self.drops(),
             "key_requests": dict(sorted(self.key_requests.items())),
@@ -250,8 +300,11 @@ class Tally:
             "enhancement_lacks": self.enhancement_lacks,
             "changed": round(self.changed / self.encoded_predicted, 4) if self.encoded_predicted else None,
             "uplink": self._uplink(),
+            "spool": None if self.spool is None else asdict(self.spool),
             "connections": self.connections,
             "source_reconnects": self.source_reconnects,
+            "restarts": self.restarts,
+            "source_freezes": self.source_freezes,
             "encode_ms": {"p50": self._encode_ms(50), "p95": self._encode_ms(95)},
         }
 
@@ -264,6 +317,7 @@ class Tally:
             f"({self.sent_predicted} predicted), acked {self.acked}, waiting {self.unacknowledged}, "
             f"dropped: {dropped}; machine {self.machine_bytes / 1e3:.1f} kB, "
             f"enhancement {self.enhancement_bytes / 1e3:.1f} kB; {self._rate_line()}; "
+            f"{self._spool_line()}"
             f"encode {'-' if encode_ms is None else f'{encode_ms:.0f} ms'}; {self.verdict}"
         )
 
@@ -277,6 +331,17 @@ class Tally:
         return (
             f"{minute} of {rate.allowed_kbit_s:.1f} kbit/s, {today}{budget} MB, "
             f"levels {rate.machine_level} and {rate.human_level}"
+        )
+
+    def _spool_line(self) -> str:
+        spool = self.spool
+        if spool is None:
+            return ""
+        state = "FAILING, frames wait in memory, " if spool.failing else "FULL, " if spool.full else ""
+        oldest = "" if spool.oldest_s is None else f", oldest {spool.oldest_s:.0f} s"
+        return (
+            f"spool {state}{spool.frames} frames, {spool.bytes / 1e6:.1f} of {spool.limit_bytes / 1e6:.1f} MB"
+            f"{oldest}; "
         )
 
     def _uplink(self) -> dict[str, object]:

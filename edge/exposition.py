@@ -19,7 +19,7 @@ PREFIX: Final = "secondsight_edge"
 
 _Labelled = Iterator[tuple[tuple[str, ...], float]]
 
-_FRAMES: Final = ("captured", "encoded", "sent", "sent_predicted", "resent", "acked", "presumed")
+_FRAMES: Final = ("captured", "encoded", "sent", "sent_predicted", "resent", "acked", "presumed", "inherited")
 _KEY_CAUSES: Final = (KeyCause.SERVER, KeyCause.LOST, KeyCause.SESSION, KeyCause.STORE)
 
 
@@ -178,6 +178,32 @@ _GAUGES: Final = (
         "Frames that the server lets be under way; 0 while it pauses this edge.",
         (),
         _one(lambda tally: tally.credits),
+    ),
+    ("spool_frames", "Frames in the spool.", (), _one(lambda tally: tally.spool and tally.spool.frames)),
+    ("spool_bytes", "Bytes in the spool.", (), _one(lambda tally: tally.spool and tally.spool.bytes)),
+    (
+        "spool_limit_bytes",
+        "Bytes that may be in the spool.",
+        (),
+        _one(lambda tally: tally.spool and tally.spool.limit_bytes),
+    ),
+    (
+        "spool_oldest_seconds",
+        "Age of the oldest frame in the spool.",
+        (),
+        _one(lambda tally: tally.spool and tally.spool.oldest_s),
+    ),
+    (
+        "spool_full",
+        "1 while the next frame finds no room in the spool.",
+        (),
+        _one(lambda tally: tally.spool and tally.spool.full),
+    ),
+    (
+        "spool_failing",
+        "1 while the spool's disk takes nothing and frames wait in memory.",
+        (),
+        _one(lambda tally: tally.spool and tally.spool.failing),
     ),
     ("connected", "1 while the server has welcomed this edge.", (), _one(lambda tally: tally.connected)),
     (

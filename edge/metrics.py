@@ -34,6 +34,9 @@ class DropReason:
     NO_MOTION: Final = "no_motion"
     STOPPED: Final = "stopped"
     RESTARTED: Final = "restarted"
+    SPOOL_FULL: Final = "spool_full"
+    SPOOL_AGE: Final = "spool_age"
+    SPOOL_DAMAGED: Final = "spool_damaged"
 
     @staticmethod
     def refused(reason: str) -> str:

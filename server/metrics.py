@@ -1,10 +1,15 @@
-"""What the server counts, for Prometheus. The label `camera` is bounded: only stored cameras are counted under it."""
+"""What the server counts, for Prometheus.
+
+The label `camera` is bounded: cameras of which frames are stored are counted under it, until the store forgets them.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+
+from server.flow import Flows
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -25,12 +30,59 @@ FRAMES_FAILED: Final = Counter("secondsight_frames_failed", "Results that carry 
 LAYER_BYTES: Final = Counter(
     "secondsight_layer_bytes", "Bytes of layers taken in or fetched.", ["camera", "layer"]
 )
+FRAMES_BEYOND_PACE: Final = Counter(
+    "secondsight_frames_beyond_pace", "Frames that came faster than a camera may send."
+)
+STREAMS_REFUSED: Final = Counter(
+    "secondsight_streams_refused",
+    "Ingest streams ended with RESOURCE_EXHAUSTED: too many streams, hellos or frames (flood).",
+    ["limit"],
+)
 BACKLOG: Final = Gauge("secondsight_backlog_frames", "Stored frames that await recognition.", ["camera"])
 UPLINKS: Final = Gauge("secondsight_uplinks", "Open ingest streams.")
 SUBSCRIPTIONS: Final = Gauge("secondsight_subscriptions", "Open Subscribe calls.")
 STORE_RETRIES: Final = Counter("secondsight_store_retries", "Attempts at the store that failed.")
+STORE_FAILING: Final = Gauge(
+    "secondsight_store_failing",
+    "1 while the store does not do this: away, full, read_only, not_replicated, or refuses for another reason.",
+    ["operation", "reason"],
+)
+STORE_SECONDS: Final = Histogram(
+    "secondsight_store_seconds",
+    "Until the store has done this, all attempts together. A claim waits for frames.",
+    ["operation"],
+    buckets=_SECONDS,
+)
+STORE_LET_GO: Final = Counter(
+    "secondsight_store_let_go", "Frames and results that a full store let go of before their time."
+)
+FRAMES_PASSED_OVER: Final = Counter(
+    "secondsight_frames_passed_over",
+    "Frames that the store let go of before a task other than the default one had recognised them.",
+    ["camera"],
+)
+FRAMES_GIVEN_UP: Final = Counter(
+    "secondsight_frames_given_up", "Frames that ended worker after worker.", ["camera", "task"]
+)
+TASK_LAG: Final = Gauge(
+    "secondsight_task_lag_frames",
+    "Stored frames that await a task, of the cameras that this worker has.",
+    ["camera", "task"],
+)
+LEASES: Final = Gauge("secondsight_leases", "Cameras that this worker has.", ["task"])
+LEASES_LOST: Final = Counter(
+    "secondsight_leases_lost", "Cameras that this worker lost, because it was too slow to say it is there."
+)
 REFERENCES: Final = Counter(
     "secondsight_references", "Looks for a decoded key frame in memory: hit or miss.", ["outcome"]
+)
+UPLINK_SECONDS: Final = Histogram(
+    "secondsight_uplink_seconds",
+    "First write at the edge to acceptance here, across two clocks.",
+    buckets=_SECONDS,
+)
+WAIT_SECONDS: Final = Histogram(
+    "secondsight_wait_seconds", "From the store until a worker takes the frame up.", buckets=_SECONDS
 )
 DECODE_SECONDS: Final = Histogram("secondsight_decode_seconds", "Machine layer to picture.", buckets=_SECONDS)
 REFERENCE_SECONDS: Final = Histogram(
@@ -52,4 +104,28 @@ CAPTURE_TO_RESULT_SECONDS: Final = Histogram(
 CALLERS_REFUSED: Final = Counter(
     "secondsight_callers_refused", "Requests and calls without credentials that would do.", ["protocol"]
 )
-AUDIT_FAILURES: Final = Counter("secondsight_audit_failures", "Records of the audit that could not be written.")
+AUDIT_FAILURES: Final = Counter(
+    "secondsight_audit_failures", "Records of the audit that could not be written."
+)
+
+FLOWS: Final = Flows()
+REGISTRY.register(FLOWS)
+
+_BY_CAMERA: Final = (
+    FRAMES_STORED,
+    FRAMES_REPEATED,
+    FRAMES_RECOGNISED,
+    FRAMES_FAILED,
+    LAYER_BYTES,
+    BACKLOG,
+    FRAMES_PASSED_OVER,
+    FRAMES_GIVEN_UP,
+    TASK_LAG,
+)
+
+
+def forget_camera(camera_id: str) -> None:
+    """Let go of all series of a camera."""
+    FLOWS.forget(camera_id)
+    for metric in _BY_CAMERA:
+        metric.remove_by_labels({"camera": camera_id})

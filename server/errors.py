@@ -3,6 +3,8 @@
 ServerError
 ├── StoreUnavailableError
 │   └── StoreFullError
+├── NotReplicatedError
+├── WorkerStuckError
 ├── UnknownCameraError
 ├── UnknownFrameError
 ├── KeyFrameGoneError
@@ -10,6 +12,11 @@ ServerError
 │   ├── EnhancementExpiredError
 │   ├── EnhancementEvictedError
 │   └── EnhancementNotStoredError
+├── EnhancementUnavailableError
+│   ├── NoUplinkError
+│   ├── EdgeTooSlowError
+│   ├── EdgeStoreSilentError
+│   └── CameraStoreSilentError
 ├── SlicesNotStoredError
 ├── UndecodableLayerError
 ├── DecodingFailedError
@@ -29,7 +36,6 @@ ServerError
 │   ├── AccessFileError
 │   ├── UserError
 │   └── UnknownCredentialError
-├── RequestTooLargeError
 ├── AuditError
 │   └── AuditUnavailableError
 └── RecogniserError
@@ -67,6 +73,26 @@ class StoreFullError(StoreUnavailableError):
             "the store is full, also without the older frames and results; give it more memory "
             "(secondsight server --store-memory, or maxmemory of a store of your own) or let fewer frames wait "
             "(--backlog-frames)"
+        )
+
+
+class NotReplicatedError(ServerError):
+    """A write is in the store, and not in as many of its replicas as are asked for."""
+
+    def __init__(self, have: int, asked: int) -> None:
+        super().__init__(
+            f"{have} of {asked} replicas of the store have the frame; start more of them, mend their link, or ask for "
+            "fewer (--store-replicas)"
+        )
+
+
+class WorkerStuckError(ServerError):
+    """Codec or recogniser do not come to an end with a frame. Only the end of the process frees their threads."""
+
+    def __init__(self, camera_id: str, frame: str, within: float) -> None:
+        super().__init__(
+            f"recognition of frame {frame} of camera {camera_id} did not end within {within:g} s; "
+            "this process has to end, another worker goes on"
         )
 
 
@@ -137,6 +163,53 @@ class EnhancementNotStoredError(EnhancementError):
 
     def _told(self, layer: str, remedy: str) -> str:
         return f"{layer} was never stored by the edge; {remedy}"
+
+
+class EnhancementUnavailableError(ServerError):
+    """The enhancement layer may be there, but not now; asking again may help."""
+
+    def __init__(self, told: str, retry_after: int) -> None:
+        super().__init__(f"{told}; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class NoUplinkError(EnhancementUnavailableError):
+    """The edge alone has the enhancement layer, and is not connected to any server."""
+
+    def __init__(self, camera_id: str, retry_after: int) -> None:
+        super().__init__(
+            f"the enhancement layer waits at the edge of camera {camera_id}, which is not connected",
+            retry_after,
+        )
+
+
+class EdgeTooSlowError(EnhancementUnavailableError):
+    """The edge alone has the enhancement layer, and it has not come in the time that the request was willing to wait.
+
+    It is on its way: once it has come, it is there for a while.
+    """
+
+    def __init__(self, camera_id: str, waited: float, retry_after: int) -> None:
+        super().__init__(
+            f"the enhancement layer was asked of the edge of camera {camera_id} and has not come within {waited:g} s",
+            retry_after,
+        )
+
+
+class EdgeStoreSilentError(EnhancementUnavailableError):
+    """The edge has the enhancement layer in a store of its own, which does not answer it."""
+
+    def __init__(self, camera_id: str, retry_after: int) -> None:
+        super().__init__(f"the store at the edge of camera {camera_id} does not answer", retry_after)
+
+
+class CameraStoreSilentError(EnhancementUnavailableError):
+    """The store that the server's configuration names for the camera does not answer."""
+
+    def __init__(self, camera_id: str, retry_after: int) -> None:
+        super().__init__(
+            f"the store that holds the enhancement layers of camera {camera_id} does not answer", retry_after
+        )
 
 
 class SlicesNotStoredError(ServerError):
@@ -269,10 +342,6 @@ class UserError(AccessError, ValueError):
 
 class UnknownCredentialError(AccessError, ValueError):
     """There is no such key or token."""
-
-
-class RequestTooLargeError(ServerError):
-    """An address, a header or a body is longer than the server reads."""
 
 
 class AuditError(ServerError):

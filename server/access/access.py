@@ -86,6 +86,10 @@ class Access:
         name = self._keys.get(caller.via)
         return None if name != caller.name else _principal(name, register.users[name], caller.via)
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a user of this name."""
+        return name in self._current().users
+
     async def log_in(self, name: str, password: str, new_password: str | None, address: str) -> str:
         """Begin a browser session; gives its token. `new_password` takes the place of a one-time password.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from server.errors import ForbiddenError
+
 
 class Role(StrEnum):
     """What a person or program is trusted with. Each may do what those before it may."""
@@ -51,6 +53,13 @@ class Principal:
         """Whether its role is enough."""
         return _RANK[self.role] >= _RANK[_LEAST_ROLE[permission]]
 
+    def check(self, permission: Permission) -> None:
+        """Raise ForbiddenError unless its role is enough."""
+        if not self.may(permission):
+            raise ForbiddenError(
+                f"a {self.role} may not {permission.value}: that takes the role {_LEAST_ROLE[permission]}"
+            )
+
     def sees(self, camera_id: str) -> bool:
         """Whether its access covers this camera."""
         return self.cameras is None or camera_id in self.cameras
@@ -72,8 +81,3 @@ LOOPBACK: Final = Principal("loopback", Role.ADMIN, None, "loopback")
 
 caller: ContextVar[Caller] = ContextVar("server.access.caller")
 """Who opened the gRPC call that is being served."""
-
-
-def least_role(permission: Permission) -> Role:
-    """The lowest role that may do this."""
-    return _LEAST_ROLE[permission]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -11,6 +11,7 @@ from server.access.access import Access
 from server.audit.audit import Audit
 from server.catalogue import Catalogue
 from server.config import ServerConfig
+from server.rest.disclosure import Disclosures
 from server.views import Views
 
 
@@ -24,6 +25,10 @@ class Services:
     audit: Audit
     config: ServerConfig
     leaving: bool = False
+    disclosures: Disclosures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.disclosures = Disclosures(self.access, self.audit, self.config)
 
 
 def services_of(request: Request) -> Services:

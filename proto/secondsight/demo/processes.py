@@ -142,7 +142,7 @@ class Child:
                     stderr=subprocess.STDOUT,
                     env=os.environ
                     | {"PYTHONUNBUFFERED": "1", "no_grpc_proxy": "127.0.0.1"}
-                    | self._environment,
+                    | dict(self._environment),
                     # A Ctrl-C in the terminal is for the demo, which ends its children in order.
                     start_new_session=True,
                 )

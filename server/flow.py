@@ -19,6 +19,8 @@ from secondsight.trailing import HOUR, Trailing
 from secondsight.verdict import Verdict, verdict_family
 from server.diagnosis import Measures, judge
 
+_ELSEWHERE_S: Final = 30.0
+
 
 @dataclass
 class CameraFlow:
@@ -60,6 +62,11 @@ class CameraFlow:
         self.backlog, self.credits = backlog, credits
         self.looks.add()
         self.full_looks.add(float(2 * backlog > limit))
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is for this server to judge: no other has the camera's uplink, as far as the store shows."""
+        return self.connected or time.time() - (self.last_stored_at or 0.0) > _ELSEWHERE_S
 
     @property
     def verdict(self) -> Verdict:
@@ -122,7 +129,8 @@ class Flows(Collector):
                 refused.add_metric([camera_id, reason], trailing.total)
         yield refused
         yield verdict_family(
-            "secondsight_verdict", {camera_id: flow.verdict for camera_id, flow in cameras.items()}
+            "secondsight_verdict",
+            {camera_id: flow.verdict for camera_id, flow in cameras.items() if flow.ours},
         )
 
 
@@ -131,6 +139,11 @@ _GAUGES: Final[tuple[tuple[str, str, Callable[[CameraFlow], float | None]], ...]
     ("last_frame_timestamp_seconds", "When its last frame was stored.", lambda flow: flow.last_stored_at),
     ("credits", "Frames that its edge may have under way.", lambda flow: flow.credits),
     ("stored_per_second", "Frames stored over the last minute.", lambda flow: flow.frames.per_second),
+    (
+        "recognised_per_second",
+        "Results added to the store over the last minute, whoever made them.",
+        lambda flow: flow.results.per_second,
+    ),
     (
         "stored_bits_per_second",
         "Bits of machine layers stored over the last minute.",

@@ -53,6 +53,9 @@ class GrpcServer:
                 ("grpc.http2.min_ping_interval_without_data_ms", int(config.shortest_ping_interval * 1000)),
                 # Without the probe the window stays small, and a peer that sends on is felt soon.
                 ("grpc.http2.bdp_probe", 0),
+                # An ingest stream is asked to move before (`stream_age`); what is left is given a keepalive's time.
+                ("grpc.max_connection_age_ms", int(config.connection_age * 1000)),
+                ("grpc.max_connection_age_grace_ms", int(config.keepalive_time * 1000)),
                 # Two servers on one port would each get half of the edges.
                 ("grpc.so_reuseport", 0),
             ],

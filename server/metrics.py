@@ -64,11 +64,6 @@ FRAMES_PASSED_OVER: Final = Counter(
 FRAMES_GIVEN_UP: Final = Counter(
     "secondsight_frames_given_up", "Frames that ended worker after worker.", ["camera", "task"]
 )
-TASK_LAG: Final = Gauge(
-    "secondsight_task_lag_frames",
-    "Stored frames that await a task, of the cameras that this worker has.",
-    ["camera", "task"],
-)
 LEASES: Final = Gauge("secondsight_leases", "Cameras that this worker has.", ["task"])
 LEASES_LOST: Final = Counter(
     "secondsight_leases_lost", "Cameras that this worker lost, because it was too slow to say it is there."
@@ -101,12 +96,42 @@ CAPTURE_TO_RESULT_SECONDS: Final = Histogram(
     "Capture to published result, across two clocks.",
     buckets=_SECONDS,
 )
+ENHANCEMENT_REPLIES: Final = Counter(
+    "secondsight_enhancement_replies", "Answers of edges to requests for enhancement layers.", ["answer"]
+)
+ENHANCEMENT_SECONDS: Final = Histogram(
+    "secondsight_enhancement_seconds",
+    "From a request on an uplink to the enhancement layer.",
+    buckets=(*_SECONDS, 30.0),
+)
+ENHANCEMENTS_RETAINED: Final = Counter(
+    "secondsight_enhancements_retained",
+    "Frames whose enhancement layers were to be kept for longer.",
+    ["camera", "retention"],
+)
 CALLERS_REFUSED: Final = Counter(
     "secondsight_callers_refused", "Requests and calls without credentials that would do.", ["protocol"]
 )
 AUDIT_FAILURES: Final = Counter(
     "secondsight_audit_failures", "Records of the audit that could not be written."
 )
+
+STORE_UP: Final = Gauge("secondsight_store_up", "1 when the store answered at the last look.")
+STORE_MEMORY: Final = Gauge(
+    "secondsight_store_memory_bytes", "Memory that the store uses, all nodes together."
+)
+STORE_MEMORY_LIMIT: Final = Gauge(
+    "secondsight_store_memory_limit_bytes", "Memory that it may use; 0 when it has no limit."
+)
+STORE_EVICTED: Final = Gauge(
+    "secondsight_store_evicted_keys", "Keys that it gave up for want of memory, since its start."
+)
+CAMERAS: Final = Gauge("secondsight_cameras", "Cameras that the store knows.")
+WORKERS: Final = Gauge("secondsight_workers", "Workers that are there.", ["task"])
+LAG: Final = Gauge(
+    "secondsight_lag_frames", "Stored frames that await a task, as the store counts them.", ["camera", "task"]
+)
+DEAD_LETTERS: Final = Gauge("secondsight_dead_letters", "Frames given up that are kept.", ["camera", "task"])
 
 FLOWS: Final = Flows()
 REGISTRY.register(FLOWS)
@@ -117,10 +142,12 @@ _BY_CAMERA: Final = (
     FRAMES_RECOGNISED,
     FRAMES_FAILED,
     LAYER_BYTES,
+    ENHANCEMENTS_RETAINED,
     BACKLOG,
     FRAMES_PASSED_OVER,
     FRAMES_GIVEN_UP,
-    TASK_LAG,
+    LAG,
+    DEAD_LETTERS,
 )
 
 

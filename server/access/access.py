@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from server.access.access_file import AccessFile
 from server.access.caller import LOOPBACK, Caller, CameraCaller, Principal, Role
@@ -24,6 +24,14 @@ _LOOK_INTERVAL = 1.0
 _NO_HASH = "0" * 64
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FirstLogin:
+    """What a user logs in with for the first time. The password is kept nowhere."""
+
+    name: str
+    password: str
 
 
 class Access:
@@ -120,8 +128,8 @@ class Access:
         if principal.session is not None:
             self._sessions.end(principal.session)
 
-    def first_admin(self) -> tuple[str, str] | None:
-        """Make an admin when there is no user at all; gives its name and its one-time password, which is kept nowhere.
+    def first_admin(self) -> FirstLogin | None:
+        """Make an admin when there is no user at all, and somebody will be asked who they are.
 
         Raises:
             AccessFileError: the file cannot be written.
@@ -140,7 +148,7 @@ class Access:
 
         self._file.change(add)
         self._read(self._file)
-        return (FIRST_ADMIN, password) if made else None
+        return FirstLogin(FIRST_ADMIN, password) if made else None
 
     def _exchange(self, name: str, user: User, new_password: str) -> None:
         kept = hash_password(new_password)
@@ -195,11 +203,6 @@ def new_user(role: Role, cameras: tuple[str, ...] | None, password: str) -> User
         one_time_until=now + ONE_TIME_LIFETIME,
         sessions_since=now,
     )
-
-
-def default_path(data: Path) -> Path:
-    """The access file of a server whose data lie there, unless it is told another."""
-    return data / "access.json"
 
 
 def _principal(name: str, user: User, via: str, session: str | None = None) -> Principal:

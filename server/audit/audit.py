@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import timedelta
 
 from server import metrics
 from server.access.throttle import Throttle
@@ -23,11 +22,7 @@ class Audit:
     """Writes down who asked for what."""
 
     def __init__(self, config: ServerConfig) -> None:
-        self._chain = Chain(
-            config.audit_folder,
-            segment_bytes=config.audit_segment_bytes,
-            keep=timedelta(days=config.audit_days),
-        )
+        self._chain = Chain.of(config)
         self._refusals = Throttle("refusals", _REFUSALS_PER_MINUTE)
         self._unwritten = 0
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from server.audit.record import GENESIS, Event, Outcome, Record, Subject
+from server.config import ServerConfig
 from server.errors import AuditError
 from server.private_file import give_to_owner_of, locked, make_private_folder, sync_folder, write_private
 
@@ -39,14 +40,23 @@ class Head:
 
 
 class Chain:
-    """Appends to the audit in `folder`, from any number of threads and processes."""
+    """Appends to the audit in `folder`, from any threads and processes. Old records go after `keep`, if given."""
 
-    def __init__(self, folder: Path, *, segment_bytes: int, keep: timedelta) -> None:
+    def __init__(self, folder: Path, *, segment_bytes: int, keep: timedelta | None = None) -> None:
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._keep = keep
         self._one_at_a_time = threading.Lock()
         self._tidied_on = ""
+
+    @classmethod
+    def of(cls, config: ServerConfig) -> Chain:
+        """The chain of a server with this configuration."""
+        return cls(
+            config.audit_folder,
+            segment_bytes=config.audit_segment_bytes,
+            keep=timedelta(days=config.audit_days),
+        )
 
     def append(self, event: Event) -> Record:
         """Write down what happened; it is on disk when this returns.
@@ -59,9 +69,9 @@ class Chain:
             with locked(self._folder / _LOCK):
                 head = self._sound_head()
                 record, head = self._write(head, event)
-                if record.at[:10] != self._tidied_on:
+                if self._keep is not None and record.at[:10] != self._tidied_on:
                     self._tidied_on = record.at[:10]
-                    self._forget_old(head)
+                    self._forget_old(head, datetime.now(UTC) - self._keep)
                 return record
 
     def _write(self, head: Head, event: Event) -> tuple[Record, Head]:
@@ -90,6 +100,8 @@ class Chain:
 
     def _is_old(self, segment: str, record: Record) -> bool:
         """A segment spans a tenth of the time for which records are kept, so that none stays for much longer."""
+        if self._keep is None:
+            return False
         with (self._folder / segment).open("rb") as file:
             began = Record.from_line(file.readline(_MOST_LINE)).at
         return _moment(record.at) - _moment(began) > self._keep / 10
@@ -157,10 +169,9 @@ class Chain:
         )
         return head
 
-    def _forget_old(self, head: Head) -> None:
+    def _forget_old(self, head: Head, limit: datetime) -> None:
         """Remove the segments whose records are all too old, and say so in the chain first."""
         names = segments(self._folder)
-        limit = datetime.now(UTC) - self._keep
         old = []
         for name, following in pairwise(names):
             with (self._folder / following).open("rb") as file:

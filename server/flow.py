@@ -119,6 +119,9 @@ class Flows(Collector):
                 if amount is not None:
                     family.add_metric([camera_id], float(amount))
             yield family
+        now = GaugeMetricFamily("secondsight_time_seconds", "Wall clock of this host at the scrape.")
+        now.add_metric([], time.time())
+        yield now
         refused = GaugeMetricFamily(
             "secondsight_frames_refused_last_minute",
             "Frames answered with a Nack in the last minute, by reason.",

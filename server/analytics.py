@@ -16,6 +16,7 @@ from server.access.grpc_interceptor import calling_principal
 from server.catalogue import Catalogue
 from server.errors import ForbiddenError, StoreUnavailableError
 from server.frame_bus import FrameBus
+from server.result_feed import ResultFeed
 
 _ListContext = grpc.aio.ServicerContext[analytics_pb2.ListCamerasRequest, analytics_pb2.ListCamerasResponse]
 _SubscribeContext = grpc.aio.ServicerContext[analytics_pb2.SubscribeRequest, analytics_pb2.SubscribeResponse]
@@ -32,8 +33,9 @@ class _ChangedAccessError(Exception):
 class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
     """AnalyticsService. Every subscriber reads the store at its own pace; none is waited for."""
 
-    def __init__(self, bus: FrameBus, catalogue: Catalogue, access: Access) -> None:
+    def __init__(self, bus: FrameBus, feed: ResultFeed, catalogue: Catalogue, access: Access) -> None:
         self._bus = bus
+        self._feed = feed
         self._catalogue = catalogue
         self._access = access
         self._leaving = asyncio.Event()
@@ -66,19 +68,24 @@ class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
             _check_covered(principal, wanted.cameras)
             positions = await self._start(request, wanted, principal)
             await context.send_initial_metadata(())
-            while not self._leaving.is_set():
-                if self._access.renewed(principal) != principal:
-                    raise _ChangedAccessError
-                if not wanted.cameras:
-                    # A camera that was not there at the start: all that it sent came after the call.
-                    for camera_id in await self._bus.cameras():
-                        if principal.sees(camera_id):
-                            positions.setdefault(camera_id, "0-0")
-                for published in await self._bus.results_after(positions):
-                    positions[published.camera_id] = published.entry_id
-                    result = wanted.apply(analytics_pb2.RecognitionResult.FromString(published.result))
-                    if result is not None:
-                        yield analytics_pb2.SubscribeResponse(result=result, offset=published.entry_id)
+            with self._feed.following(wanted.task) as follower:
+                while not self._leaving.is_set():
+                    if self._access.renewed(principal) != principal:
+                        raise _ChangedAccessError
+                    if not wanted.cameras:
+                        # A camera that was not there at the start: all that it sent came after the call.
+                        for camera_id in await self._feed.cameras():
+                            if principal.sees(camera_id):
+                                positions.setdefault(camera_id, "0-0")
+                    follower.follow(positions)
+                    woken = {camera_id: positions[camera_id] for camera_id in await follower.woken()}
+                    for published in await self._bus.results_after(woken, wanted.task):
+                        positions[published.camera_id] = published.entry_id
+                        # There may be more of them than are read at once.
+                        follower.wake(published.camera_id)
+                        result = wanted.apply(analytics_pb2.RecognitionResult.FromString(published.result))
+                        if result is not None:
+                            yield analytics_pb2.SubscribeResponse(result=result, offset=published.entry_id)
         except InvalidSubscriptionError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except ForbiddenError as error:
@@ -98,7 +105,7 @@ class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
         self, request: analytics_pb2.SubscribeRequest, wanted: _Filter, principal: Principal
     ) -> dict[str, str]:
         cameras = wanted.cameras or list(filter(principal.sees, await self._bus.cameras()))
-        last = await self._bus.last_results(cameras)
+        last = await self._bus.last_results(cameras, wanted.task)
         if request.start_from == analytics_pb2.START_FROM_EARLIEST:
             positions = dict.fromkeys(cameras, "0-0")
         else:
@@ -134,6 +141,7 @@ class _Filter:
             self.cameras = [
                 store_keys.checked_camera_id(camera_id) for camera_id in dict.fromkeys(request.camera_ids)
             ]
+            self.task = store_keys.checked_camera_id(request.task or store_keys.DEFAULT_TASK)
         except store_keys.InvalidCameraIdError as error:
             raise InvalidSubscriptionError(str(error)) from error
         if not 0 <= request.minimum_score <= 1:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-from secondsight.store_keys import InvalidCameraIdError, checked_camera_id
 from secondsight import store_keys
 from server.errors import ServerConfigError
 
@@ -171,6 +170,8 @@ class ServerConfig:
     """Requests and notes for one edge that wait for its uplink."""
     wanted_again: float = 120.0
     """When an uplink is opened again, what it was told so long ago is told again: nobody knows whether it came."""
+    uplink_retry_after: int = 10
+    """Told to REST clients when the edge that has a layer is not connected."""
     uplink_seen: float = 10.0
     """An uplink that its server has not spoken of for so long is gone."""
 
@@ -222,8 +223,8 @@ class ServerConfig:
             raise ServerConfigError("codec_threads and recogniser_threads have to be at least 1")
         for camera_id in self.camera_stores:
             try:
-                checked_camera_id(camera_id)
-            except InvalidCameraIdError as error:
+                store_keys.checked_camera_id(camera_id)
+            except store_keys.InvalidCameraIdError as error:
                 raise ServerConfigError(f"a store is named for a camera that cannot be: {error}") from error
         if not 0 < self.retain_detection <= self.retain_alert:
             raise ServerConfigError(

@@ -7,6 +7,10 @@ from server.analytics import Analytics
 from server.audit.audit import Audit
 from server.catalogue import Catalogue
 from server.config import ServerConfig
+from server.enhancement import EnhancementSource
+from server.enhancement_retention import EnhancementRetention
+from server.enhancement_stores import EnhancementStores
+from server.enhancement_wanted import Wanted
 from server.frame_bus import FrameBus
 from server.grpc_server import GrpcServer
 from server.http_server import HttpServer
@@ -16,7 +20,9 @@ from server.parts import Parts
 from server.recognition import Recogniser
 from server.rest.app import create_app
 from server.rest.services import Services
+from server.result_feed import ResultFeed
 from server.store.client import Role, open_client
+from server.store_watch import StoreWatch
 from server.views import Views
 from server.worker import Worker
 
@@ -28,26 +34,39 @@ class Server:
         self, config: ServerConfig, store_url: str, codec: Codec, recogniser: Recogniser | None
     ) -> None:
         self._config = config
-        access = Access(config)
+        self.access = Access(config)
         self._redis = open_client(store_url, Role.COMMANDS, max_connections=config.store_connections)
         self._blocking = open_client(store_url, Role.BLOCKING, max_connections=config.store_connections)
         bus = FrameBus(self._redis, self._blocking, config)
-        catalogue = Catalogue(self._redis, read_at_once=config.frames_read_at_once)
+        self._stores = EnhancementStores(self._redis, config)
+        wanted = Wanted(self._redis, self._blocking, config)
+        retention = EnhancementRetention(self._stores, wanted, config)
+        catalogue = Catalogue(self._redis, self._stores, read_at_once=config.frames_read_at_once)
+        enhancement = EnhancementSource(catalogue, self._stores, wanted, config)
         self._layers = Layers(
             codec,
             catalogue,
             pictures_bytes=config.pictures_bytes,
             references_bytes=config.references_bytes,
         )
-        self._ingest = Ingest(bus, codec, access, config)
-        self._analytics = Analytics(bus, catalogue, access)
-        self._worker = None if recogniser is None else Worker(bus, self._layers, recogniser, config)
+        self._ingest = Ingest(bus, wanted, codec, self.access, config)
+        self._analytics = Analytics(bus, ResultFeed(bus, config), catalogue, self.access)
+        self._worker = (
+            None if recogniser is None else Worker(bus, self._layers, recogniser, retention, config)
+        )
         self._services = Services(
-            catalogue, Views(catalogue, self._layers, config), access, Audit(config), config
+            catalogue,
+            enhancement,
+            retention,
+            Views(enhancement, self._layers, config),
+            self.access,
+            Audit(config),
+            config,
         )
         self.app = create_app(self._services)
-        self._grpc = GrpcServer(self._ingest, self._analytics, access, config)
+        self._grpc = GrpcServer(self._ingest, self._analytics, self.access, config)
         self._http = HttpServer(self.app, config.http, config.drain_grace)
+        self._watch = StoreWatch(self._redis, config)
         self._parts = Parts("server")
 
     async def start(self) -> None:
@@ -60,6 +79,7 @@ class Server:
         self.grpc_address = await self._grpc.start()
         if self._worker is not None:
             self._parts.begin("worker", self._worker.run())
+        self._parts.begin("store watch", self._watch.run())
         self._parts.begin("http", self._http.serve_there())
         await self._grpc.announce()
 
@@ -76,11 +96,13 @@ class Server:
         if self._worker is not None:
             self._worker.leave()
         self._analytics.leave()
+        self._watch.leave()
         self._http.should_exit = True
         await self._parts.end(within=2 * grace)
         await self._grpc.stop(grace)
         if self._worker is not None:
             self._worker.close()
         self._layers.close()
+        await self._stores.close()
         await self._blocking.aclose()
         await self._redis.aclose()

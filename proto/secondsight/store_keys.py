@@ -14,8 +14,11 @@ key                                        type    holds                        
 ``{camera}:results``                       stream  id ``session-sequence``; field ``result`` =               bounded
                                                    RecognitionResult of the default task
 ``{camera}:results:TASK``                  stream  likewise, of another task                                 bounded
-``{camera}:worker:TASK``                   string  name of the worker that has the camera's frames           its TTL
-``{camera}:dead:TASK``                     stream  frames given up after too many tries                      bounded
+``secondsight:workers:TASK``               zset    workers of a task, by when they were last there, ms       for ever
+``{camera}:worker:TASK``                   hash    ``worker`` that has the camera's frames, ``until`` when,  for ever
+                                                   ms since epoch by the store's clock
+``{camera}:dead:TASK``                     stream  frames given up after too many tries, ``reason``,         bounded
+                                                   ``frame``
 ``{camera}:session``                       string  the session that may write; until it stores, for a day    for ever
 ``{camera}:enhancement:SESSION-SEQUENCE``  string  the enhancement layer's bitstream                         its TTL
 ``{camera}:wanted``                        stream  what the edge is to be told: field ``request`` =              bounded
@@ -113,6 +116,11 @@ def results(camera_id: str, task: str = DEFAULT_TASK) -> str:
 def worker(camera_id: str, task: str) -> str:
     """The worker that has a camera's frames for a task."""
     return f"{{{camera_id}}}:worker:{task}"
+
+
+def workers(task: str) -> str:
+    """Workers of a task that are there."""
+    return f"secondsight:workers:{task}"
 
 
 def dead(camera_id: str, task: str) -> str:

@@ -25,7 +25,13 @@ from shared_models.profile import predicted_models
 from shared_models.weights import Weights, shipped_weights
 
 CONFIG = ServerConfig(
-    grpc="127.0.0.1:0", http="127.0.0.1:0", block=0.05, backlog_poll=0.02, store_pause=0.05, drain_grace=0.5
+    grpc="127.0.0.1:0",
+    http="127.0.0.1:0",
+    block=0.05,
+    backlog_poll=0.02,
+    store_pause=0.05,
+    drain_grace=0.5,
+    lease_look=0.05,
 )
 
 

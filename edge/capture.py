@@ -16,6 +16,7 @@ from edge.config import CaptureConfig
 from edge.errors import ConfigError
 from edge.frame import CapturedFrame
 from edge.metrics import DropReason, SourceState, Stage, Tally
+from edge.motion_gate import MotionGate
 from edge.sources import FrameSource
 
 
@@ -104,7 +105,7 @@ class Capture:
 
     def _run(self) -> None:
         try:
-            frames = self._paced(self._selected())
+            frames = self._moving(self._paced(self._selected()))
             while self._may_read():
                 frame = next(frames, None)
                 if frame is None:
@@ -177,6 +178,22 @@ class Capture:
             elif self._stopped.wait(due - now):
                 return
             yield replace(frame, captured_at_ns=time.time_ns())
+
+    def _moving(self, frames: Iterator[CapturedFrame]) -> Iterator[CapturedFrame]:
+        """The frames that the motion gate lets through; the others are counted."""
+        config = self._config.motion
+        if config is None:
+            yield from frames
+            return
+        gate = MotionGate(config)
+        for frame in frames:
+            if gate.lets_through(frame):
+                yield frame
+            else:
+                self._tally.capture()
+                self._tally.drop(DropReason.NO_MOTION)
+            if self._stopped.is_set():
+                return
 
 
 def _fitted(image: np.ndarray, max_side: int | None) -> np.ndarray:

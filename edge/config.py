@@ -45,17 +45,19 @@ class WatchdogConfig:
     Attributes:
         frozen_s, frozen_frames: without a frame for so many seconds and for the time of so many frames, the source is
             closed and opened again.
+        first_frame_s: likewise until the first two frames tell how long a frame time is.
         still_s: identical frames for so long are reported; no camera with a sensor gives them.
-        abandoned: readers that never came back and may be left behind before the edge gives up on the source.
+        abandoned: so many reads that never come back are left behind; then none is begun until one comes back.
     """
 
     frozen_s: float = 5.0
     frozen_frames: float = 10.0
+    first_frame_s: float = 20.0
     still_s: float = 60.0
-    abandoned: int = 8
+    abandoned: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("frozen_s", "frozen_frames", "still_s"):
+        for name in ("frozen_s", "frozen_frames", "first_frame_s", "still_s"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} of the watchdog is {getattr(self, name)}: give a number above 0")
         if self.abandoned < 1:

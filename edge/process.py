@@ -43,7 +43,7 @@ class EdgeProcess:
         self._edge_version = edge_version
         self._tally = tally
         self._stopped = threading.Event()
-        self._source: FrameSource = open_source(config.source, self._stopped, self._count_source_reconnect)
+        self._source: FrameSource = open_source(config.source, self._stopped, tally, config.capture.watchdog)
         self._policy: DropPolicy = (
             KeepAll(config.max_unacknowledged)
             if config.keep_all
@@ -232,9 +232,6 @@ class EdgeProcess:
         while True:
             await asyncio.sleep(self._config.status_interval_s)
             _LOG.info("%s: %s", self._config.camera_id, self._tally.status_line())
-
-    def _count_source_reconnect(self) -> None:
-        self._tally.source_reconnects += 1
 
 
 async def _unless_failed(work: Coroutine[Any, Any, Any], background: list[asyncio.Task[None]]) -> None:

@@ -95,7 +95,8 @@ class Chain:
         if at == 0:
             sync_folder(self._folder)
         head = Head(record.sequence, record.hash, segment, at + len(line))
-        write_private(self._folder / HEAD, json.dumps(asdict(head)).encode())
+        # An older head does no harm: the records behind it are whole, and taken in.
+        write_private(self._folder / HEAD, json.dumps(asdict(head)).encode(), name_at_once=False)
         return record, head
 
     def _is_old(self, segment: str, record: Record) -> bool:
@@ -114,7 +115,7 @@ class Chain:
             for last in records(self._folder):  # noqa: B007  # the last is wanted
                 pass
             if last is None:
-                return Head()
+                return self._begun_anew()
             return self._recovered(
                 Head(last.sequence, last.hash), "the head was missing; a cut-off tail would not be seen"
             )
@@ -131,6 +132,15 @@ class Chain:
         if size > head.bytes or self._begun_after(head):
             return self._behind(head)
         return head
+
+    def _begun_anew(self) -> Head:
+        """The head of an audit without a record; segments that can hold none are set aside."""
+        unreadable = segments(self._folder)
+        if not unreadable:
+            return Head()
+        for name in unreadable:
+            (self._folder / name).rename(self._folder / f"{name}.unreadable")
+        return self._recovered(Head(), f"no record could be read in {len(unreadable)} segments, set aside")
 
     def _begun_after(self, head: Head) -> bool:
         return any(name > head.segment for name in segments(self._folder))

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import redis
 import torch
+from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
+from server.access import passwords
 from server.config import ServerConfig
 from server.process import Server
 from server.recognition import NoRecogniser, Recogniser
@@ -96,6 +98,14 @@ async def client(store_url: str) -> AsyncIterator[Redis]:
     opened = open_client(store_url)
     yield opened
     await opened.aclose()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _light_passwords() -> Iterator[None]:
+    """Argon2 as always, of a thousandth of the work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=256, parallelism=1))
+        yield
 
 
 StartServer = Callable[..., AbstractAsyncContextManager[Server]]

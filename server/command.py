@@ -22,6 +22,7 @@ app = typer.Typer(add_completion=False)
 _DEFAULTS = ServerConfig()
 _FIRST_LOGIN = """
 Nobody has access to this server yet. Log in at its page within three days, once, as
+from server.tls import tls_of
 
     {name}  {password}
 
@@ -83,6 +84,23 @@ def server(
     ] = _DEFAULTS.access_file,
     insecure_transport: Annotated[
         bool,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SECONDSIGHT_TLS_CERTIFICATE",
+            help="Certificate of this server in PEM, for gRPC and HTTP; read again when it is renewed.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(envvar="SECONDSIGHT_TLS_KEY", help="Its key, in PEM.")
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SECONDSIGHT_TLS_CLIENT_CA",
+            help="Authorities that sign for cameras and analytics: gRPC clients without a certificate are refused.",
+        ),
+    ] = None,
         typer.Option(
             "--insecure-transport",
             envvar="SECONDSIGHT_INSECURE_TRANSPORT",
@@ -165,6 +183,7 @@ def server(
         grpc=grpc,
         http=http,
         access_file=access,
+        tls=tls_of(tls_certificate, tls_key, tls_client_ca),
         insecure_transport=insecure_transport,
         audit_days=audit_days,
         profile=profile,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from secondsight import store_keys
 from server.errors import ServerConfigError
+from server.tls import ServerTlsConfig
 
 EMBEDDED_STORE = "embedded"
 _LEAST_PIXELS = 16 * 16
@@ -177,6 +178,8 @@ class ServerConfig:
 
     access_file: Path | None = None
     """Who may do what. None: nobody is asked while all addresses are the loopback's, else `data`/access.json."""
+    tls: ServerTlsConfig | None = None
+    """On the gRPC and HTTP ports; None: plaintext."""
     insecure_transport: bool = False
     """Listen beyond the loopback without TLS, because something before the server does it."""
     session_idle: float = 30 * 60
@@ -209,11 +212,12 @@ class ServerConfig:
     def __post_init__(self) -> None:
         for address in self._addresses:
             parse_address(address)
-        if not self.on_loopback and not self.insecure_transport:
+        if not self.on_loopback and self.tls is None and not self.insecure_transport:
             raise ServerConfigError(
                 f"{' and '.join(self._addresses)} are not on this machine's loopback alone, and there is no TLS: keys "
-                "and pictures would be sent in the clear; listen on 127.0.0.1, or give --insecure-transport when "
-                "something before the server does TLS"
+                "and pictures would be sent in the clear; give --tls-certificate and --tls-key (`secondsight "
+                "certificates make` makes them), listen on 127.0.0.1, or give --insecure-transport when something "
+                "before the server does TLS"
             )
         if self.audit_days < 1:
             raise ServerConfigError("audit_days is 0: nothing would be on record; use at least 1")

@@ -14,6 +14,7 @@ from server.access.grpc_interceptor import AccessInterceptor
 from server.analytics import Analytics
 from server.config import ServerConfig, parse_address
 from server.ingest import Ingest
+from server.tls import grpc_credentials
 
 _SERVICES = (
     ingest_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name,
@@ -69,7 +70,11 @@ class GrpcServer:
         )
         host, _ = parse_address(config.grpc)
         try:
-            port = self._server.add_insecure_port(config.grpc)
+            port = (
+                self._server.add_insecure_port(config.grpc)
+                if config.tls is None
+                else self._server.add_secure_port(config.grpc, grpc_credentials(config.tls))
+            )
         except RuntimeError as error:
             raise OSError(f"cannot listen on {config.grpc} for gRPC: {error}") from error
         await self._server.start()

@@ -65,7 +65,7 @@ class Server:
         )
         self.app = create_app(self._services)
         self._grpc = GrpcServer(self._ingest, self._analytics, self.access, config)
-        self._http = HttpServer(self.app, config.http, config.drain_grace)
+        self._http = HttpServer(self.app, config.http, config.drain_grace, config.tls)
         self._watch = StoreWatch(self._redis, config)
         self._parts = Parts("server")
 

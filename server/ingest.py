@@ -23,6 +23,8 @@ from server import metrics
 from server.access.access import Access
 from server.access.caller import CameraCaller, caller
 from server.config import ServerConfig
+from server.enhancement_forwarding import Forwarding
+from server.enhancement_wanted import Wanted
 from server.errors import StoreUnavailableError
 from server.frame_bus import Appending, FrameBus
 from server.groups import KeyFrame
@@ -49,6 +51,8 @@ class _Lack(StrEnum):
     """What the frame says about its reference contradicts its machine layer."""
     GROUP_FULL = auto()
     """Too many frames are predicted from one key frame."""
+    STORE_FULL = auto()
+    """The store is full, and nothing else may go than the group that the frame belongs to."""
 
 
 class _RefusedError(Exception):
@@ -83,8 +87,11 @@ class _ProtocolError(Exception):
 class Ingest(ingest_pb2_grpc.IngestServiceServicer):
     """IngestService. One stream per camera; a newer one takes over from an older one."""
 
-    def __init__(self, bus: FrameBus, codec: Codec, access: Access, config: ServerConfig) -> None:
+    def __init__(
+        self, bus: FrameBus, wanted: Wanted, codec: Codec, access: Access, config: ServerConfig
+    ) -> None:
         self._bus = bus
+        self._wanted = wanted
         self._codec = codec
         self._access = access
         self._config = config
@@ -219,6 +226,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                 backlog=await self._bus.backlog(camera_id),
                 frame_pace=Pace(config.frames_per_second, config.frames_per_second * config.burst),
                 byte_pace=Pace(config.bytes_per_second, config.bytes_per_second * config.burst),
+                keeps_enhancement=hello.keeps_enhancement,
             )
             if camera_id in await self._bus.cameras():
                 self._watch(uplink)
@@ -234,11 +242,14 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
 
     async def _serve(self, uplink: Uplink, requests: AsyncIterator[ingest_pb2.PushRequest]) -> None:
         await uplink.welcome()
-        taking = asyncio.create_task(self._take(uplink, requests))
+        forwarding = Forwarding(uplink, self._wanted, self._config)
+        taking = asyncio.create_task(self._take(uplink, requests, forwarding))
         granting = asyncio.create_task(self._grant(uplink))
         superseded = asyncio.create_task(uplink.superseded.wait())
         ageing = asyncio.create_task(self._age(uplink))
-        tasks = (taking, granting, superseded, ageing)
+        tasks = [taking, granting, superseded, ageing]
+        if uplink.keeps_enhancement:
+            tasks.append(asyncio.create_task(forwarding.run()))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -267,13 +278,21 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             await uplink.context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         raise error
 
-    async def _take(self, uplink: Uplink, requests: AsyncIterator[ingest_pb2.PushRequest]) -> None:
+    async def _take(
+        self, uplink: Uplink, requests: AsyncIterator[ingest_pb2.PushRequest], forwarding: Forwarding
+    ) -> None:
         async for request in requests:
-            if uplink.draining.is_set():
-                continue
-            if request.WhichOneof("kind") != "frame":
-                raise _ProtocolError("after its Hello a stream carries frames and nothing else")
-            await self._take_frame(uplink, request.frame)
+            match request.WhichOneof("kind"):
+                case "enhancement":
+                    await forwarding.take(request.enhancement)
+                case "frame" if not uplink.draining.is_set():
+                    await self._take_frame(uplink, request.frame)
+                case "frame":
+                    continue
+                case _:
+                    raise _ProtocolError(
+                        "after its Hello a stream carries frames and answers to requests, and nothing else"
+                    )
 
     def _watch(self, uplink: Uplink) -> None:
         """Measure this camera from now on: the store knows it."""
@@ -419,6 +438,11 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                     _Lack.GROUP_FULL,
                     f"the group of key frame {key.entry_id} holds {self._config.group_frames} frames, the limit "
                     "(--group-frames)",
+                )
+            case Appending.NO_ROOM:
+                raise _NoReferenceError(
+                    _Lack.STORE_FULL,
+                    f"the store is full; only when the next group begins can it let go of that of {key.entry_id}",
                 )
             case Appending.NOT_RISING:
                 raise _RefusedError(

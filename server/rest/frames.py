@@ -27,6 +27,14 @@ from server.rest.services import Serving
 router = APIRouter(prefix="/v1/cameras/{camera}/frames", tags=["frames"], responses=PROBLEM_RESPONSES)
 
 CameraName = Annotated[str, Path(description="A camera, as listed by /v1/cameras.")]
+WaitQuery = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        description="Seconds that enhancement layers may take to come over the camera's uplink, when only its "
+        "edge has them; the server has a most.",
+    ),
+]
 FrameName = Annotated[str, Path(description="SESSION-SEQUENCE, as listed by the camera's frames.")]
 
 
@@ -121,13 +129,13 @@ async def list_frames(
     if page.next_before is not None:
         url = request.url.include_query_params(cursor=_to_cursor(page.next_before))
         following = f"{url.path}?{url.query}"
-    return Frames(frames=[_frame(stored) for stored in page.frames], next=following)
+    return Frames(frames=[frame_document(stored) for stored in page.frames], next=following)
 
 
 @router.get("/{frame}", operation_id="get_frame", summary="One frame")
 async def get_frame(services: Serving, camera: CameraName, frame: FrameName) -> Frame:
     """One frame with its result."""
-    return _frame(await services.catalogue.frame(camera, frame))
+    return frame_document(await services.catalogue.frame(camera, frame))
 
 
 @router.get(
@@ -144,6 +152,7 @@ async def get_layer(
     camera: CameraName,
     frame: FrameName,
     layer: Layer,
+    wait: WaitQuery = None,
     reason: ReasonQuery = None,
     reason_header: ReasonHeader = None,
 ) -> Response:
@@ -164,7 +173,7 @@ async def get_layer(
         reason=told_reason(reason, reason_header),
     ) as disclosure:
         stored = await services.catalogue.frame(camera, frame)
-        content = await services.catalogue.enhancement(stored)
+        content = await services.enhancement.layer(stored, wait)
         return disclosure.of(_layer(request, stored, layer, content))
 
 
@@ -214,7 +223,8 @@ def _links(stored: StoredFrame) -> dict[str, str]:
     return links
 
 
-def _frame(stored: StoredFrame) -> Frame:
+def frame_document(stored: StoredFrame) -> Frame:
+    """A frame as it is told."""
     frame = stored.frame
     return Frame(
         frame=stored.name,

@@ -10,7 +10,7 @@ from server.access.caller import Permission
 from server.audit.record import Subject
 from server.rest.conditional import is_current, not_modified, strong_tag, tagged
 from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
-from server.rest.frames import CameraName, FrameName, key_frame_headers
+from server.rest.frames import CameraName, FrameName, WaitQuery, key_frame_headers
 from server.rest.gate import Caller
 from server.rest.negotiation import negotiate_format
 from server.rest.problems import PROBLEM_RESPONSES
@@ -46,6 +46,7 @@ async def get_image(
         ImageFormat | None, Query(description="Chosen by the Accept header when left out.")
     ] = None,
     accept: Annotated[str | None, Header()] = None,
+    wait: WaitQuery = None,
     reason: ReasonQuery = None,
     reason_header: ReasonHeader = None,
 ) -> Response:
@@ -66,7 +67,7 @@ async def get_image(
         view=view,
         reason=told_reason(reason, reason_header),
     ) as disclosure:
-        return disclosure.of(await _image(request, services, camera, frame, view, image_format, slices))
+        return disclosure.of(await _image(request, services, camera, frame, view, image_format, slices, wait))
 
 
 async def _image(
@@ -77,9 +78,10 @@ async def _image(
     view: View,
     image_format: ImageFormat,
     slices: int | None,
+    wait: float | None = None,
 ) -> Response:
     stored = await services.catalogue.frame(camera, frame)
-    asked = await services.views.gather(stored, view, image_format, slices)
+    asked = await services.views.gather(stored, view, image_format, slices, wait)
     tag = strong_tag(asked.digest)
     if is_current(request, tag):
         return not_modified(tag, _VARY)

@@ -57,6 +57,18 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     errors.EnhancementEvictedError: _Kind(
         HTTPStatus.GONE, "enhancement-evicted", "The enhancement layer was evicted"
     ),
+    errors.NoUplinkError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "edge-not-connected", "The edge that has the layer is not connected"
+    ),
+    errors.EdgeTooSlowError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "edge-too-slow", "The layer has not come in time"
+    ),
+    errors.EdgeStoreSilentError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "edge-store-silent", "The edge's store does not answer"
+    ),
+    errors.CameraStoreSilentError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "camera-store-silent", "The camera's store does not answer"
+    ),
     errors.SlicesNotStoredError: _Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "slices-not-stored", "The enhancement layer has fewer slices"
     ),
@@ -155,7 +167,9 @@ async def _server_error(request: Request, error: Exception) -> JSONResponse:
     headers = {}
     if isinstance(error, (errors.UnauthenticatedError, errors.LoginFailedError)):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, (errors.ViewsBusyError, errors.TooManyRequestsError)):
+    if isinstance(
+        error, (errors.ViewsBusyError, errors.TooManyRequestsError, errors.EnhancementUnavailableError)
+    ):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.StoreUnavailableError):
         _log.info("%s cannot be answered: %r", request.url.path, error.__cause__)

@@ -19,6 +19,8 @@ from redis.asyncio import Redis
 from secondsight import store_keys
 from secondsight.v1 import frame_pb2
 from server.catalogue import Catalogue
+from server.config import ServerConfig
+from server.enhancement_stores import EnhancementStores
 from server.process import Server
 from server.store.embedded import EmbeddedStore
 from shared_models import Codec, EncodedFrame
@@ -117,7 +119,7 @@ async def test_a_page_is_read_a_few_frames_at_a_time_and_without_their_layers(
     start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
 ) -> None:
     async with serving(start_server, codec, encoded, client, count=6):
-        catalogue = Catalogue(client, read_at_once=2)
+        catalogue = Catalogue(client, EnhancementStores(client, ServerConfig()), read_at_once=2)
         await client.config_resetstat()
         page = await catalogue.frames("front-door", before=None, limit=5)
         assert (await client.info("commandstats"))["cmdstat_xrevrange"]["calls"] == 3

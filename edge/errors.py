@@ -3,6 +3,8 @@
 EdgeError
 ├── ConfigError             an option that cannot be: mend the command line
 ├── SourceError             the source cannot be opened or read
+├── SpoolError              frames cannot be kept where they should be
+│   └── SpoolInUseError     another edge keeps its frames there
 ├── EnhancementError        an enhancement layer cannot be had
 │   ├── EnhancementGoneError         it is not kept, or no longer
 │   └── EnhancementUnavailableError  its store does not answer now
@@ -26,6 +28,14 @@ class ConfigError(EdgeError):
 
 class SourceError(EdgeError):
     """The source cannot be opened or read."""
+
+
+class SpoolError(EdgeError):
+    """Frames cannot be kept where they should be: mend the configuration or the folder."""
+
+
+class SpoolInUseError(SpoolError):
+    """Another edge keeps its frames there."""
 
 
 class EnhancementError(EdgeError):

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from edge.errors import ConfigError
-from edge.metrics import KeyCause, SourceState, Tally
+from edge.metrics import KeyCause, SourceState, SpoolReport, Tally
 from secondsight.verdict import verdict_family
 
 PREFIX: Final = "secondsight_edge"
@@ -39,6 +39,11 @@ def _one(value: Callable[[Tally], float | None]) -> Callable[[Tally], _Labelled]
             yield (), float(known)
 
     return sample
+
+
+def _of_spool(value: Callable[[SpoolReport], float | None]) -> Callable[[Tally], _Labelled]:
+    """Likewise; none without a spool."""
+    return _one(lambda tally: None if tally.spool is None else value(tally.spool))
 
 
 def _dropped(tally: Tally) -> _Labelled:
@@ -179,31 +184,31 @@ _GAUGES: Final = (
         (),
         _one(lambda tally: tally.credits),
     ),
-    ("spool_frames", "Frames in the spool.", (), _one(lambda tally: tally.spool and tally.spool.frames)),
-    ("spool_bytes", "Bytes in the spool.", (), _one(lambda tally: tally.spool and tally.spool.bytes)),
+    ("spool_frames", "Frames in the spool.", (), _of_spool(lambda spool: spool.frames)),
+    ("spool_bytes", "Bytes in the spool.", (), _of_spool(lambda spool: spool.bytes)),
     (
         "spool_limit_bytes",
         "Bytes that may be in the spool.",
         (),
-        _one(lambda tally: tally.spool and tally.spool.limit_bytes),
+        _of_spool(lambda spool: spool.limit_bytes),
     ),
     (
         "spool_oldest_seconds",
         "Age of the oldest frame in the spool.",
         (),
-        _one(lambda tally: tally.spool and tally.spool.oldest_s),
+        _of_spool(lambda spool: spool.oldest_s),
     ),
     (
         "spool_full",
         "1 while the next frame finds no room in the spool.",
         (),
-        _one(lambda tally: tally.spool and tally.spool.full),
+        _of_spool(lambda spool: spool.full),
     ),
     (
         "spool_failing",
         "1 while the spool's disk takes nothing and frames wait in memory.",
         (),
-        _one(lambda tally: tally.spool and tally.spool.failing),
+        _of_spool(lambda spool: spool.failing),
     ),
     ("connected", "1 while the server has welcomed this edge.", (), _one(lambda tally: tally.connected)),
     (

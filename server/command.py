@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager, nullcontext
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from server.config import EMBEDDED_STORE, ServerConfig
+from server.options import (
+    CodecThreadsOption,
+    DeviceOption,
+    LogLevel,
+    LogLevelOption,
+    MinimumScoreOption,
+    ProfileOption,
+    RecogniserOption,
+    RecogniserThreadsOption,
+    WorkerNameOption,
+)
 from server.store.config import StoreConfig, parse_size
+from server.tls import tls_of
 
 if TYPE_CHECKING:
     from server.process import Server
@@ -22,21 +33,11 @@ app = typer.Typer(add_completion=False)
 _DEFAULTS = ServerConfig()
 _FIRST_LOGIN = """
 Nobody has access to this server yet. Log in at its page within three days, once, as
-from server.tls import tls_of
 
     {name}  {password}
 
 and choose a password of your own. It is shown this time only; `secondsight access user password {name}` makes another.
 """
-
-
-class LogLevel(StrEnum):
-    """How much is told."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 @app.command()
@@ -45,7 +46,8 @@ def server(
         str,
         typer.Option(
             envvar="SECONDSIGHT_STORE",
-            help="URL of a Redis or Valkey (redis://...), or `embedded` for one of our own.",
+            help="URL of a Redis or Valkey (redis://..., or redis+cluster://HOST:PORT,HOST:PORT), or `embedded` for "
+            "one of our own.",
         ),
     ] = _DEFAULTS.store,
     data: Annotated[
@@ -82,8 +84,6 @@ def server(
             "loopback, and DATA/access.json decides anywhere else.",
         ),
     ] = _DEFAULTS.access_file,
-    insecure_transport: Annotated[
-        bool,
     tls_certificate: Annotated[
         Path | None,
         typer.Option(
@@ -101,6 +101,8 @@ def server(
             help="Authorities that sign for cameras and analytics: gRPC clients without a certificate are refused.",
         ),
     ] = None,
+    insecure_transport: Annotated[
+        bool,
         typer.Option(
             "--insecure-transport",
             envvar="SECONDSIGHT_INSECURE_TRANSPORT",
@@ -111,34 +113,21 @@ def server(
         int,
         typer.Option(envvar="SECONDSIGHT_AUDIT_DAYS", help="For which records of the audit are kept."),
     ] = _DEFAULTS.audit_days,
-    profile: Annotated[
-        str, typer.Option(envvar="SECONDSIGHT_PROFILE", help="The codec's profile.")
-    ] = _DEFAULTS.profile,
-    device: Annotated[
-        str, typer.Option(envvar="SECONDSIGHT_DEVICE", help="Where to decode: auto, cpu or cuda.")
-    ] = _DEFAULTS.device,
-    codec_threads: Annotated[
-        int, typer.Option(envvar="SECONDSIGHT_CODEC_THREADS", help="Threads that decode.")
-    ] = _DEFAULTS.codec_threads,
-    recogniser: Annotated[
-        str,
+    profile: ProfileOption = _DEFAULTS.profile,
+    device: DeviceOption = _DEFAULTS.device,
+    codec_threads: CodecThreadsOption = _DEFAULTS.codec_threads,
+    has_worker: Annotated[
+        bool,
         typer.Option(
-            envvar="SECONDSIGHT_RECOGNISER",
-            help="What looks at the frames: ssd-mobilenet, nanodet, onnx:PATH or none.",
+            "--worker/--no-worker",
+            envvar="SECONDSIGHT_WORKER",
+            help="Recognise in this process too, or leave that to `secondsight worker`.",
         ),
-    ] = _DEFAULTS.recogniser,
-    recogniser_threads: Annotated[
-        int, typer.Option(envvar="SECONDSIGHT_RECOGNISER_THREADS", help="Threads that recognise.")
-    ] = _DEFAULTS.recogniser_threads,
-    minimum_score: Annotated[
-        float,
-        typer.Option(
-            envvar="SECONDSIGHT_MINIMUM_SCORE", help="Detections below it are not published, 0 to 1."
-        ),
-    ] = _DEFAULTS.minimum_score,
-    worker_name: Annotated[
-        str, typer.Option(envvar="SECONDSIGHT_WORKER_NAME", help="Name of the worker in its consumer group.")
-    ] = _DEFAULTS.worker_name,
+    ] = True,
+    recogniser: RecogniserOption = _DEFAULTS.recogniser,
+    recogniser_threads: RecogniserThreadsOption = _DEFAULTS.recogniser_threads,
+    minimum_score: MinimumScoreOption = _DEFAULTS.minimum_score,
+    worker_name: WorkerNameOption = _DEFAULTS.worker_name,
     backlog_frames: Annotated[
         int,
         typer.Option(
@@ -148,6 +137,20 @@ def server(
     frames_kept: Annotated[
         int, typer.Option(envvar="SECONDSIGHT_FRAMES_KEPT", help="Frames of a camera that stay in the store.")
     ] = _DEFAULTS.frames_kept,
+    frames_most: Annotated[
+        int,
+        typer.Option(
+            envvar="SECONDSIGHT_FRAMES_MOST",
+            help="Frames of a camera that stay while a task other than the default one has yet to recognise them.",
+        ),
+    ] = _DEFAULTS.frames_most,
+    store_replicas: Annotated[
+        int,
+        typer.Option(
+            envvar="SECONDSIGHT_STORE_REPLICAS",
+            help="Replicas of the store that must have a frame before it is acknowledged. Not with a cluster.",
+        ),
+    ] = _DEFAULTS.replicas,
     group_frames: Annotated[
         int,
         typer.Option(
@@ -166,10 +169,7 @@ def server(
         int,
         typer.Option(envvar="SECONDSIGHT_RESULTS_KEPT", help="Results of a camera that stay in the store."),
     ] = _DEFAULTS.results_kept,
-    log_level: Annotated[
-        LogLevel,
-        typer.Option(envvar="SECONDSIGHT_LOG_LEVEL", help="Least of what is told on standard error."),
-    ] = LogLevel.INFO,
+    log_level: LogLevelOption = LogLevel.INFO,
 ) -> None:
     """Take in frames, recognise what they show, and answer analytics (gRPC) and operators (REST, page).
 
@@ -195,13 +195,15 @@ def server(
         worker_name=worker_name,
         backlog_frames=backlog_frames,
         frames_kept=frames_kept,
+        frames_most=frames_most,
+        replicas=store_replicas,
         group_frames=group_frames,
         results_kept=results_kept,
         frame_pixels=frame_pixels,
     )
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
     with _store(config) as embedded:
-        _serve(config, config.store if embedded is None else embedded.url)
+        _serve(config, config.store if embedded is None else embedded.url, has_worker)
 
 
 def _store(config: ServerConfig) -> AbstractContextManager[EmbeddedStore | None]:
@@ -214,7 +216,7 @@ def _store(config: ServerConfig) -> AbstractContextManager[EmbeddedStore | None]
     )
 
 
-def _serve(config: ServerConfig, store_url: str) -> None:
+def _serve(config: ServerConfig, store_url: str, has_worker: bool) -> None:
     import asyncio
 
     from server.process import Server
@@ -223,8 +225,12 @@ def _serve(config: ServerConfig, store_url: str) -> None:
     from shared_models import load_codec, use_threads
 
     use_threads(config.codec_threads)
-    recogniser = load_recogniser(
-        config.recogniser, minimum_score=config.minimum_score, threads=config.recogniser_threads
+    recogniser = (
+        load_recogniser(
+            config.recogniser, minimum_score=config.minimum_score, threads=config.recogniser_threads
+        )
+        if has_worker
+        else None
     )
     codec = load_codec(config.profile, device=config.device)
 

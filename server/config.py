@@ -205,6 +205,10 @@ class ServerConfig:
 
     drain_grace: float = 3.0
     """For edges to close their streams, and for REST answers under way."""
+    leave_within: float = 20.0
+    """For a worker to finish the frames in hand."""
+    probe_within: float = 2.0
+    """The store has to take a write, or a probe calls it away."""
 
     store_connections: int = 1024
     """To the store, or to each node of a cluster, for each of the two purposes that it has clients for."""
@@ -247,6 +251,11 @@ class ServerConfig:
             store_keys.checked_camera_id(self.task)
         except store_keys.InvalidCameraIdError as error:
             raise ServerConfigError(f"{self.task!r} is no name of a task: {error}") from error
+        if self.replicas and "+cluster" in self.store:
+            raise ServerConfigError(
+                "replicas are waited for at a single store only (--store-replicas); of a cluster, have each node "
+                "refuse writes without replicas (min-replicas-to-write)"
+            )
         if self.frames_most < self.frames_kept:
             raise ServerConfigError(
                 f"frames_most ({self.frames_most}) is below frames_kept ({self.frames_kept}), which stay in any case; "

@@ -22,6 +22,7 @@ from server.rest.app import create_app
 from server.rest.services import Services
 from server.result_feed import ResultFeed
 from server.store.client import Role, open_client
+from server.store.writable import Writable
 from server.store_watch import StoreWatch
 from server.views import Views
 from server.worker import Worker
@@ -56,6 +57,7 @@ class Server:
         )
         self._services = Services(
             catalogue,
+            Writable(self._redis, config.probe_within),
             enhancement,
             retention,
             Views(enhancement, self._layers, config),
@@ -98,6 +100,7 @@ class Server:
         self._analytics.leave()
         self._watch.leave()
         self._http.should_exit = True
+        await self._parts.end_of("worker", within=self._config.leave_within)
         await self._parts.end(within=2 * grace)
         await self._grpc.stop(grace)
         if self._worker is not None:

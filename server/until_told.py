@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import signal
 from collections.abc import Callable
 from typing import Protocol, TypeVar
+
+from server.errors import WorkerStuckError
+
+_log = logging.getLogger(__name__)
 
 
 class Serving(Protocol):
@@ -23,6 +29,8 @@ _Serves = TypeVar("_Serves", bound=Serving)
 async def serve_until_told(serving: _Serves, announce: Callable[[_Serves], None]) -> None:
     """Serve until SIGTERM or SIGINT. `announce` is called once requests are taken.
 
+    Ends the process on the spot, with EX_SOFTWARE, when its worker is stuck: whoever supervises it starts another.
+
     Raises:
         OSError: an address cannot be listened on.
     """
@@ -38,6 +46,11 @@ async def serve_until_told(serving: _Serves, announce: Callable[[_Serves], None]
         await asyncio.wait((waiting, failing), return_when=asyncio.FIRST_COMPLETED)
         if failing.done():
             failing.result()
+    except WorkerStuckError as error:
+        # A thread that does not end keeps the interpreter from ending, and what is stored needs no farewell.
+        _log.critical("%s", error)
+        logging.shutdown()
+        os._exit(os.EX_SOFTWARE)
     finally:
         for task in (waiting, failing):
             task.cancel()

@@ -55,11 +55,16 @@ class Worker:
         """Those that the worker has."""
         return sorted(lane.camera_id for lane in self._lanes)
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was told to leave."""
+        return self._leaving.is_set()
+
     async def run(self) -> None:
         """Recognise frames until `leave`; wait for the store when it is away.
 
         Raises:
-            WorkerStuckError
+            WorkerStuckError: at once, without a wait for the other lanes, which may be stuck behind the one that is.
         """
         try:
             while not self._leaving.is_set():
@@ -72,13 +77,15 @@ class Worker:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._config.lease_look):
                         await self._leaving.wait()
-        finally:
             for lane in self._lanes:
                 lane.leave()
-            await asyncio.gather(*self._lanes.values(), return_exceptions=True)
-            metrics.LEASES.labels(self._config.task).set(0)
+            await asyncio.gather(*self._lanes.values())
             with suppress(StoreUnavailableError):
                 await self._leases.depart()
+        finally:
+            metrics.LEASES.labels(self._config.task).set(0)
+            for task in self._lanes.values():
+                task.cancel()
 
     def leave(self) -> None:
         """Finish the frames in hand, let others have the cameras and return from `run`."""
@@ -110,8 +117,6 @@ class Worker:
         metrics.LEASES.labels(self._config.task).set(len(self._lanes))
 
     def _begin(self, camera_id: str) -> None:
-        lane = Lane(
-            camera_id, self._bus, self._leases, self._recognising, self._retention, self._config
-        )
+        lane = Lane(camera_id, self._bus, self._leases, self._recognising, self._retention, self._config)
         self._lanes[lane] = asyncio.create_task(lane.run(), name=f"lane of {camera_id}")
         _log.info("camera %s is this worker's (task %s)", camera_id, self._config.task)

@@ -34,6 +34,7 @@ CONFIG = ServerConfig(
     store_pause=0.05,
     drain_grace=0.5,
     lease_look=0.05,
+    leave_within=1.0,
 )
 
 

@@ -15,6 +15,7 @@ import grpc
 import httpx
 import numpy as np
 import pytest
+import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from server.command import app
@@ -22,6 +23,7 @@ from server.config import ServerConfig
 from server.errors import ServerConfigError, UnknownRecogniserError
 from server.recognition import load_recogniser
 from server.store.client import open_client
+from server.worker_command import app as worker_app
 from shared_models import Codec, load_codec
 from shared_models.group import GroupEncoder, GroupFrame
 from tests.server.harness import EdgeStream
@@ -133,14 +135,12 @@ async def test_frames_outlive_a_killed_server_and_their_group_goes_on(
                 assert (await http.get(view)).status_code == 200
 
 
-def test_every_option_has_a_variable() -> None:
-    (command,) = app.registered_commands
-    assert command.callback is not None
-    for name, annotation in command.callback.__annotations__.items():
-        if name != "return":
-            assert "envvar='SECONDSIGHT_" in str(annotation) or 'envvar="SECONDSIGHT_' in str(annotation), (
-                name
-            )
+@pytest.mark.parametrize("command", [app, worker_app], ids=["server", "worker"])
+def test_every_option_has_a_variable(command: typer.Typer) -> None:
+    options = [option for option in typer.main.get_command(command).params if option.name != "help"]
+    assert len(options) > 10
+    for option in options:
+        assert str(option.envvar).startswith("SECONDSIGHT_"), option.name
 
 
 @pytest.mark.parametrize(

@@ -398,7 +398,7 @@ async def test_probes_and_metrics(
         assert (await http.get("/healthz")).json() == {"status": "ok"}
         ready = await http.get("/readyz")
         assert ready.status_code == 200
-        assert ready.json() == {"ready": True, "store": True, "leaving": False}
+        assert ready.json() == {"ready": True, "store": True, "store_detail": "", "leaving": False}
         await http.get(f"{FRAMES}/1-1/image?view=human")
         text = (await http.get("/metrics")).text
         for name in (

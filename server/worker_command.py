@@ -1,0 +1,130 @@
+"""Run a worker: recognise what stored frames show, beside any number of others."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.config import EMBEDDED_STORE, ServerConfig
+from server.errors import ServerConfigError
+from server.options import (
+    CodecThreadsOption,
+    DeviceOption,
+    LogLevel,
+    LogLevelOption,
+    MinimumScoreOption,
+    ProfileOption,
+    RecogniserOption,
+    RecogniserThreadsOption,
+    WorkerNameOption,
+)
+
+if TYPE_CHECKING:
+    from server.worker_process import WorkerProcess
+
+app = typer.Typer(add_completion=False)
+
+_DEFAULTS = ServerConfig()
+
+
+@app.command()
+def worker(
+    store: Annotated[
+        str,
+        typer.Option(
+            envvar="SECONDSIGHT_STORE",
+            help="URL of the servers' Redis or Valkey: redis://HOST:PORT/0, or redis+cluster://HOST:PORT,HOST:PORT.",
+        ),
+    ],
+    task: Annotated[
+        str,
+        typer.Option(
+            envvar="SECONDSIGHT_TASK",
+            help="What the recogniser is for. Workers of one task share its frames; every task sees all frames.",
+        ),
+    ] = _DEFAULTS.task,
+    http: Annotated[
+        str,
+        typer.Option(
+            envvar="SECONDSIGHT_WORKER_HTTP",
+            help="HOST:PORT for /healthz, /readyz and /metrics, open to all who reach it; port 0 takes a free one.",
+        ),
+    ] = "127.0.0.1:8081",
+    profile: ProfileOption = _DEFAULTS.profile,
+    device: DeviceOption = _DEFAULTS.device,
+    codec_threads: CodecThreadsOption = _DEFAULTS.codec_threads,
+    recogniser: RecogniserOption = _DEFAULTS.recogniser,
+    recogniser_threads: RecogniserThreadsOption = _DEFAULTS.recogniser_threads,
+    minimum_score: MinimumScoreOption = _DEFAULTS.minimum_score,
+    worker_name: WorkerNameOption = _DEFAULTS.worker_name,
+    cameras_at_most: Annotated[
+        int,
+        typer.Option(envvar="SECONDSIGHT_CAMERAS_AT_MOST", help="Cameras that the worker takes, at most."),
+    ] = _DEFAULTS.cameras_at_most,
+    lease: Annotated[
+        float,
+        typer.Option(
+            envvar="SECONDSIGHT_LEASE",
+            help="Seconds after which others have the cameras of a worker that is not heard of.",
+        ),
+    ] = _DEFAULTS.lease,
+    tries: Annotated[
+        int,
+        typer.Option(
+            envvar="SECONDSIGHT_TRIES", help="Workers that may die with one frame before it is given up."
+        ),
+    ] = _DEFAULTS.tries,
+    log_level: LogLevelOption = LogLevel.INFO,
+) -> None:
+    """Recognise what stored frames show. Start as many as are needed, on as many machines; nothing else is to be set.
+
+    Prints one line when it works: `ready worker=NAME http=HOST:PORT`. On SIGTERM or Ctrl-C it finishes the frames in
+    hand and lets others have its cameras at once.
+    """
+    if store == EMBEDDED_STORE:
+        raise ServerConfigError(
+            "a worker has no store of its own: give the URL of the servers' (--store redis://HOST:PORT/0)"
+        )
+    config = ServerConfig(
+        store=store,
+        task=task,
+        http=http,
+        insecure_transport=True,
+        profile=profile,
+        device=device,
+        codec_threads=codec_threads,
+        recogniser=recogniser,
+        recogniser_threads=recogniser_threads,
+        minimum_score=minimum_score,
+        worker_name=worker_name,
+        cameras_at_most=cameras_at_most,
+        lease=lease,
+        tries=tries,
+    )
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
+    _work(config)
+
+
+def _work(config: ServerConfig) -> None:
+    import asyncio
+
+    from server.recognition import load_recogniser
+    from server.until_told import serve_until_told
+    from server.worker_process import WorkerProcess
+    from shared_models import load_codec, use_threads
+
+    use_threads(config.codec_threads)
+    recogniser = load_recogniser(
+        config.recogniser, minimum_score=config.minimum_score, threads=config.recogniser_threads
+    )
+    codec = load_codec(config.profile, device=config.device)
+
+    def announce(process: WorkerProcess) -> None:
+        typer.echo(f"ready worker={process.worker.name} http={process.http_address}")
+
+    async def run() -> None:
+        await serve_until_told(WorkerProcess(config, config.store, codec, recogniser), announce)
+
+    asyncio.run(run())

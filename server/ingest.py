@@ -125,6 +125,9 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             self._admit(peer)
             requests = aiter(request_iterator)
             hello = await self._hello(requests, context)
+            if hello.only_asks:
+                await context.write(ingest_pb2.PushResponse(welcome=_answer_to_a_question()))
+                return
             self._admit_camera(hello.camera_id)
             with log_fields(camera=hello.camera_id):
                 await self._converse(hello, requests, context)
@@ -486,6 +489,13 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         uplink.backlog = await self._bus.backlog(uplink.camera_id)
         if uplink.flow is not None:
             metrics.BACKLOG.labels(uplink.camera_id).set(uplink.backlog)
+
+
+def _answer_to_a_question() -> ingest_pb2.Welcome:
+    """For an edge that only asks: to no session."""
+    welcome = ingest_pb2.Welcome()
+    welcome.server_time.GetCurrentTime()
+    return welcome
 
 
 def _key_of(uplink: Uplink, frame: frame_pb2.Frame, header: Header) -> KeyFrame:

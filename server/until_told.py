@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from secondsight import systemd
 from server.errors import WorkerStuckError
 
 _log = logging.getLogger(__name__)
@@ -40,20 +41,21 @@ async def serve_until_told(serving: _Serves, announce: Callable[[_Serves], None]
         loop.add_signal_handler(number, told.set)
     await serving.start()
     announce(serving)
-    waiting = asyncio.create_task(told.wait())
-    failing = asyncio.create_task(serving.failed())
-    try:
-        await asyncio.wait((waiting, failing), return_when=asyncio.FIRST_COMPLETED)
-        if failing.done():
-            failing.result()
-    except WorkerStuckError as error:
-        # A thread that does not end keeps the interpreter from ending, and what is stored needs no farewell.
-        _log.critical("%s", error)
-        logging.shutdown()
-        os._exit(os.EX_SOFTWARE)
-    finally:
-        for task in (waiting, failing):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
-        await serving.stop()
+    async with systemd.told(told):
+        waiting = asyncio.create_task(told.wait())
+        failing = asyncio.create_task(serving.failed())
+        try:
+            await asyncio.wait((waiting, failing), return_when=asyncio.FIRST_COMPLETED)
+            if failing.done():
+                failing.result()
+        except WorkerStuckError as error:
+            # A thread that does not end keeps the interpreter from ending, and what is stored needs no farewell.
+            _log.critical("%s", error)
+            logging.shutdown()
+            os._exit(os.EX_SOFTWARE)
+        finally:
+            for task in (waiting, failing):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
+            await serving.stop()

@@ -38,7 +38,10 @@ class HttpServer(uvicorn.Server):
 
         Raises:
             OSError: the address cannot be listened on.
+            ServerConfigError: there is no certificate where there should be one.
         """
+        # Else uvicorn would look at its certificate only when it serves.
+        self.config.load()
         host, port = parse_address(self._address)
         try:
             self._socket = socket.create_server((host, port))

@@ -74,13 +74,16 @@ def http_context(tls: ServerTlsConfig) -> ssl.SSLContext:
         ServerConfigError: the files hold no certificate and its key.
     """
     files = _Files(tls)
-    context = _context(tls)
+    newest = _context(tls)
 
-    def renew(_connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+    def renew(connection: ssl.SSLObject, _name: str | None, _context_of_port: ssl.SSLContext) -> None:
+        nonlocal newest
         if files.renew():
-            context.load_cert_chain(tls.certificate, tls.key)
+            newest = _context(tls)
+        connection.context = newest
 
-    # Called at every handshake, before a certificate is chosen.
+    context = newest
+    # Called at every handshake before a certificate is chosen, also for a client that names no host.
     context.sni_callback = renew
     return context
 

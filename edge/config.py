@@ -291,6 +291,7 @@ class EdgeConfig:
         flush_timeout_s: at the end of a source, time without progress after which waiting frames are given up.
         grace_s: after SIGTERM, time for waiting frames.
         status_interval_s: between status lines.
+        trace_share: of frames that a trace follows through edge and server, 0 to 1; one that fails has one in any case.
     """
 
     camera_id: str
@@ -328,6 +329,7 @@ class EdgeConfig:
     flush_timeout_s: float = 60.0
     grace_s: float = 10.0
     status_interval_s: float = 5.0
+    trace_share: float = 0.01
 
     def __post_init__(self) -> None:
         try:

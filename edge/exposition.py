@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from edge.errors import ConfigError
-from edge.metrics import KeyCause, SourceState, SpoolReport, Tally
+from edge.metrics import KeyCause, RateReport, SourceState, SpoolReport, Tally
 from secondsight.verdict import verdict_family
 
 PREFIX: Final = "secondsight_edge"
@@ -43,6 +43,16 @@ def _one(value: Callable[[Tally], float | None]) -> Callable[[Tally], _Labelled]
 
 def _of_spool(value: Callable[[SpoolReport], float | None]) -> Callable[[Tally], _Labelled]:
     """Likewise; none without a spool."""
+    return _one(lambda tally: None if tally.spool is None else value(tally.spool))
+
+
+def _rate(value: Callable[[RateReport], float | None]) -> Callable[[Tally], _Labelled]:
+    """Likewise, of rate control."""
+    return _one(lambda tally: None if tally.rate is None else value(tally.rate))
+
+
+def _spool(value: Callable[[SpoolReport], float | None]) -> Callable[[Tally], _Labelled]:
+    """Likewise, of the spool."""
     return _one(lambda tally: None if tally.spool is None else value(tally.spool))
 
 
@@ -145,31 +155,31 @@ _GAUGES: Final = (
         "rate_allowed_bits",
         "Bits per second that are allowed now.",
         (),
-        _one(lambda tally: tally.rate and tally.rate.allowed_kbit_s * 1e3),
+        _rate(lambda rate: rate.allowed_kbit_s * 1e3),
     ),
     (
         "rate_target_bits",
         "Bits per second that were asked for.",
         (),
-        _one(lambda tally: tally.rate and tally.rate.target_kbit_s and tally.rate.target_kbit_s * 1e3),
+        _rate(lambda rate: None if rate.target_kbit_s is None else rate.target_kbit_s * 1e3),
     ),
     (
         "daily_budget_bytes",
         "Bytes that a day may cost.",
         (),
-        _one(lambda tally: tally.rate and tally.rate.budget_bytes),
+        _rate(lambda rate: rate.budget_bytes),
     ),
     (
         "machine_level",
         "Level of the machine layer.",
         (),
-        _one(lambda tally: tally.rate and tally.rate.machine_level),
+        _rate(lambda rate: rate.machine_level),
     ),
     (
         "human_level",
         "Level of the human view.",
         (),
-        _one(lambda tally: tally.rate and tally.rate.human_level),
+        _rate(lambda rate: rate.human_level),
     ),
     (
         "unacknowledged_frames",

@@ -13,9 +13,11 @@ from weakref import WeakValueDictionary
 from edge.drop_policy import Backlog
 from edge.errors import ProtocolError
 from edge.frame import EncodedFrame
+from edge.frame_trace import FrameTraces
 from edge.home import Evicted, Home, Kept, Memory
 from edge.metrics import DropReason, KeyCause, Stage, Tally
 from edge.naming import UNNAMED
+from secondsight.tracing import TraceContext
 from secondsight.v1 import frame_pb2, ingest_pb2
 
 _NACK_REFERENCE: Final = ingest_pb2.NackReason.Name(ingest_pb2.NACK_REASON_REFERENCE)
@@ -36,6 +38,7 @@ class PendingFrame:
         stored_as: session and sequence that the enhancement layer is stored under.
         queue_us: from capture to its first write on the uplink; None before that.
         queued_at, sent_at: monotonic times at which it was queued, and last written; the latter 0 before that.
+        trace: its trace, chosen when it is first sent; None when it is not traced.
         lost: a key frame that the server does not have and never will.
         replaced: a key frame in whose place another one was asked for.
         number: its place among all frames of the camera.
@@ -50,6 +53,7 @@ class PendingFrame:
     queue_us: int | None = None
     queued_at: float = field(default_factory=time.monotonic)
     sent_at: float = 0.0
+    trace: TraceContext | None = None
     lost: bool = False
     replaced: bool = False
     number: int = 0
@@ -78,10 +82,18 @@ class Pending:
     Args:
         home: where the frames wait; in memory if left out.
         keys_known: so many of the newest key frames can be named by frames that are added.
+        traces: follows single frames.
     """
 
-    def __init__(self, tally: Tally, home: Home | None = None, keys_known: int = 8) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        home: Home | None = None,
+        keys_known: int = 8,
+        traces: FrameTraces | None = None,
+    ) -> None:
         self._tally = tally
+        self._traces = traces or FrameTraces()
         self._home: Home = Memory() if home is None else home
         self._at_hand: deque[PendingFrame] = deque()
         self._sent = 0
@@ -215,6 +227,7 @@ class Pending:
         self._tally.spending.machine(len(pending.frame.machine))
         if pending.queue_us is None:
             pending.queue_us = max(0, time.time_ns() - pending.frame.captured_at_ns) // 1000
+            pending.trace = self._traces.begin()
             self._tally.spent(Stage.QUEUE, pending.sent_at - pending.queued_at)
             self._tally.sent += 1
             self._tally.sent_predicted += pending.key is not None
@@ -317,6 +330,7 @@ class Pending:
         for pending in self._at_hand_through(through):
             if pending.sent_at:
                 self._tally.spent(Stage.ROUND_TRIP, now - pending.sent_at)
+                self._traces.settled(pending)
         await self._release(through)
 
     async def _refuse(self, sequence: int, reason: str) -> None:
@@ -327,6 +341,7 @@ class Pending:
                 del self._at_hand[index]
                 self._sent -= 1
                 self._tally.drop(DropReason.refused(reason))
+                self._traces.settled(pending, reason)
                 await self._home.drop(number)
                 if pending.key is None:
                     await self._lose(pending)

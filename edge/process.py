@@ -18,6 +18,7 @@ from edge.drop_policy import DropPolicy, KeepAll, NewestWins, SpoolAll, SpoolNew
 from edge.encoder import Encoder
 from edge.enhancement import EnhancementKeeper
 from edge.frame import EncodedFrame
+from edge.frame_trace import FrameTraces
 from edge.home import Home, Memory
 from edge.metrics import DropReason, Stage, Tally
 from edge.pending import Pending
@@ -47,7 +48,8 @@ class EdgeProcess:
         self._stopped = threading.Event()
         self._source: FrameSource = open_source(config.source, self._stopped, tally, config.capture.watchdog)
         self._policy = _drop_policy(config, self._source.live)
-        self._pending = Pending(tally, _home(config, tally))
+        self._traces = FrameTraces(config.camera_id, config.trace_share)
+        self._pending = Pending(tally, _home(config, tally), traces=self._traces)
         self._last_encode_problem = ""
         self._in_work = 0
 
@@ -181,6 +183,7 @@ class EdgeProcess:
         try:
             encoded = await coding
         except CodecError as error:
+            self._traces.encoding_failed(str(error))
             if (problem := str(error)) != self._last_encode_problem:
                 _LOG.warning("frames cannot be encoded: %s", problem)
                 self._last_encode_problem = problem

@@ -15,6 +15,7 @@ from edge.exposition import serve_metrics
 from edge.metrics import Tally
 from edge.site import Site
 from secondsight import systemd
+from secondsight.tracing import tracing_as
 from shared_models import load_codec, use_threads
 
 EXIT_SOURCE: Final = 3
@@ -43,7 +44,7 @@ async def serve(config: SiteConfig, alone: bool, summary: Path | None) -> int:
     site.equip(await asyncio.to_thread(load_codec, config.codec.profile, device=config.codec.device))
     tallies = site.tallies
     try:
-        with serve_metrics(config.metrics, tallies):
+        with serve_metrics(config.metrics, tallies), tracing_as("secondsight-edge"):
             print(_ready(config, alone), flush=True)
             async with systemd.told(stop):
                 await site.run(stop)

@@ -310,6 +310,7 @@ def _message(pending: PendingFrame, camera_id: str) -> frame_pb2.Frame:
         ),
         reference_sequence=reference_sequence,
         reference_session=reference_session,
+        traceparent="" if pending.trace is None else pending.trace.traceparent,
     )
     message.captured_at.FromNanoseconds(frame.captured_at_ns)
     return message

@@ -18,6 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from secondsight import limits, store_keys
 from secondsight.logs import log_fields
+from secondsight.tracing import Stretch, TraceContext, tracer
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 from server import metrics
 from server.access.access import Access
@@ -347,6 +348,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             metrics.FRAMES_REFUSED.labels(reason).inc()
             if uplink.flow is not None:
                 uplink.flow.refused[reason].add()
+            _trace(frame, "refuse", 0.0, failure=f"{reason}: {refused.detail}")
             await uplink.refuse(sequence, refused.reason, refused.detail)
             if isinstance(refused, _NoReferenceError) and await uplink.request_key(refused.detail):
                 metrics.KEY_REQUESTS.labels(refused.lack.value).inc()
@@ -466,6 +468,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         metrics.UPLINK_SECONDS.observe(max(0.0, way))
         edge_wait = max(0, timing.queue_us - timing.encode_us) / 1e6
         uplink.flow.store(len(frame.machine_layer), edge_wait, store_wait, way)
+        _trace(frame, "store", store_wait)
 
     async def _grant(self, uplink: Uplink) -> None:
         """Give credits back as recognition catches up, and let the edge hear from us when nothing else happens."""
@@ -532,6 +535,17 @@ def _not_stored(claimed: KeyFrame, last_key: KeyFrame | None) -> _NoReferenceErr
     return _NoReferenceError(
         _Lack.NOT_STORED, f"the frame is predicted from key frame {claimed}, but {found}"
     )
+
+
+def _trace(frame: frame_pb2.Frame, stage: str, seconds: float, failure: str = "") -> None:
+    """A stage of a frame that has just ended, as a span; a failure in any case."""
+    attributes: dict[str, str | int] = {
+        "camera": frame.id.camera_id[:64],
+        "session": frame.id.session,
+        "sequence": frame.id.sequence,
+    }
+    context = TraceContext.parse(frame.traceparent)
+    tracer().record(context, [Stretch.ending_now(stage, seconds)], attributes, failure)
 
 
 def _host(peer: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
+from time import perf_counter, time_ns
 
 from google.protobuf.message import DecodeError
 
 from secondsight import store_keys
+from secondsight.tracing import Stretch, TraceContext, tracer
 from secondsight.v1 import analytics_pb2, frame_pb2
 from server import metrics
 from server.config import ServerConfig
@@ -59,6 +60,7 @@ class Recognising:
                     claimed.camera_id, claimed.entry_id, self._config.recognise_within
                 ) from None
         result.recognised_at.CopyFrom(now())
+        _trace(result)
         return result
 
     def given_up(self, claimed: Claimed) -> analytics_pb2.RecognitionResult:
@@ -81,6 +83,7 @@ class Recognising:
             result.machine_bytes = len(frame.machine_layer)
             result.enhancement.CopyFrom(frame.enhancement)
             result.traceparent = frame.traceparent
+            self._note_wait(frame)
             if frame.reference_sequence:
                 result.key_frame.camera_id = result.frame.camera_id
                 result.key_frame.session = frame.reference_session
@@ -90,6 +93,14 @@ class Recognising:
             result.failure = f"the frame cannot be decoded ({type(error).__name__}: {error})"
         except (DecodingFailedError, KeyFrameGoneError) as error:
             result.failure = str(error)
+
+    def _note_wait(self, frame: frame_pb2.Frame) -> None:
+        if frame.HasField("stored_at"):
+            waited = time_ns() - frame.stored_at.ToNanoseconds()
+            metrics.WAIT_SECONDS.observe(max(0.0, waited / 1e9))
+            context = TraceContext.parse(frame.traceparent)
+            waiting = Stretch("wait for recognition", frame.stored_at.ToNanoseconds(), time_ns())
+            tracer().record(context, [waiting], {"camera": frame.id.camera_id})
 
     async def _see(self, frame: frame_pb2.Frame, result: analytics_pb2.RecognitionResult) -> None:
         begun = perf_counter()
@@ -112,6 +123,26 @@ class Recognising:
     def _recognise(self, picture: Picture) -> list[Detection]:
         with metrics.RECOGNISE_SECONDS.time():
             return self._recogniser.recognise(picture)
+
+
+def _trace(result: analytics_pb2.RecognitionResult) -> None:
+    """Decoding and recognition as spans, which ended just now. A failure of a frame without a trace begins one."""
+    decode_ns, recognise_ns = 1000 * result.timing.decode_us, 1000 * result.timing.recognise_us
+    ended = result.recognised_at.ToNanoseconds()
+    decoded = ended - recognise_ns
+    context = tracer().record(
+        TraceContext.parse(result.traceparent),
+        [Stretch("decode", decoded - decode_ns, decoded), Stretch("recognise", decoded, ended)],
+        {
+            "camera": result.frame.camera_id,
+            "session": result.frame.session,
+            "sequence": result.frame.sequence,
+            "task": result.task,
+        },
+        result.failure,
+    )
+    if context is not None:
+        result.traceparent = context.traceparent
 
 
 def _empty_result(claimed: Claimed, recogniser: str, task: str) -> analytics_pb2.RecognitionResult:

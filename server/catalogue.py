@@ -31,6 +31,7 @@ from server.errors import (
     UnknownCameraError,
     UnknownFrameError,
 )
+from server.kept_frames import KeptFrames
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -132,6 +133,7 @@ class Catalogue:
     def __init__(self, redis: Redis, stores: EnhancementStores, *, read_at_once: int) -> None:
         self._redis = redis
         self._stores = stores
+        self._kept_frames = KeptFrames(redis)
         self._read_at_once = read_at_once
 
     @_asks_store
@@ -191,10 +193,15 @@ class Catalogue:
         pipeline.xrange(store_keys.frames(camera_id), name, name)
         pipeline.xrange(store_keys.results(camera_id), name, name)
         entries, results = await pipeline.execute()
-        if not entries:
-            raise UnknownFrameError(camera_id, name)
         result = results[0][1][store_keys.RESULT_FIELD] if results else None
-        (stored,) = await self._stored([(entries[0][0], entries[0][1][store_keys.FRAME_FIELD], result)])
+        if entries:
+            found = entries[0][1][store_keys.FRAME_FIELD]
+        else:
+            kept = await self._kept_frames.find(camera_id, *store_keys.parse_entry_id(name))
+            if kept is None:
+                raise UnknownFrameError(camera_id, name)
+            found, result = kept.frame, result or kept.result
+        (stored,) = await self._stored([(name.encode(), found, result)])
         return stored
 
     @_asks_store
@@ -222,9 +229,14 @@ class Catalogue:
         name = key_frame_of(frame)
         assert name is not None
         entries: Any = await self._redis.xrange(store_keys.frames(frame.id.camera_id), name, name)
-        if not entries:
+        if entries:
+            return frame_pb2.Frame.FromString(entries[0][1][store_keys.FRAME_FIELD])
+        kept = await self._kept_frames.find(
+            frame.id.camera_id, frame.reference_session, frame.reference_sequence
+        )
+        if kept is None:
             raise KeyFrameGoneError(frame.id.camera_id, _name(frame), name)
-        return frame_pb2.Frame.FromString(entries[0][1][store_keys.FRAME_FIELD])
+        return frame_pb2.Frame.FromString(kept.frame)
 
     async def key_layers(self, frame: frame_pb2.Frame) -> KeyLayers:
         """What the machine view of a predicted frame takes beside the frame itself.

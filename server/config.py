@@ -147,10 +147,11 @@ class ServerConfig:
     """URLs of the stores in which enhancement layers of cameras lie, where that is not the server's own."""
     camera_store_patience: float = 3.0
     """For one answer of such a store."""
-    retain_detection: float = 3600.0
-    """How long an enhancement layer in a store that the server reaches is kept when something was recognised,"""
+    retain_detection: float | None = None
+    """How long an enhancement layer in a store that the server reaches is kept when something was recognised; None: as
+    long as any other. Of those that wait at an edge the edge's configuration says it."""
     retain_alert: float = 7 * 24 * 3600.0
-    """and when somebody has to look at it."""
+    """Likewise, when somebody has to look at it."""
     alert_labels: tuple[str, ...] = ()
     """Detections with these labels make a frame one that somebody has to look at,"""
     alert_score: float = 0.5
@@ -234,7 +235,7 @@ class ServerConfig:
                 store_keys.checked_camera_id(camera_id)
             except store_keys.InvalidCameraIdError as error:
                 raise ServerConfigError(f"a store is named for a camera that cannot be: {error}") from error
-        if not 0 < self.retain_detection <= self.retain_alert:
+        if self.retain_detection is not None and not 0 < self.retain_detection <= self.retain_alert:
             raise ServerConfigError(
                 f"retain_detection ({self.retain_detection}) is not between 0 and retain_alert "
                 f"({self.retain_alert}): an alert is kept for at least as long as a detection"

@@ -7,10 +7,12 @@ import logging
 from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, frame_pb2
 from server import metrics
+from server.catalogue import StoredFrame
 from server.config import ServerConfig
 from server.enhancement_stores import EnhancementStores
 from server.enhancement_wanted import Name, Wanted
 from server.errors import CameraStoreSilentError
+from server.kept_frames import KeptFrames
 
 _log = logging.getLogger(__name__)
 
@@ -22,8 +24,11 @@ class EnhancementRetention:
     knows for how long a class is kept there.
     """
 
-    def __init__(self, stores: EnhancementStores, wanted: Wanted, config: ServerConfig) -> None:
+    def __init__(
+        self, stores: EnhancementStores, wanted: Wanted, kept_frames: KeptFrames, config: ServerConfig
+    ) -> None:
         self._stores = stores
+        self._kept_frames = kept_frames
         self._wanted = wanted
         self._config = config
 
@@ -39,43 +44,59 @@ class EnhancementRetention:
         names = [(frame.session, frame.sequence)]
         if result.HasField("key_frame"):
             names.insert(0, (key.session, key.sequence))
+        place = result.enhancement.place
         try:
-            await self._keep(frame.camera_id, names, result.enhancement.place, self._class(result))
+            if self._is_alert(result):
+                await self._alert(frame.camera_id, names, place, result)
+            else:
+                await self._detection(frame.camera_id, names, place)
         except CameraStoreSilentError as error:
-            _log.warning("layers with detections live no longer than others: %s", error)
+            _log.warning("layers of what was recognised live no longer than others: %s", error)
 
-    async def keep(self, frame: frame_pb2.Frame) -> None:
-        """Keep the layer of a frame as long as layers are kept that somebody has to look at.
+    async def keep(self, stored: StoredFrame) -> None:
+        """Keep a frame and its layers as long as what somebody has to look at.
 
         Raises:
             CameraStoreSilentError
             StoreUnavailableError
         """
+        frame = stored.frame
         names = [(frame.id.session, frame.id.sequence)]
         if frame.reference_sequence:
             names.insert(0, (frame.reference_session, frame.reference_sequence))
-        await self._keep(frame.id.camera_id, names, frame.enhancement.place, frame_pb2.RETENTION_ALERT)
+        await self._alert(frame.id.camera_id, names, frame.enhancement.place, stored.result)
 
-    def _class(self, result: analytics_pb2.RecognitionResult) -> frame_pb2.Retention:
+    def _is_alert(self, result: analytics_pb2.RecognitionResult) -> bool:
         labels, score = self._config.alert_labels, self._config.alert_score
-        if any(seen.label in labels and seen.score >= score for seen in result.detections):
-            return frame_pb2.RETENTION_ALERT
-        return frame_pb2.RETENTION_DETECTION
+        return any(seen.label in labels and seen.score >= score for seen in result.detections)
 
-    async def _keep(
+    async def _detection(self, camera_id: str, names: list[Name], place: frame_pb2.EnhancementPlace) -> None:
+        if place == frame_pb2.ENHANCEMENT_PLACE_EDGE:
+            await self._wanted.retain(camera_id, names, frame_pb2.RETENTION_DETECTION)
+        elif self._config.retain_detection is not None:
+            await self._lengthen(camera_id, names, self._config.retain_detection)
+        else:
+            return
+        metrics.ENHANCEMENTS_RETAINED.labels(camera_id, "detection").inc()
+
+    async def _alert(
         self,
         camera_id: str,
         names: list[Name],
         place: frame_pb2.EnhancementPlace,
-        retention: frame_pb2.Retention,
+        result: analytics_pb2.RecognitionResult | None,
     ) -> None:
-        """`names` begins with the key frame's, lest the frame's own layer outlive it."""
-        metrics.ENHANCEMENTS_RETAINED.labels(camera_id, frame_pb2.Retention.Name(retention)).inc()
+        """The frames are kept, too: without its machine layer an enhancement layer shows nothing."""
+        results = {} if result is None else {names[-1]: result.SerializeToString()}
+        await self._kept_frames.keep(camera_id, names, results, self._config.retain_alert)
         if place == frame_pb2.ENHANCEMENT_PLACE_EDGE:
-            await self._wanted.retain(camera_id, names, retention)
-            return
-        alert = retention == frame_pb2.RETENTION_ALERT
-        seconds = self._config.retain_alert if alert else self._config.retain_detection
+            await self._wanted.retain(camera_id, names, frame_pb2.RETENTION_ALERT)
+        # Of a layer that waits at the edge there may be a copy, which somebody has asked for.
+        await self._lengthen(camera_id, names, self._config.retain_alert)
+        metrics.ENHANCEMENTS_RETAINED.labels(camera_id, "alert").inc()
+
+    async def _lengthen(self, camera_id: str, names: list[Name], seconds: float) -> None:
+        """`names` begins with the key frame's, lest the frame's own layer outlive it."""
         keys = [store_keys.enhancement(camera_id, *name) for name in names]
         there = await self._stores.lengthen(camera_id, keys, seconds)
         kept = [name for name, exists in zip(names, there, strict=True) if exists]

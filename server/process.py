@@ -15,6 +15,7 @@ from server.frame_bus import FrameBus
 from server.grpc_server import GrpcServer
 from server.http_server import HttpServer
 from server.ingest import Ingest
+from server.kept_frames import KeptFrames
 from server.layers import Codec, Layers
 from server.parts import Parts
 from server.recognition import Recogniser
@@ -41,7 +42,7 @@ class Server:
         bus = FrameBus(self._redis, self._blocking, config)
         self._stores = EnhancementStores(self._redis, config)
         wanted = Wanted(self._redis, self._blocking, config)
-        retention = EnhancementRetention(self._stores, wanted, config)
+        retention = EnhancementRetention(self._stores, wanted, KeptFrames(self._redis), config)
         catalogue = Catalogue(self._redis, self._stores, read_at_once=config.frames_read_at_once)
         enhancement = EnhancementSource(catalogue, self._stores, wanted, config)
         self._layers = Layers(

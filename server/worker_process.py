@@ -9,6 +9,7 @@ from server.enhancement_stores import EnhancementStores
 from server.enhancement_wanted import Wanted
 from server.frame_bus import FrameBus
 from server.http_server import HttpServer
+from server.kept_frames import KeptFrames
 from server.layers import Codec, Layers
 from server.parts import Parts
 from server.recognition import Recogniser
@@ -37,7 +38,7 @@ class WorkerProcess:
             FrameBus(self._redis, self._blocking, config),
             self._layers,
             recogniser,
-            EnhancementRetention(self._stores, wanted, config),
+            EnhancementRetention(self._stores, wanted, KeptFrames(self._redis), config),
             config,
         )
         probes = create_probes(self.worker, Writable(self._redis, config.probe_within))

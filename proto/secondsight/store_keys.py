@@ -27,6 +27,8 @@ key                                        type    holds                        
                                                    ``unavailable``
 ``{camera}:retained``                      zset    frame -> until when its layer is kept, ms since epoch,        bounded
                                                    where that is longer than its receipt says
+``{camera}:kept:SESSION-SEQUENCE``         hash    copy of a frame that is to outlive its stream: ``frame``,     its TTL
+                                                   ``result``
 ``{camera}:uplink``                        string  the uplink that reads ``wanted``                              its TTL
 =========================================  ======  ========================================================  =========
 
@@ -141,6 +143,11 @@ def asked(camera_id: str, session: int, sequence: int) -> str:
 def retained(camera_id: str) -> str:
     """Frames of a camera whose enhancement layers are kept for longer than their receipts say."""
     return f"{{{camera_id}}}:retained"
+
+
+def kept(camera_id: str, session: int, sequence: int) -> str:
+    """Copy of a frame that is to outlive its stream."""
+    return f"{{{camera_id}}}:kept:{entry_id(session, sequence)}"
 
 
 def uplink(camera_id: str) -> str:

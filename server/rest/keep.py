@@ -19,7 +19,7 @@ router = APIRouter(tags=["frames"], responses=PROBLEM_RESPONSES)
 @router.post(
     "/v1/cameras/{camera}/frames/{frame}/keep",
     operation_id="keep_frame",
-    summary="Keep a frame's enhancement layer",
+    summary="Keep a frame",
     response_model=Frame,
 )
 async def keep_frame(
@@ -31,7 +31,7 @@ async def keep_frame(
     reason: ReasonQuery = None,
     reason_header: ReasonHeader = None,
 ) -> Response:
-    """Keep the frame's enhancement layer, and its key frame's, as long as layers are kept that somebody has to look at.
+    """Keep the frame with both layers, and its key frame's, as long as what somebody has to look at is kept.
 
     It takes the role operator and a reason. A layer that waits at the edge is kept there once the edge has heard of it.
     """
@@ -46,6 +46,6 @@ async def keep_frame(
     ) as disclosure:
         stored = await services.catalogue.frame(camera, frame)
         check_enhancement(stored)
-        await services.retention.keep(stored.frame)
+        await services.retention.keep(stored)
         kept = frame_document(await services.catalogue.frame(camera, frame))
         return disclosure.of(Response(kept.model_dump_json(), media_type="application/json"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,12 @@ def layer_key(sequence: int, session: int = 1, camera_id: str = "front-door") ->
     return store_keys.enhancement(camera_id, session, sequence)
 
 
+async def layers_in(store: Redis, camera_id: str = "front-door") -> list[str]:
+    """Names of the frames whose layers a store has."""
+    found: list[Any] = await store.keys(f"{{{camera_id}}}:enhancement:*")
+    return sorted(key.decode().rpartition(":")[2] for key in found)
+
+
 async def view(http: httpx.AsyncClient, edge: Edge, frame: str, **query: Any) -> httpx.Response:
     return await http.get(f"{edge.frames}/{frame}/image", params={"view": "human", "format": "png", **query})
 
@@ -151,9 +158,9 @@ async def test_a_view_over_the_uplink_is_the_one_through_the_store(
     ):
         await near.send(stream)
         await far.send(stream)
-        assert await client.keys("{far}:enhancement:*") == []
-        assert len(await site.keys("{far}:enhancement:*")) == len(stream)
-        (session,) = {key.split(b":")[2].split(b"-")[0].decode() for key in await site.keys("{far}:*")}
+        assert await layers_in(client, "far") == []
+        assert len(await layers_in(site, "far")) == len(stream)
+        (session,) = {name.partition("-")[0] for name in await layers_in(site, "far")}
         ours = "1" if session == "2" else "2"
         for sequence in (1, 2, 7):
             assert await state(http, far, f"{session}-{sequence}") == "at_edge"
@@ -223,7 +230,7 @@ async def test_a_store_at_the_edge_that_is_silent_is_told_as_such(
         asking(server) as (http,),
     ):
         await edge.send(stream[:1])
-        await site.execute_command("CLIENT", "PAUSE", 60_000, "ALL")
+        await site.client_pause(60_000)
         silent = await view(http, edge, "1-1", wait=30)
         problem(silent, 503, "edge-store-silent")
         assert int(silent.headers["retry-after"]) > 0
@@ -296,7 +303,7 @@ async def _lives(client: Redis, key: str, longer_than_ms: int) -> bool:
 async def test_an_alert_is_kept_for_longer_than_a_detection_also_in_the_servers_own_store(
     start_server: StartServer, codec: Codec, stream: list[GroupFrame], store_url: str, client: Redis
 ) -> None:
-    settings: dict[str, Any] = {"retain_detection": 6000.0, "retain_alert": 60_000.0}
+    settings: dict[str, Any] = {"retain_detection": 1000.0, "retain_alert": 60_000.0}
     async with (
         start_server(SquareSpotter(), alert_labels=("shadow",), alert_score=0.4, **settings) as server,
         edge_of(server, codec, store_url, EnhancementConfig(routine_s=600)) as edge,
@@ -327,10 +334,7 @@ async def test_with_the_policy_detection_only_what_was_recognised_is_stored(
         await edge.send(stream)
         await recognised(client, len(stream))
         await until(lambda: _lives(client, layer_key(3), 600_000))
-        assert sorted(await client.keys("{front-door}:enhancement:*")) == [
-            layer_key(1).encode(),
-            layer_key(3).encode(),
-        ]
+        assert await layers_in(client) == ["1-1", "1-3"]
         assert await client.pttl(layer_key(1)) > 600_000
         assert await state(http, edge, "1-3") == "kept"
         assert (await view(http, edge, "1-3")).status_code == 200
@@ -362,8 +366,7 @@ async def test_with_the_policy_nth_a_kept_frames_key_frame_is_kept_too(
         asking(server) as (http,),
     ):
         await edge.send(stream)
-        stored = {int(key.rpartition(b"-")[2]) for key in await client.keys("{front-door}:enhancement:*")}
-        assert stored == {1, 3, 5, 6}
+        assert await layers_in(client) == ["1-1", "1-3", "1-5", "1-6"]
         for frame in ("1-3", "1-6"):
             assert (await view(http, edge, frame)).status_code == 200
         problem(await view(http, edge, "1-2"), 404, "enhancement-not-stored")
@@ -379,7 +382,7 @@ async def test_with_the_policy_off_there_are_no_human_views(
     ):
         await edge.send(stream[:2])
         problem(await view(http, edge, "1-2"), 404, "enhancement-not-stored")
-        assert await client.keys("{front-door}:enhancement:*") == []
+        assert await layers_in(client) == []
         machine = await http.get(f"{edge.frames}/1-2/image")
         assert machine.status_code == 200
 
@@ -394,7 +397,7 @@ async def test_a_store_named_for_a_camera_is_read_by_the_server_itself(
             asking(server) as (http,),
         ):
             await edge.send(stream[:2])
-            assert await client.keys("{front-door}:enhancement:*") == []
+            assert await layers_in(client) == []
             assert await state(http, edge, "1-2") == "kept"
             assert (await view(http, edge, "1-2")).status_code == 200
             near_camera.stop()
@@ -416,3 +419,37 @@ async def test_a_frame_of_an_edge_in_an_earlier_session_is_retained(
             for sequence in (1, 2):
                 await until(lambda: _lives(site, layer_key(sequence), 6_000_000))  # noqa: B023
             assert frame_pb2.RETENTION_ALERT > frame_pb2.RETENTION_DETECTION
+
+
+async def test_a_frame_that_is_kept_outlives_its_stream_with_its_result(
+    start_server: StartServer,
+    codec: Codec,
+    stream: list[GroupFrame],
+    valkey: EmbeddedStore,
+    client: Redis,
+) -> None:
+    async with (
+        start_server(SquareSpotter(), frames_kept=9, group_frames=4) as server,
+        edge_of(server, codec, valkey.url, AT_EDGE) as edge,
+        asking(server) as (http,),
+    ):
+        await edge.send(stream[:2])
+        await recognised(client, 2)
+        before = (await http.get(f"{edge.frames}/1-2")).json()
+        machine = await http.get(f"{edge.frames}/1-2/image", params={"format": "png"})
+        assert (await http.post(f"{edge.frames}/1-2/keep")).status_code == 200
+        for round_ in range(1, 4):
+            again = [replace(frame, key=frame.key + 100 * round_) for frame in stream]
+            await edge.send(again, first_turn=100 * round_ + 1)
+        await until(lambda: _trimmed(client, "1-2"))
+        for sequence in (1, 2):
+            await until(lambda: _lives(client, store_keys.kept("front-door", 1, sequence), 0))  # noqa: B023
+        assert (await http.get(f"{edge.frames}/1-2")).json() == before
+        assert (
+            await http.get(f"{edge.frames}/1-2/image", params={"format": "png"})
+        ).content == machine.content
+        assert (await view(http, edge, "1-2")).status_code == 200
+
+
+async def _trimmed(client: Redis, name: str) -> bool:
+    return not await client.xrange(store_keys.frames("front-door"), name, name)

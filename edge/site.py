@@ -34,7 +34,7 @@ class Site:
             SourceError, ConfigError: there is no such source, or it cannot be what it is to be; only of cameras that
                 are not to be begun again.
         """
-        self._threads = EncoderThreads(config.encoders or _encoders())
+        self._threads = EncoderThreads(encoders_of(config))
         self._cameras = [
             _Camera(camera, config.restart, edge_version, self._threads) for camera in config.cameras
         ]
@@ -109,9 +109,7 @@ class _Camera:
     def equip(self, codec: Codec) -> None:
         """See `Site.equip`."""
         self._codec = codec
-        encoder = self._encoder()
-        if self._config.rate is not None:
-            encoder.ladder(self._config.rate)
+        encoder_of(self._config, codec, self._threads)
 
     async def run(self, over: asyncio.Event) -> None:
         """To the end of the source, or until `over`."""
@@ -133,8 +131,9 @@ class _Camera:
                 await self._rest(error, backoff.next_wait(), over)
 
     async def _once(self, over: asyncio.Event) -> None:
+        assert self._codec is not None
         edge, self._edge = self._edge or self._open(), None
-        await edge.run(self._encoder(), over)
+        await edge.run(encoder_of(self._config, self._codec, self._threads), over)
 
     def _open(self) -> EdgeProcess:
         if not self._keeps_account:
@@ -163,23 +162,30 @@ class _Camera:
                 await over.wait()
         self.tally.source = SourceState.OPENING
 
-    def _encoder(self) -> Encoder:
-        config = self._config
-        assert self._codec is not None
-        return Encoder(
-            self._codec,
-            config.quality,
-            config.machine_quality,
-            config.slices,
-            config.frames_at_once,
-            config.longest_group,
-            self._threads,
-        )
+
+def encoders_of(config: SiteConfig) -> int:
+    """Frames that are encoded at a time. One for every two CPUs: a frame's layers are computed side by side."""
+    return config.encoders or max(1, len(os.sched_getaffinity(0)) // 2)
 
 
-def _encoders() -> int:
-    """One for every two CPUs: a frame's layers are computed side by side."""
-    return max(1, len(os.sched_getaffinity(0)) // 2)
+def encoder_of(camera: EdgeConfig, codec: Codec, threads: EncoderThreads | None = None) -> Encoder:
+    """What encodes the frames of a camera.
+
+    Raises:
+        ConfigError: the codec has no such levels or slices.
+    """
+    encoder = Encoder(
+        codec,
+        camera.quality,
+        camera.machine_quality,
+        camera.slices,
+        camera.frames_at_once,
+        camera.longest_group,
+        threads,
+    )
+    if camera.rate is not None:
+        encoder.ladder(camera.rate)
+    return encoder
 
 
 def _spending(config: EdgeConfig) -> Spending:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from edge.command.given import Given
 from edge.config import (
     CaptureConfig,
     CodecConfig,
@@ -405,19 +404,6 @@ def run(
     except SourceError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(EXIT_SOURCE) from error
-
-
-@dataclass(frozen=True)
-class Given:
-    """What the options say before a sub-command.
-
-    Attributes:
-        one_camera: the site that the options of one camera make; raises ConfigError.
-    """
-
-    config: Path | None
-    secrets: Path | None
-    one_camera: Callable[[], SiteConfig]
 
 
 def _of_file(context: typer.Context, config: Path, secrets: Path | None) -> SiteConfig:

@@ -75,8 +75,10 @@ def session_of(request: Request, services: Serving) -> Principal | None:
     token = request.cookies.get(_cookie_name(request))
     if token is None:
         return None
-    check_same_site(request, by_cookie=True)
-    return services.access.in_session(token)
+    principal = services.access.in_session(token)
+    if principal is not None:
+        check_same_site(request, by_cookie=True)
+    return principal
 
 
 def check_host(request: Request) -> None:

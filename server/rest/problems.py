@@ -190,7 +190,8 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers) if error.headers else None
-    return _answer(request, _Kind(status, "", status.phrase), status.description or status.phrase, headers)
+    told = error.detail if error.detail != status.phrase else status.description or status.phrase
+    return _answer(request, _Kind(status, "", status.phrase), told, headers)
 
 
 def answer_by_status(request: Request, status: HTTPStatus, detail: str) -> JSONResponse:

@@ -14,7 +14,7 @@ import torch
 from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
-from server.access import passwords
+from server.access import access, passwords
 from server.config import ServerConfig
 from server.process import Server
 from server.recognition import NoRecogniser, Recogniser
@@ -25,6 +25,7 @@ from shared_models import Codec, EncodedFrame
 from shared_models.group import GroupEncoder, GroupFrame
 from shared_models.profile import predicted_models
 from shared_models.weights import Weights, shipped_weights
+from tests.server.people import People, people_in
 
 CONFIG = ServerConfig(
     grpc="127.0.0.1:0",
@@ -107,6 +108,13 @@ def _light_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=256, parallelism=1))
         yield
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> People:
+    """Who is in an access file, which servers look at whenever they ask."""
+    monkeypatch.setattr(access, "_LOOK_INTERVAL", 0.0)
+    return people_in(tmp_path)
 
 
 StartServer = Callable[..., AbstractAsyncContextManager[Server]]

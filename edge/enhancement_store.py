@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
@@ -30,8 +31,13 @@ class EnhancementStore:
     down. Every method raises EnhancementUnavailableError meanwhile, and when the store fails.
     """
 
-    def __init__(self, url: str, camera_id: str, timeout_s: float, backoff: Backoff) -> None:
-        """Raises ConfigError when `url` is no Redis URL. Connects at the first command."""
+    def __init__(
+        self, url: str, camera_id: str, timeout_s: float, backoff: Backoff, tls: TlsConfig | None = None
+    ) -> None:
+        """Raises ConfigError when `url` is no Redis URL. Connects at the first command.
+
+        `tls` is for a URL that begins with rediss://, and gives way to what the URL itself says.
+        """
         try:
             self._redis = redis.Redis.from_url(
                 url,
@@ -41,8 +47,12 @@ class EnhancementStore:
                 retry=Retry(NoBackoff(), 1),
                 decode_responses=False,
             )
+                **_tls_options(url, tls),
         except ValueError as error:
-            raise ConfigError(f"{url!r} is no store address: give redis://HOST:PORT/0 ({error})") from error
+            # Without the URL, which may hold a password.
+            raise ConfigError(
+                f"the store has no address that can be used: give redis://HOST:PORT/0 ({error})"
+            ) from error
         self._camera_id = camera_id
         self._backoff = backoff
         self._resume_at = 0.0
@@ -131,3 +141,10 @@ class EnhancementStore:
 
     def _address(self, name: Name) -> str:
         return store_keys.enhancement(self._camera_id, *name)
+
+
+def _tls_options(url: str, tls: TlsConfig | None) -> dict[str, Any]:
+    if tls is None or urlsplit(url).scheme != "rediss":
+        return {}
+    options = {"ssl_ca_certs": tls.ca, "ssl_certfile": tls.certificate, "ssl_keyfile": tls.key}
+    return {name: str(path) for name, path in options.items() if path is not None}

@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from edge.backoff import Backoff
+from edge.config import TlsConfig
 from edge.errors import ConfigError, EnhancementUnavailableError
 from secondsight import store_keys
 
@@ -46,8 +47,8 @@ class EnhancementStore:
                 # One retry, for the connection that a restarted store has left behind.
                 retry=Retry(NoBackoff(), 1),
                 decode_responses=False,
-            )
                 **_tls_options(url, tls),
+            )
         except ValueError as error:
             # Without the URL, which may hold a password.
             raise ConfigError(

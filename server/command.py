@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondsight.logs import LogFormat, set_up_logging
+from secondsight.secrets import without_secrets
+from secondsight.tracing import tracing_as
 from server.config import EMBEDDED_STORE, ServerConfig
 from server.options import (
+    AlertLabelOption,
+    AlertScoreOption,
+    CameraStoreOption,
     CodecThreadsOption,
     DeviceOption,
+    LogFormatOption,
     LogLevel,
     LogLevelOption,
     MinimumScoreOption,
     ProfileOption,
     RecogniserOption,
     RecogniserThreadsOption,
+    RetainAlertOption,
+    RetainDetectionOption,
     WorkerNameOption,
+    camera_stores,
 )
 from server.store.config import StoreConfig, parse_size
 from server.tls import tls_of
@@ -128,6 +137,11 @@ def server(
     recogniser_threads: RecogniserThreadsOption = _DEFAULTS.recogniser_threads,
     minimum_score: MinimumScoreOption = _DEFAULTS.minimum_score,
     worker_name: WorkerNameOption = _DEFAULTS.worker_name,
+    camera_store: CameraStoreOption = [],  # noqa: B006  # typer reads it, nobody writes it
+    retain_detection: RetainDetectionOption = _DEFAULTS.retain_detection,
+    retain_alert: RetainAlertOption = _DEFAULTS.retain_alert,
+    alert_label: AlertLabelOption = [],  # noqa: B006
+    alert_score: AlertScoreOption = _DEFAULTS.alert_score,
     backlog_frames: Annotated[
         int,
         typer.Option(
@@ -170,6 +184,7 @@ def server(
         typer.Option(envvar="SECONDSIGHT_RESULTS_KEPT", help="Results of a camera that stay in the store."),
     ] = _DEFAULTS.results_kept,
     log_level: LogLevelOption = LogLevel.INFO,
+    log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Take in frames, recognise what they show, and answer analytics (gRPC) and operators (REST, page).
 
@@ -193,6 +208,11 @@ def server(
         recogniser_threads=recogniser_threads,
         minimum_score=minimum_score,
         worker_name=worker_name,
+        camera_stores=camera_stores(camera_store),
+        retain_detection=retain_detection,
+        retain_alert=retain_alert,
+        alert_labels=tuple(alert_label),
+        alert_score=alert_score,
         backlog_frames=backlog_frames,
         frames_kept=frames_kept,
         frames_most=frames_most,
@@ -201,7 +221,7 @@ def server(
         results_kept=results_kept,
         frame_pixels=frame_pixels,
     )
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
+    set_up_logging(log_format, log_level.upper())
     with _store(config) as embedded:
         _serve(config, config.store if embedded is None else embedded.url, has_worker)
 
@@ -235,7 +255,7 @@ def _serve(config: ServerConfig, store_url: str, has_worker: bool) -> None:
     codec = load_codec(config.profile, device=config.device)
 
     def announce(server: Server) -> None:
-        typer.echo(f"ready grpc={server.grpc_address} http={server.http_address} store={store_url}")
+        typer.echo(f"ready grpc={server.grpc_address} http={server.http_address} store={without_secrets(store_url)}")
 
     async def run() -> None:
         server = Server(config, store_url, codec, recogniser)
@@ -243,6 +263,7 @@ def _serve(config: ServerConfig, store_url: str, has_worker: bool) -> None:
         if first is not None:
             # Past the log: what it says is for the eyes of whoever starts the server, once.
             typer.echo(_FIRST_LOGIN.format(name=first.name, password=first.password), err=True)
-        await serve_until_told(server, announce)
+        with tracing_as("secondsight-server"):
+            await serve_until_told(server, announce)
 
     asyncio.run(run())

@@ -240,6 +240,8 @@ class ServerConfig:
                 f"retain_detection ({self.retain_detection}) is not between 0 and retain_alert "
                 f"({self.retain_alert}): an alert is kept for at least as long as a detection"
             )
+        if not 0 <= self.alert_score <= 1:
+            raise ServerConfigError(f"alert_score is {self.alert_score}; use 0 to 1")
         if not 0 <= self.enhancement_wait <= self.enhancement_wait_most:
             raise ServerConfigError(
                 f"enhancement_wait is {self.enhancement_wait}; use 0 to {self.enhancement_wait_most}, the most"

@@ -7,6 +7,28 @@ from typing import Annotated
 
 import typer
 
+from secondsight.logs import LogFormat
+from server.errors import ServerConfigError
+
+
+def camera_stores(given: list[str]) -> dict[str, str]:
+    """Stores by camera, from CAMERA=URL.
+
+    Raises:
+        ServerConfigError: it is no such thing, or a camera is named twice.
+    """
+    stores: dict[str, str] = {}
+    for pair in given:
+        camera_id, _, url = pair.partition("=")
+        if not camera_id or not url:
+            raise ServerConfigError(
+                "--camera-store takes CAMERA=URL, as in front-door=redis://10.0.0.7:6379/0, and got something else"
+            )
+        if camera_id in stores:
+            raise ServerConfigError(f"--camera-store names two stores for camera {camera_id}: give one")
+        stores[camera_id] = url
+    return stores
+
 
 class LogLevel(StrEnum):
     """How much is told."""
@@ -44,7 +66,46 @@ WorkerNameOption = Annotated[
         envvar="SECONDSIGHT_WORKER_NAME", help="Name of the worker for people; the host's when not given."
     ),
 ]
+CameraStoreOption = Annotated[
+    list[str],
+    typer.Option(
+        "--camera-store",
+        envvar="SECONDSIGHT_CAMERA_STORES",
+        metavar="CAMERA=URL",
+        help="Redis in which a camera's enhancement layers lie, where that is not --store. May be given again.",
+    ),
+]
+RetainDetectionOption = Annotated[
+    float | None,
+    typer.Option(
+        envvar="SECONDSIGHT_RETAIN_DETECTION",
+        help="Seconds for which an enhancement layer is kept when something was recognised.",
+        show_default="as any other",
+    ),
+]
+RetainAlertOption = Annotated[
+    float,
+    typer.Option(
+        envvar="SECONDSIGHT_RETAIN_ALERT",
+        help="Seconds for which a frame is kept, with its layers, when there is an alert or somebody keeps it.",
+    ),
+]
+AlertLabelOption = Annotated[
+    list[str],
+    typer.Option(
+        "--alert-label",
+        envvar="SECONDSIGHT_ALERT_LABELS",
+        metavar="LABEL",
+        help="Detections with this label make an alert. May be given again.",
+    ),
+]
+AlertScoreOption = Annotated[
+    float, typer.Option(envvar="SECONDSIGHT_ALERT_SCORE", help="From this score on, 0 to 1.")
+]
 LogLevelOption = Annotated[
     LogLevel,
     typer.Option(envvar="SECONDSIGHT_LOG_LEVEL", help="Least of what is told on standard error."),
+]
+LogFormatOption = Annotated[
+    LogFormat, typer.Option(envvar="SECONDSIGHT_LOG_FORMAT", help="Lines for people, or JSON.")
 ]

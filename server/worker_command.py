@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondsight.logs import LogFormat, set_up_logging
+from secondsight.tracing import tracing_as
 from server.config import EMBEDDED_STORE, ServerConfig
 from server.errors import ServerConfigError
 from server.options import (
+    AlertLabelOption,
+    AlertScoreOption,
+    CameraStoreOption,
     CodecThreadsOption,
     DeviceOption,
+    LogFormatOption,
     LogLevel,
     LogLevelOption,
     MinimumScoreOption,
     ProfileOption,
     RecogniserOption,
     RecogniserThreadsOption,
+    RetainAlertOption,
+    RetainDetectionOption,
     WorkerNameOption,
+    camera_stores,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +67,11 @@ def worker(
     recogniser_threads: RecogniserThreadsOption = _DEFAULTS.recogniser_threads,
     minimum_score: MinimumScoreOption = _DEFAULTS.minimum_score,
     worker_name: WorkerNameOption = _DEFAULTS.worker_name,
+    camera_store: CameraStoreOption = [],  # noqa: B006  # typer reads it, nobody writes it
+    retain_detection: RetainDetectionOption = _DEFAULTS.retain_detection,
+    retain_alert: RetainAlertOption = _DEFAULTS.retain_alert,
+    alert_label: AlertLabelOption = [],  # noqa: B006
+    alert_score: AlertScoreOption = _DEFAULTS.alert_score,
     cameras_at_most: Annotated[
         int,
         typer.Option(envvar="SECONDSIGHT_CAMERAS_AT_MOST", help="Cameras that the worker takes, at most."),
@@ -77,6 +90,7 @@ def worker(
         ),
     ] = _DEFAULTS.tries,
     log_level: LogLevelOption = LogLevel.INFO,
+    log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Recognise what stored frames show. Start as many as are needed, on as many machines; nothing else is to be set.
 
@@ -99,11 +113,16 @@ def worker(
         recogniser_threads=recogniser_threads,
         minimum_score=minimum_score,
         worker_name=worker_name,
+        camera_stores=camera_stores(camera_store),
+        retain_detection=retain_detection,
+        retain_alert=retain_alert,
+        alert_labels=tuple(alert_label),
+        alert_score=alert_score,
         cameras_at_most=cameras_at_most,
         lease=lease,
         tries=tries,
     )
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
+    set_up_logging(log_format, log_level.upper())
     _work(config)
 
 
@@ -125,6 +144,7 @@ def _work(config: ServerConfig) -> None:
         typer.echo(f"ready worker={process.worker.name} http={process.http_address}")
 
     async def run() -> None:
-        await serve_until_told(WorkerProcess(config, config.store, codec, recogniser), announce)
+        with tracing_as("secondsight-worker"):
+            await serve_until_told(WorkerProcess(config, config.store, codec, recogniser), announce)
 
     asyncio.run(run())

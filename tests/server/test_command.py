@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from server.command import app
 from server.config import ServerConfig
 from server.errors import ServerConfigError, UnknownRecogniserError
+from server.options import camera_stores
 from server.recognition import load_recogniser
 from server.store.client import open_client
 from server.worker_command import app as worker_app
@@ -159,6 +160,26 @@ def test_every_option_has_a_variable(command: typer.Typer) -> None:
 def test_settings_that_cannot_work_are_told(settings: dict[str, object], tells: str) -> None:
     with pytest.raises(ServerConfigError, match=tells):
         ServerConfig(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "tells"),
+    [
+        (["front-door"], "CAMERA=URL"),
+        (["=redis://127.0.0.1/0"], "CAMERA=URL"),
+        (["door=redis://127.0.0.1/0", "door=redis://127.0.0.1/1"], "two stores"),
+    ],
+)
+def test_stores_of_cameras_that_cannot_be_are_told(given: list[str], tells: str) -> None:
+    with pytest.raises(ServerConfigError, match=tells):
+        camera_stores(given)
+
+
+def test_stores_are_named_by_camera() -> None:
+    assert camera_stores(["door=redis://127.0.0.1/0?a=b", "gate=redis://127.0.0.1/1"]) == {
+        "door": "redis://127.0.0.1/0?a=b",
+        "gate": "redis://127.0.0.1/1",
+    }
 
 
 def test_an_unknown_recogniser_is_told() -> None:

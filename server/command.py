@@ -255,7 +255,9 @@ def _serve(config: ServerConfig, store_url: str, has_worker: bool) -> None:
     codec = load_codec(config.profile, device=config.device)
 
     def announce(server: Server) -> None:
-        typer.echo(f"ready grpc={server.grpc_address} http={server.http_address} store={without_secrets(store_url)}")
+        typer.echo(
+            f"ready grpc={server.grpc_address} http={server.http_address} store={without_secrets(store_url)}"
+        )
 
     async def run() -> None:
         server = Server(config, store_url, codec, recogniser)

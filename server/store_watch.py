@@ -29,6 +29,7 @@ class StoreWatch:
         self._lags = Lags(redis)
         self._config = config
         self._leaving = asyncio.Event()
+        self._known: set[str] = set()
         self._results: dict[str, int] = {}
         self._tasks: set[str] = {store_keys.DEFAULT_TASK}
 
@@ -53,9 +54,10 @@ class StoreWatch:
         await self._look_at_memory()
         stored_at: Any = await self._redis.hgetall(store_keys.CAMERAS)
         cameras = {name.decode(): int(moment) / 1e9 for name, moment in stored_at.items()}
-        for gone in set(metrics.FLOWS.watched) - cameras.keys():
+        for gone in self._known - cameras.keys():
             metrics.forget_camera(gone)
             self._results.pop(gone, None)
+        self._known = set(cameras)
         metrics.CAMERAS.set(len(cameras))
         for camera_id, moment in cameras.items():
             flow = metrics.FLOWS.watch(camera_id)

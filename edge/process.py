@@ -12,6 +12,7 @@ from typing import Any
 
 from edge.capture import Capture
 from edge.change import ChangeMeter
+from edge.channel import check_credentials
 from edge.config import EdgeConfig
 from edge.diagnosis import Diagnosis
 from edge.drop_policy import DropPolicy, KeepAll, NewestWins, SpoolAll, SpoolNewest
@@ -40,8 +41,9 @@ class EdgeProcess:
 
         Raises:
             SourceError: there is no such source.
-            ConfigError: options that exclude each other.
+            ConfigError: options that exclude each other, or a certificate, key or token that cannot be read.
         """
+        check_credentials(config)
         self._config = config
         self._edge_version = edge_version
         self._tally = tally

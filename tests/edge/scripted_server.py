@@ -18,6 +18,11 @@ class Conversation:
         self._context = context
         self.over = asyncio.Event()
 
+    @property
+    def authorization(self) -> str | bytes | None:
+        """What the edge showed of itself."""
+        return dict(self._context.invocation_metadata() or ()).get("authorization")
+
     async def hello(self) -> ingest_pb2.Hello:
         request = await self._context.read()
         assert request.WhichOneof("kind") == "hello"
@@ -91,11 +96,18 @@ class ScriptedServer(ingest_pb2_grpc.IngestServiceServicer):
 
 
 @asynccontextmanager
-async def listening(servicer: ScriptedServer, port: int = 0) -> AsyncIterator[int]:
+async def listening(
+    servicer: ScriptedServer, port: int = 0, credentials: grpc.ServerCredentials | None = None
+) -> AsyncIterator[int]:
     """Serve on loopback; yields the port."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.http2.bdp_probe", 0)])
     ingest_pb2_grpc.add_IngestServiceServicer_to_server(servicer, server)
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    address = f"127.0.0.1:{port}"
+    bound = (
+        server.add_insecure_port(address)
+        if credentials is None
+        else server.add_secure_port(address, credentials)
+    )
     await server.start()
     try:
         yield bound

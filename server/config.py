@@ -194,8 +194,8 @@ class ServerConfig:
     reason_characters: int = 500
     address_bytes: int = 4096
     """Of a request: path and query."""
-    header_bytes: int = 16 * 1024
-    """Of a request: all its headers."""
+    header_bytes: int = 8 * 1024
+    """Of a request: all its headers. Uvicorn reads no more than 16 KiB of them with the address."""
     body_bytes: int = 64 * 1024
     """Of a request."""
     metadata_bytes: int = 8 * 1024

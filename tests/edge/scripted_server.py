@@ -56,6 +56,19 @@ class Conversation:
         request = ingest_pb2.KeyRequest(detail="as the test wants it")
         await self._context.write(ingest_pb2.PushResponse(key_request=request))
 
+    async def retain(self, session: int, sequence: int, retention: frame_pb2.Retention) -> None:
+        retain = ingest_pb2.Retain(session=session, sequence=sequence, retention=retention)
+        await self._context.write(ingest_pb2.PushResponse(retain=retain))
+
+    async def ask_enhancement(self, request: int, session: int, sequence: int) -> None:
+        asked = ingest_pb2.EnhancementRequest(request=request, session=session, sequence=sequence)
+        await self._context.write(ingest_pb2.PushResponse(enhancement_request=asked))
+
+    async def enhancement(self) -> ingest_pb2.EnhancementReply:
+        request = await self._context.read()
+        assert request.WhichOneof("kind") == "enhancement"
+        return request.enhancement
+
     async def drain(self, after_s: float = 0.0) -> None:
         drain = ingest_pb2.Drain()
         drain.reconnect_after.FromNanoseconds(int(after_s * 1e9))

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from edge.errors import ConfigError
 from edge.metrics import KeyCause, RateReport, SourceState, SpoolReport, Tally
+from secondsight.certificates.expiry import expiry
 from secondsight.verdict import verdict_family
 
 PREFIX: Final = "secondsight_edge"
@@ -263,6 +264,12 @@ _GAUGES: Final = (
         "By how much this host's clock is ahead of the server's.",
         (),
         _one(lambda tally: tally.clock_offset),
+    ),
+    (
+        "certificate_expiry_timestamp_seconds",
+        "When the edge's own certificate ends.",
+        (),
+        _one(lambda tally: None if tally.certificate is None else expiry(tally.certificate)),
     ),
 )
 

@@ -47,6 +47,8 @@ class EdgeProcess:
         self._config = config
         self._edge_version = edge_version
         self._tally = tally
+        if config.tls is not None:
+            tally.certificate = config.tls.certificate
         self._stopped = threading.Event()
         self._source: FrameSource = open_source(config.source, self._stopped, tally, config.capture.watchdog)
         self._policy = _drop_policy(config, self._source.live)

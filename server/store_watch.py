@@ -15,6 +15,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
 from secondsight import store_keys
+from secondsight.certificates.expiry import expiry
 from server import metrics
 from server.config import ServerConfig
 from server.lag import NO_SUCH_KEY, Lags
@@ -36,6 +37,7 @@ class StoreWatch:
     async def run(self) -> None:
         """Look until `leave`. A store that does not answer is looked at again the next time."""
         while not self._leaving.is_set():
+            self._look_at_certificate()
             try:
                 await self.look()
                 metrics.STORE_UP.set(1)
@@ -48,6 +50,11 @@ class StoreWatch:
     def leave(self) -> None:
         """Return from `run` soon."""
         self._leaving.set()
+
+    def _look_at_certificate(self) -> None:
+        tls = self._config.tls
+        if tls is not None and (ends := expiry(tls.certificate)) is not None:
+            metrics.CERTIFICATE_EXPIRY.set(ends)
 
     async def look(self) -> None:
         """Look once. Raises one of `STORE_ERRORS`."""

@@ -13,15 +13,19 @@ from secondsight.secrets import without_secrets
 from secondsight.tracing import tracing_as
 from server.config import EMBEDDED_STORE, ServerConfig
 from server.options import (
+    KEYS_MEMORY,
+    PICTURES_MEMORY,
     AlertLabelOption,
     AlertScoreOption,
     CameraStoreOption,
     CodecThreadsOption,
     DeviceOption,
+    KeysMemoryOption,
     LogFormatOption,
     LogLevel,
     LogLevelOption,
     MinimumScoreOption,
+    PicturesMemoryOption,
     ProfileOption,
     RecogniserOption,
     RecogniserThreadsOption,
@@ -136,6 +140,8 @@ def server(
     recogniser: RecogniserOption = _DEFAULTS.recogniser,
     recogniser_threads: RecogniserThreadsOption = _DEFAULTS.recogniser_threads,
     minimum_score: MinimumScoreOption = _DEFAULTS.minimum_score,
+    pictures_memory: PicturesMemoryOption = PICTURES_MEMORY,
+    keys_memory: KeysMemoryOption = KEYS_MEMORY,
     worker_name: WorkerNameOption = _DEFAULTS.worker_name,
     camera_store: CameraStoreOption = [],  # noqa: B006  # typer reads it, nobody writes it
     retain_detection: RetainDetectionOption = _DEFAULTS.retain_detection,
@@ -207,6 +213,8 @@ def server(
         recogniser=recogniser,
         recogniser_threads=recogniser_threads,
         minimum_score=minimum_score,
+        pictures_bytes=parse_size(pictures_memory),
+        references_bytes=parse_size(keys_memory),
         worker_name=worker_name,
         camera_stores=camera_stores(camera_store),
         retain_detection=retain_detection,

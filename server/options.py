@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -60,6 +60,21 @@ MinimumScoreOption = Annotated[
     float,
     typer.Option(envvar="SECONDSIGHT_MINIMUM_SCORE", help="Detections below it are not published, 0 to 1."),
 ]
+PicturesMemoryOption = Annotated[
+    str,
+    typer.Option(
+        envvar="SECONDSIGHT_PICTURES_MEMORY", help="Decoded machine views kept in memory, up to this size."
+    ),
+]
+KeysMemoryOption = Annotated[
+    str,
+    typer.Option(
+        envvar="SECONDSIGHT_KEYS_MEMORY",
+        help="Decoded key frames kept in memory, up to this size; a key frame that is not is decoded again.",
+    ),
+]
+PICTURES_MEMORY: Final = "64mb"
+KEYS_MEMORY: Final = "256mb"
 WorkerNameOption = Annotated[
     str,
     typer.Option(

@@ -11,15 +11,19 @@ from secondsight.tracing import tracing_as
 from server.config import EMBEDDED_STORE, ServerConfig
 from server.errors import ServerConfigError
 from server.options import (
+    KEYS_MEMORY,
+    PICTURES_MEMORY,
     AlertLabelOption,
     AlertScoreOption,
     CameraStoreOption,
     CodecThreadsOption,
     DeviceOption,
+    KeysMemoryOption,
     LogFormatOption,
     LogLevel,
     LogLevelOption,
     MinimumScoreOption,
+    PicturesMemoryOption,
     ProfileOption,
     RecogniserOption,
     RecogniserThreadsOption,
@@ -28,6 +32,7 @@ from server.options import (
     WorkerNameOption,
     camera_stores,
 )
+from server.store.config import parse_size
 
 if TYPE_CHECKING:
     from server.worker_process import WorkerProcess
@@ -66,6 +71,8 @@ def worker(
     recogniser: RecogniserOption = _DEFAULTS.recogniser,
     recogniser_threads: RecogniserThreadsOption = _DEFAULTS.recogniser_threads,
     minimum_score: MinimumScoreOption = _DEFAULTS.minimum_score,
+    pictures_memory: PicturesMemoryOption = PICTURES_MEMORY,
+    keys_memory: KeysMemoryOption = KEYS_MEMORY,
     worker_name: WorkerNameOption = _DEFAULTS.worker_name,
     camera_store: CameraStoreOption = [],  # noqa: B006  # typer reads it, nobody writes it
     retain_detection: RetainDetectionOption = _DEFAULTS.retain_detection,
@@ -112,6 +119,8 @@ def worker(
         recogniser=recogniser,
         recogniser_threads=recogniser_threads,
         minimum_score=minimum_score,
+        pictures_bytes=parse_size(pictures_memory),
+        references_bytes=parse_size(keys_memory),
         worker_name=worker_name,
         camera_stores=camera_stores(camera_store),
         retain_detection=retain_detection,

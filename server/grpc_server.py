@@ -12,6 +12,7 @@ from secondsight.v1 import analytics_pb2, analytics_pb2_grpc, ingest_pb2, ingest
 from server.access.access import Access
 from server.access.grpc_interceptor import AccessInterceptor
 from server.analytics import Analytics
+from server.audit.audit import Audit
 from server.config import ServerConfig, parse_address
 from server.ingest import Ingest
 from server.tls import grpc_credentials
@@ -25,10 +26,13 @@ _SERVICES = (
 class GrpcServer:
     """IngestService and AnalyticsService beside health and reflection. `start`, `turn_away`, `stop`."""
 
-    def __init__(self, ingest: Ingest, analytics: Analytics, access: Access, config: ServerConfig) -> None:
+    def __init__(
+        self, ingest: Ingest, analytics: Analytics, access: Access, audit: Audit, config: ServerConfig
+    ) -> None:
         self._ingest = ingest
         self._analytics = analytics
         self._access = access
+        self._audit = audit
         self._config = config
         self._health = grpc_health.HealthServicer()
 
@@ -37,10 +41,11 @@ class GrpcServer:
 
         Raises:
             OSError: the address cannot be listened on.
+            ServerConfigError: there is no certificate where there should be one.
         """
         config = self._config
         self._server = grpc.aio.server(
-            interceptors=(AccessInterceptor(self._access),),
+            interceptors=(AccessInterceptor(self._access, self._audit),),
             maximum_concurrent_rpcs=config.grpc_streams,
             options=[
                 ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),

@@ -37,6 +37,7 @@ class Server:
     ) -> None:
         self._config = config
         self.access = Access(config)
+        audit = Audit(config)
         self._redis = open_client(store_url, Role.COMMANDS, max_connections=config.store_connections)
         self._blocking = open_client(store_url, Role.BLOCKING, max_connections=config.store_connections)
         bus = FrameBus(self._redis, self._blocking, config)
@@ -63,11 +64,11 @@ class Server:
             retention,
             Views(enhancement, self._layers, config),
             self.access,
-            Audit(config),
+            audit,
             config,
         )
         self.app = create_app(self._services)
-        self._grpc = GrpcServer(self._ingest, self._analytics, self.access, config)
+        self._grpc = GrpcServer(self._ingest, self._analytics, self.access, audit, config)
         self._http = HttpServer(self.app, config.http, config.drain_grace, config.tls)
         self._watch = StoreWatch(self._redis, config)
         self._parts = Parts("server")

@@ -165,6 +165,10 @@ async def _server_error(request: Request, error: Exception) -> JSONResponse:
     if kind is None:
         return await _defect(request, error)
     headers = {}
+    detail = str(error)
+    if isinstance(error, errors.AccessFileError):
+        _log.error("%s", error)
+        detail = "the access file cannot be used; the server's log tells why"
     if isinstance(error, (errors.UnauthenticatedError, errors.LoginFailedError)):
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(
@@ -174,7 +178,7 @@ async def _server_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, errors.StoreUnavailableError):
         _log.info("%s cannot be answered: %r", request.url.path, error.__cause__)
         headers["Retry-After"] = str(services_of(request).config.store_retry_after)
-    return _answer(request, kind, str(error), headers)
+    return _answer(request, kind, detail, headers)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:

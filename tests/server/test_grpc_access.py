@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from secondsight.v1 import analytics_pb2, analytics_pb2_grpc
 from server.access.caller import Role
+from server.audit.chain import records
 from server.process import Server
 from shared_models import Codec, EncodedFrame
 from tests.server.conftest import StartServer
@@ -51,6 +52,9 @@ async def test_no_other_credential_pushes(start_server: StartServer, people: Peo
                 assert code is grpc.StatusCode.UNAUTHENTICATED
                 assert "access camera add" in details
                 assert people.tokens["gate"][13:20] not in details
+    told = [record.event for record in records(people.file.path.parent / "audit")]
+    assert {(event.subject, event.outcome) for event in told} == {("call", "refused")}
+    assert len(told) == 5
 
 
 async def test_the_stream_of_a_revoked_token_ends(

@@ -162,6 +162,24 @@ async def test_a_human_view_takes_a_reason_and_is_on_record_before_and_after(
     assert [record.event.subject for record in (layer_asked, layer_delivered)] == ["enhancement_layer"] * 2
 
 
+async def test_who_is_not_even_let_in_is_on_record_as_long_as_that_fills_no_disk(
+    http: httpx.AsyncClient, people: People
+) -> None:
+    for headers in ({}, people.header("yuri")):
+        assert (await http.get(HUMAN_VIEW, params=WHY, headers=headers)).status_code in (401, 403)
+        assert (await http.get(ENHANCEMENT, headers=headers)).status_code in (401, 403)
+        assert (await http.post(f"{FRAME}/keep", headers=headers)).status_code in (401, 403)
+        assert (await http.get(FRAME, headers=headers)).status_code in (401, 403)
+    subjects = ("human_view", "enhancement_layer", "keep")
+    told = audited(people, *subjects)
+    assert [record.event.subject for record in told] == [*subjects, *subjects]
+    assert [record.event.principal for record in told] == ["", "", "", "yuri", "yuri", "yuri"]
+    assert {(record.event.camera, record.event.address) for record in told} == {("gate", "192.0.2.7")}
+    for _ in range(20):
+        await http.get(HUMAN_VIEW, params=WHY)
+    assert len(audited(people, *subjects)) == 10
+
+
 async def test_what_fails_is_on_record(http: httpx.AsyncClient, people: People) -> None:
     missing = await http.get("/v1/cameras/gate/frames/9-9/image", params=WHY, headers=people.header("otto"))
     assert problem(missing) == (404, "unknown-frame")
@@ -230,7 +248,6 @@ async def test_over_tls_the_cookie_goes_over_tls_alone(http: httpx.AsyncClient) 
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
@@ -323,8 +340,9 @@ async def test_on_the_loopback_nobody_is_asked_and_human_views_are_on_record(
                 ("/openapi.json", {"Host": "10.0.0.1"}),
             ):
                 assert problem(await http.get(address, headers=headers)) == (421, "unknown-host")
-            keep = await http.post(f"{FRAME}/keep", headers={"Sec-Fetch-Site": "cross-site"})
-            assert problem(keep) == (403, "cross-site")
+            for method, address in (("GET", HUMAN_VIEW), ("POST", f"{FRAME}/keep")):
+                refused = await http.request(method, address, headers={"Sec-Fetch-Site": "cross-site"})
+                assert problem(refused) == (403, "cross-site")
     told = [(record.event.principal, record.event.outcome) for record in records(tmp_path / "audit")]
     assert told == [("loopback", "asked"), ("loopback", "failed")]
 

@@ -47,6 +47,8 @@ class WatchdogConfig:
             closed and opened again.
         first_frame_s: likewise until the first two frames tell how long a frame time is.
         still_s: identical frames for so long are reported; no camera with a sensor gives them.
+        reopen_base_s, reopen_cap_s, reopen_healthy_s: waits before a lost source is opened again, see
+            `edge.backoff.Backoff`.
         abandoned: so many reads that never come back are left behind; then none is begun until one comes back.
     """
 
@@ -54,10 +56,21 @@ class WatchdogConfig:
     frozen_frames: float = 10.0
     first_frame_s: float = 20.0
     still_s: float = 60.0
+    reopen_base_s: float = 0.5
+    reopen_cap_s: float = 30.0
+    reopen_healthy_s: float = 30.0
     abandoned: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("frozen_s", "frozen_frames", "first_frame_s", "still_s"):
+        for name in (
+            "frozen_s",
+            "frozen_frames",
+            "first_frame_s",
+            "still_s",
+            "reopen_base_s",
+            "reopen_cap_s",
+            "reopen_healthy_s",
+        ):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} of the watchdog is {getattr(self, name)}: give a number above 0")
         if self.abandoned < 1:

@@ -73,7 +73,10 @@ async def _killed(part: Part, chance: Random, number: signal.Signals = signal.SI
 async def _(site: Installation, chance: Random) -> None:
     edge = _any_edge(site, chance)
     site.lost_lives += 1
-    await _killed(edge.part, chance)
+    await edge.part.kill()
+    site.note_spool(edge)
+    await asyncio.sleep(chance.uniform(0.2, 3))
+    await edge.part.restart()
 
 
 @fault("an edge told to end")
@@ -226,7 +229,7 @@ async def _(site: Installation, chance: Random) -> None:
     finally:
         while True:
             try:
-                site.client.config_set("maxmemory", limit)
+                site.client.config_set("maxmemory", limit or 0)
                 break
             except (redis.ConnectionError, redis.TimeoutError):
                 await asyncio.sleep(0.1)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import sysconfig
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -35,6 +37,8 @@ StoreKind = Literal["valkey", "redis"]
 
 EDGE_READY: Final = r"^ready cameras="
 WORKER_READY: Final = r"^ready worker="
+_SMALL_CACHES: Final = ("--pictures-memory", "4mb", "--keys-memory", "24mb")
+"""They are full after a minute, so that what grows after that is no cache."""
 _REDIS_READY: Final = r"Ready to accept connections"
 _FAKETIME: Final = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/local/lib/faketime/libfaketimeMT.so.1")
 
@@ -64,7 +68,7 @@ class EdgePlan:
 
     camera: str
     clip: Path | None = None
-    rate: float = 2.0
+    rate: float = 1.0
     settings: Mapping[str, Any] = field(default_factory=dict)
     spool_bytes: int | None = None
 
@@ -155,11 +159,12 @@ class Installation:
     edges: dict[str, Edge] = field(default_factory=dict)
     lives: list[Life] = field(default_factory=list)
     lost_lives: int = 0
+    spooled: defaultdict[str, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
     breaches: list[str] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)
     _unruly: int = 0
     longest_absence_s: float = 20.0
-    spool_full_s: float = 30.0
+    spool_full_s: float = 25.0
     client: redis.Redis = field(init=False)
     observer: Observer = field(init=False)
     subscriber: Subscriber = field(init=False)
@@ -185,7 +190,7 @@ class Installation:
                 *("server", "--no-worker", "--store", store_url, "--data", str(self.folder / "data")),
                 *("--grpc", f"127.0.0.1:{self.grpc_port}", "--http", f"127.0.0.1:{self.http_port}"),
                 *("--frames-kept", str(self.frames_kept), "--results-kept", str(self.frames_kept)),
-                *("--codec-threads", "1"),
+                *("--codec-threads", "1", *_SMALL_CACHES),
                 *(("--access", str(self.access_file)) if self.guarded else ()),
             ),
             SERVER_READY,
@@ -194,7 +199,7 @@ class Installation:
             self.children.start(
                 "worker",
                 *("worker", "--store", store_url, "--http", "127.0.0.1:0"),
-                *("--recogniser", self.recogniser, "--codec-threads", "1"),
+                *("--recogniser", self.recogniser, "--codec-threads", "1", *_SMALL_CACHES),
             ),
             WORKER_READY,
         )
@@ -313,6 +318,22 @@ class Installation:
         camera = self.unruly_name(kind)
         target, codec = f"127.0.0.1:{self.uplink.port}", self.codec()
         return UnrulyCamera(target, camera, codec, await self.token(camera))
+
+    def note_spool(self, edge: Edge) -> None:
+        """Remember which frames lie in an edge's spool while no process has it."""
+        path = self.folder / edge.plan.camera / "spool" / edge.plan.camera / "frames.db"
+        if edge.plan.spool_bytes is None or not path.exists():
+            return
+        with contextlib.closing(sqlite3.connect(path)) as spool:
+            self.spooled[edge.plan.camera].update(spool.execute("SELECT captured_at_ns, pts_us FROM frame"))
+
+    def lost_from_spool(self, camera: str) -> set[tuple[int, int]]:
+        """Frames that were noted and never stored: by their times, which are theirs alone."""
+        stored = {
+            (frame.captured_at.ToNanoseconds(), frame.pts_us)
+            for _, frame in self.observer.cameras[camera].stored
+        }
+        return self.spooled[camera] - stored
 
     async def settled(self, within_s: float = 120.0) -> None:
         """Wait until all that is stored is recognised and was seen by observer and subscriber."""

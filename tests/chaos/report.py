@@ -59,6 +59,7 @@ def _results(outcome: Outcome, seconds: float) -> dict[str, Any]:
                 ],
                 "cameras": [counted.as_dict() for counted in outcome.counts.get(store, ())],
                 "strangers_refused": outcome.refusals.get(store, {}),
+                "spooled_when_killed": outcome.spooled.get(store, 0),
                 "edges_ended_in_order": len(outcome.lives.get(store, ())),
                 "edges_killed": outcome.lost_lives.get(store, 0),
                 "edges": [

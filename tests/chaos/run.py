@@ -35,7 +35,8 @@ REDIS_KINDS: Final = (
 
 _KEPT: Final = 60
 _TTL_S: Final = 20
-_SPOOL_BYTES: Final = 2**16
+_LOST_WITH_KEY: Final = frozenset({"key_lost", "nack_reference"})
+_SPOOL_BYTES: Final = 2**17
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Outcome:
     counts: dict[str, list[Count]] = field(default_factory=dict)
     lives: dict[str, list[Life]] = field(default_factory=dict)
     lost_lives: dict[str, int] = field(default_factory=dict)
+    spooled: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, dict[str, int]] = field(default_factory=dict)
     trends: list[Trend] = field(default_factory=list)
     soak_s: float = 0.0
@@ -130,6 +132,21 @@ async def _on(
     outcome.refusals[store] = dict(site.refusals)
     for counted in outcome.counts[store]:
         outcome.violations += [f"{store}, {counted.camera}: {violation}" for violation in counted.violations]
+    outcome.spooled[store] = sum(map(len, site.spooled.values()))
+    for camera in site.edges:
+        missing = site.lost_from_spool(camera)
+        # A frame whose key frame the store has lost is dropped with that reason.
+        given_up = sum(
+            times
+            for life in site.lives
+            if life.camera == camera
+            for reason, times in life.counts["dropped"].items()
+            if reason in _LOST_WITH_KEY
+        )
+        if len(missing) > given_up:
+            outcome.violations.append(
+                f"{store}, {camera}: {len(missing)} frames that lay in the spool of a killed edge were never stored"
+            )
     for life in site.lives:
         if life.unaccounted():
             outcome.violations.append(

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
 
@@ -154,7 +155,7 @@ def test_only_so_many_reads_that_never_come_back_are_left_behind(caplog: pytest.
         yield from steadily()
 
     camera = Camera(connection)
-    with watched(camera, WatchdogConfig(frozen_s=0.02, first_frame_s=0.02, abandoned=2)) as running:
+    with watched(camera, replace(QUICK, frozen_s=0.02, first_frame_s=0.02)) as running:
         running.until(lambda: "2 reads have not come back" in caplog.text)
         time.sleep(0.1)
         assert camera.opened == 2

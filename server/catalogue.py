@@ -79,6 +79,8 @@ class StoredFrame:
     """Of the machine layer, which `frame` lacks when it is one of a page."""
     result: analytics_pb2.RecognitionResult | None
     enhancement: EnhancementState
+    enhancement_expires_at: Timestamp | None
+    """When its layer's life is over; None when there is none, or when the edge alone knows."""
 
     @property
     def key_frame(self) -> str | None:
@@ -215,9 +217,8 @@ class Catalogue:
             receipt = max(
                 receipt, needed_by.enhancement, key=lambda either: either.expires_at.ToNanoseconds()
             )
-        pipeline = self._redis.pipeline(transaction=False)
-        _look_up(pipeline, frame)
-        return _state(receipt, _Word(*await pipeline.execute()), kept=False)
+        (word,) = await self._words([frame])
+        return _state(receipt, word, kept=False)
 
     @_asks_store
     async def key_frame(self, frame: frame_pb2.Frame) -> frame_pb2.Frame:
@@ -269,7 +270,8 @@ class Catalogue:
     async def _stored(self, rows: list[tuple[bytes, bytes, bytes | None]]) -> list[StoredFrame]:
         """Parse rows of (entry id, frame, result)."""
         frames = [frame_pb2.Frame.FromString(frame) for _, frame, _ in rows]
-        states = await self._states(frames)
+        words = await self._words(frames)
+        states = await self._states(frames, words)
         return [
             StoredFrame(
                 name=entry_id.decode(),
@@ -277,18 +279,22 @@ class Catalogue:
                 machine_bytes=len(frame.machine_layer),
                 result=None if result is None else analytics_pb2.RecognitionResult.FromString(result),
                 enhancement=state,
+                enhancement_expires_at=_expires_at(frame.enhancement, word),
             )
-            for (entry_id, _, result), frame, state in zip(rows, frames, states, strict=True)
+            for (entry_id, _, result), frame, word, state in zip(rows, frames, words, states, strict=True)
         ]
 
-    async def _states(self, frames: list[frame_pb2.Frame]) -> list[EnhancementState]:
-        """Of frames of one camera."""
-        if not frames:
-            return []
+    async def _words(self, frames: list[frame_pb2.Frame]) -> list[_Word]:
         pipeline = self._redis.pipeline(transaction=False)
         for frame in frames:
             _look_up(pipeline, frame)
-        words = await pipeline.execute()
+        parts = await pipeline.execute()
+        return [_Word(*word) for word in zip(parts[::2], parts[1::2], strict=True)]
+
+    async def _states(self, frames: list[frame_pb2.Frame], words: list[_Word]) -> list[EnhancementState]:
+        """Of frames of one camera."""
+        if not frames:
+            return []
         layers = [key for frame in frames for key in (_enhancement_key(frame), _key_enhancement_key(frame))]
         try:
             kept = await self._stores.exist(frames[0].id.camera_id, layers)
@@ -298,10 +304,8 @@ class Catalogue:
                 for frame in frames
             ]
         return [
-            _state_with_key(frame.enhancement, _Word(*word), own=own, of_key=of_key)
-            for frame, word, own, of_key in zip(
-                frames, zip(words[::2], words[1::2], strict=True), kept[::2], kept[1::2], strict=True
-            )
+            _state_with_key(frame.enhancement, word, own=own, of_key=of_key)
+            for frame, word, own, of_key in zip(frames, words, kept[::2], kept[1::2], strict=True)
         ]
 
 
@@ -344,6 +348,16 @@ def _look_up(pipeline: Pipeline, frame: frame_pb2.Frame) -> None:
     camera_id = frame.id.camera_id
     pipeline.zscore(store_keys.retained(camera_id), _name(frame))
     pipeline.get(store_keys.asked(camera_id, frame.id.session, frame.id.sequence))
+
+
+def _expires_at(receipt: frame_pb2.EnhancementReceipt, word: _Word) -> Timestamp | None:
+    if word.kept_until_ms is not None and receipt.place == frame_pb2.ENHANCEMENT_PLACE_EDGE:
+        return None
+    if word.kept_until_ms is None and not receipt.HasField("expires_at"):
+        return None
+    expires_at = Timestamp()
+    expires_at.FromMilliseconds(max(receipt.expires_at.ToMilliseconds(), round(word.kept_until_ms or 0)))
+    return expires_at
 
 
 def _state_with_key(

@@ -160,6 +160,8 @@ class ServerConfig:
     """How long a request waits for an enhancement layer to come over the uplink, unless it says so itself,"""
     enhancement_wait_most: float = 30.0
     """and at most."""
+    enhancement_waits: int = 32
+    """Requests that wait for edges at once."""
     enhancement_poll: float = 0.05
     """Between two looks whether it has come."""
     enhancement_fetched: float = 60.0

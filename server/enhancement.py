@@ -21,7 +21,7 @@ from server.catalogue import (
 from server.config import ServerConfig
 from server.enhancement_stores import EnhancementStores
 from server.enhancement_wanted import Asked, Name, Wanted
-from server.errors import EdgeStoreSilentError, EdgeTooSlowError, NoUplinkError
+from server.errors import EdgeStoreSilentError, EdgeTooSlowError, NoUplinkError, ViewsBusyError
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class EnhancementSource:
         self._stores = stores
         self._wanted = wanted
         self._config = config
+        self._waiting = 0
 
     async def layer(self, stored: StoredFrame, wait_s: float | None = None) -> bytes:
         """The enhancement layer of a frame.
@@ -57,6 +58,7 @@ class EnhancementSource:
             EnhancementExpiredError: it did, and its time to live is over.
             EnhancementEvictedError: it did, and the store let it go before its time.
             EnhancementUnavailableError: it cannot be had now.
+            ViewsBusyError: too many wait for edges.
             StoreUnavailableError
         """
         (layer,) = await self._fetch([(stored.frame, None)], wait_s)
@@ -100,6 +102,17 @@ class EnhancementSource:
     ) -> dict[Name, bytes]:
         config = self._config
         wait_s = min(config.enhancement_wait if wait_s is None else wait_s, config.enhancement_wait_most)
+        if self._waiting >= config.enhancement_waits:
+            raise ViewsBusyError(config.view_retry_after)
+        self._waiting += 1
+        try:
+            return await self._come(camera_id, lacking, wait_s)
+        finally:
+            self._waiting -= 1
+
+    async def _come(self, camera_id: str, lacking: dict[Name, _Lacking], wait_s: float) -> dict[Name, bytes]:
+        """Ask for layers and wait until all have come."""
+        config = self._config
         deadline = time.monotonic() + wait_s
         while True:
             progress = await self._wanted.progress(camera_id, list(lacking))

@@ -32,8 +32,11 @@ Name = tuple[int, int]
 
 _SILENT_S: Final = 2.0
 """For which a store at the edge that did not answer counts as silent."""
-_EDGE_KEEPS_S: Final = 30 * 24 * 3600.0
-"""How long a frame counts as kept at the edge that was asked to. Nobody else knows; it will say so when it is not."""
+_EDGE_KEEPS_S: Final = {
+    frame_pb2.RETENTION_DETECTION: 30 * 24 * 3600.0,
+    frame_pb2.RETENTION_ALERT: 365 * 24 * 3600.0,
+}
+"""How long a frame counts as kept at an edge that was asked to. The edge alone knows, and says so when it is not."""
 
 _GIVE_UP_UPLINK: Final = """
 if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('unlink', KEYS[1]) end
@@ -138,7 +141,7 @@ class Wanted:
                 maxlen=self._config.wanted_kept,
             )
         await pipeline.execute()
-        await self.note_kept(camera_id, names, _EDGE_KEEPS_S)
+        await self.note_kept(camera_id, names, _EDGE_KEEPS_S[retention])
 
     @_asks_store
     async def note_kept(self, camera_id: str, names: Iterable[Name], seconds: float) -> None:

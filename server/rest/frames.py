@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from secondsight import store_keys
-from secondsight.v1 import analytics_pb2, frame_pb2
+from secondsight.v1 import analytics_pb2
 from server.access.caller import Permission
 from server.audit.record import Subject
 from server.catalogue import EnhancementState, StoredFrame
@@ -44,7 +44,9 @@ class Enhancement(BaseModel):
     state: EnhancementState
     bytes: int
     slices: int
-    expires_at: datetime | None
+    expires_at: datetime | None = Field(
+        description="When its life is over; null when there is none, or when the edge alone knows."
+    )
 
 
 class Box(BaseModel):
@@ -235,18 +237,19 @@ def frame_document(stored: StoredFrame) -> Frame:
         pts_us=frame.pts_us,
         key_frame=stored.key_frame,
         machine_bytes=stored.machine_bytes,
-        enhancement=_enhancement(frame.enhancement, stored.enhancement),
+        enhancement=_enhancement(stored),
         result=None if stored.result is None else _result(stored.result),
         links=_links(stored),
     )
 
 
-def _enhancement(receipt: frame_pb2.EnhancementReceipt, state: EnhancementState) -> Enhancement:
+def _enhancement(stored: StoredFrame) -> Enhancement:
+    receipt, expires_at = stored.frame.enhancement, stored.enhancement_expires_at
     return Enhancement(
-        state=state,
+        state=stored.enhancement,
         bytes=receipt.bytes,
         slices=receipt.slices,
-        expires_at=utc(receipt.expires_at) if receipt.HasField("expires_at") else None,
+        expires_at=None if expires_at is None else utc(expires_at),
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,21 @@ async def test_an_edge_that_does_not_answer_in_time_is_told_as_such(
         assert edge.tally.enhancements_replied == 1
 
 
+async def test_no_more_requests_wait_for_edges_than_may(
+    start_server: StartServer, codec: Codec, stream: list[GroupFrame], valkey: EmbeddedStore, site: Redis
+) -> None:
+    async with (
+        start_server(enhancement_waits=1) as server,
+        edge_of(server, codec, valkey.url, AT_EDGE) as edge,
+        asking(server) as (http,),
+    ):
+        await edge.send(stream[:1])
+        await site.client_pause(300)
+        first, second = await asyncio.gather(*(view(http, edge, "1-1", wait=30) for _ in range(2)))
+        assert sorted((first.status_code, second.status_code)) == [200, 503]
+        problem(max(first, second, key=lambda one: one.status_code), 503, "views-busy")
+
+
 async def _answered(edge: Edge) -> bool:
     return edge.tally.enhancements_replied > 0
 
@@ -312,6 +328,9 @@ async def test_an_alert_is_kept_for_longer_than_a_detection_also_in_the_servers_
         await edge.send(stream[:2])
         for sequence in (1, 2):
             await until(lambda: _lives(client, layer_key(sequence), 6_000_000))  # noqa: B023
+        told = (await http.get(f"{edge.frames}/1-2")).json()["enhancement"]["expires_at"]
+        left = (datetime.fromisoformat(told) - datetime.now(UTC)).total_seconds()
+        assert 6000 < left <= 60_000
         # Its receipt says 600 s, but it was to live for longer: who took it before was the store.
         await client.unlink(layer_key(2))
         assert await state(http, edge, "1-2") == "evicted"

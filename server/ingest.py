@@ -23,6 +23,7 @@ from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 from server import metrics
 from server.access.access import Access
 from server.access.caller import CameraCaller, caller
+from server.cancelling import cancel_all
 from server.config import ServerConfig
 from server.enhancement_forwarding import Forwarding
 from server.enhancement_wanted import Wanted
@@ -257,9 +258,8 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
             # Cancelled tasks have to be over before the call is, or grpc keeps what they hold.
+            await cancel_all(tasks)
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         if uplink.superseded.is_set():
             await uplink.context.abort(grpc.StatusCode.ABORTED, SUPERSEDED)

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from server.cancelling import cancel_all
+
 _log = logging.getLogger(__name__)
 
 
@@ -42,5 +44,5 @@ class Parts:
         _, late = await asyncio.wait(tasks, timeout=within)
         for task in late:
             _log.warning("the %s's %s did not end in time", self._of, task.get_name())
-            task.cancel()
+        await cancel_all(late)
         await asyncio.gather(*tasks, return_exceptions=True)

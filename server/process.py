@@ -53,7 +53,8 @@ class Server:
             references_bytes=config.references_bytes,
         )
         self._ingest = Ingest(bus, wanted, codec, self.access, config)
-        self._analytics = Analytics(bus, ResultFeed(bus, config), catalogue, self.access)
+        self._feed = ResultFeed(bus, config)
+        self._analytics = Analytics(bus, self._feed, catalogue, self.access)
         self._worker = (
             None if recogniser is None else Worker(bus, self._layers, recogniser, retention, config)
         )
@@ -107,6 +108,7 @@ class Server:
         await self._grpc.stop(grace)
         if self._worker is not None:
             self._worker.close()
+        await self._feed.close()
         self._layers.close()
         await self._stores.close()
         await self._blocking.aclose()

@@ -36,7 +36,8 @@ class Recognising:
         self._config = config
         self._in_hand = asyncio.Semaphore(config.frames_in_hand)
         self._lane = ThreadPoolExecutor(1, thread_name_prefix="recogniser")
-        self._stuck = False
+        self.is_stuck = False
+        """Whether a frame did not come to an end: what waits behind it will not either."""
 
     async def result(self, claimed: Claimed) -> analytics_pb2.RecognitionResult:
         """What is seen in a frame; a failure where nothing can be.
@@ -55,7 +56,7 @@ class Recognising:
                 async with asyncio.timeout(self._config.recognise_within):
                     await self._recognise_frame(claimed.frame, result)
             except TimeoutError:
-                self._stuck = True
+                self.is_stuck = True
                 raise WorkerStuckError(
                     claimed.camera_id, claimed.entry_id, self._config.recognise_within
                 ) from None
@@ -74,7 +75,7 @@ class Recognising:
 
     def close(self) -> None:
         """Give the recogniser's thread back, unless it is stuck: then it ends with the process."""
-        self._lane.shutdown(wait=not self._stuck, cancel_futures=True)
+        self._lane.shutdown(wait=not self.is_stuck, cancel_futures=True)
 
     async def _recognise_frame(self, stored: bytes, result: analytics_pb2.RecognitionResult) -> None:
         try:

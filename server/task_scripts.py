@@ -22,12 +22,12 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Who has the lease, or nil. One that lasts longer than any is given was written under another clock, before the store
--- failed over.
+-- Who has the lease, or nil. One that lasts much longer than any is given was written under another clock, before the
+-- store failed over.
 local function holder(lease, longest)
   local name, ends = unpack(redis.call('HMGET', lease, 'worker', 'until'))
   local left = (tonumber(ends or '0') or 0) - now()
-  if name and left > 0 and left <= longest then return name end
+  if name and left > 0 and left <= 2 * longest then return name end
 end
 """
 

@@ -10,6 +10,7 @@ import socket
 from contextlib import suppress
 
 from server import metrics
+from server.cancelling import cancel_all
 from server.config import ServerConfig
 from server.enhancement_retention import EnhancementRetention
 from server.errors import StoreUnavailableError
@@ -84,8 +85,8 @@ class Worker:
                 await self._leases.depart()
         finally:
             metrics.LEASES.labels(self._config.task).set(0)
-            for task in self._lanes.values():
-                task.cancel()
+            if not self._recognising.is_stuck:
+                await cancel_all(self._lanes.values())
 
     def leave(self) -> None:
         """Finish the frames in hand, let others have the cameras and return from `run`."""
@@ -109,10 +110,10 @@ class Worker:
         for camera_id in share.give_back:
             if camera_id in lanes:
                 lanes[camera_id].leave()
-        taken = await self._leases.take(share.take)
+        taken = await self._leases.take([camera_id for camera_id in share.take if camera_id not in lanes])
         # A lane may have ended with its lease lost, and the worker may have the lease again before anybody else.
         own = {camera_id for camera_id, holder in holders.items() if holder == self.name}
-        for camera_id in sorted({*taken, *own} - lanes.keys() - set(share.give_back)):
+        for camera_id in sorted({*taken, *own} - lanes.keys()):
             self._begin(camera_id)
         metrics.LEASES.labels(self._config.task).set(len(self._lanes))
 

@@ -39,4 +39,4 @@ class RtspCamera:
         with av.open(
             self._url, options=options, timeout=(_OPEN_TIMEOUT_S, self._read_timeout_s)
         ) as container:
-            yield from decoded_frames(container, self.name)
+            yield from decoded_frames(container, self.name, live=True)

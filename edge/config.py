@@ -276,7 +276,7 @@ class EdgeConfig:
         tls: how the connection to the server is secured; None is plaintext.
         token_file: file with the camera's token, read at every connection; over plaintext to this machine only.
         store: Redis URL of the store for enhancement layers; None sends machine layers alone.
-        store_tls: how the connection to a store at `rediss://` is secured; None is as `tls`.
+        store_tls: how the connection to a store at `rediss://` is secured, read at the start; None is as `tls`.
         capture: which frames of the source are taken.
         quality, machine_quality: levels of the human view and of the machine layer, 0 is the smallest; None is the
             codec's default. `edge.encoder.Encoder` knows the limits of these and of `slices`. With `rate` they are the

@@ -44,6 +44,12 @@ class Conversation:
         welcome = ingest_pb2.Welcome(session=session, last_stored_sequence=last_stored, credits=credits)
         await self._context.write(ingest_pb2.PushResponse(welcome=welcome))
 
+    async def answer_question(self, server_time_s: float) -> None:
+        """Welcome an edge that only asks."""
+        welcome = ingest_pb2.Welcome()
+        welcome.server_time.FromNanoseconds(round(server_time_s * 1e9))
+        await self._context.write(ingest_pb2.PushResponse(welcome=welcome))
+
     async def ack(self, sequence: int, credits: int = 8) -> None:
         ack = ingest_pb2.Ack(acked_sequence=sequence, credits=credits)
         await self._context.write(ingest_pb2.PushResponse(ack=ack))

@@ -207,6 +207,7 @@ def test_every_option_is_described() -> None:
         assert not lacking, f"the docstring of {cls.__name__} does not tell what {lacking} is"
 
 
+@pytest.mark.usefixtures("logging_as_before")
 def test_the_schema_is_published_as_it_is() -> None:
     published = json.loads((ROOT / "docs" / "edge.schema.json").read_text())
     assert published == site_schema(), "write it anew: secondsight edge schema > docs/edge.schema.json"

@@ -307,6 +307,27 @@ async def test_a_wrong_hello_ends_the_stream(
         assert tells in details
 
 
+async def test_an_edge_that_only_asks_is_answered_and_disturbs_nobody(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    async with start_server() as server, edge_stream(server, codec) as edge:
+        await edge.hello()
+        for model, taken in ((codec.predicting_id, True), (b"12345678", False)):
+            question = ingest_pb2.Hello(camera_id="front-door", model_id=model, only_asks=True)
+            async with edge_stream(server, codec) as asking:
+                await asking.write(ingest_pb2.PushRequest(hello=question))
+                if taken:
+                    welcome = (await asking.read()).welcome
+                    assert (welcome.session, welcome.credits) == (0, 0)
+                    assert welcome.server_time.seconds > 0
+                    assert (await asking.ended())[0] is grpc.StatusCode.OK
+                else:
+                    assert (await asking.ended())[0] is grpc.StatusCode.FAILED_PRECONDITION
+        await edge.send(1, encoded[0])
+        await edge.ack_of(1)
+        assert int(await client.get(store_keys.SESSIONS)) == 1
+
+
 async def test_a_stream_begins_with_a_hello_and_has_one(
     start_server: StartServer, codec: Codec, encoded: Encoded
 ) -> None:

@@ -201,6 +201,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         let_in = caller.get()
         if isinstance(let_in, CameraCaller) and let_in.camera_id != hello.camera_id:
+            _log.warning("the token of camera %s was used for %r", let_in.camera_id, hello.camera_id)
             await context.abort(
                 grpc.StatusCode.PERMISSION_DENIED,
                 f"the token is of camera {let_in.camera_id!r}, not of {hello.camera_id!r}",

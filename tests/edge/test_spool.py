@@ -123,6 +123,22 @@ async def test_a_process_that_was_killed_between_sending_and_the_answer_sends_th
         assert await second.send(1) == [("b", 2)]
 
 
+async def test_a_session_is_known_to_the_next_process_before_a_frame_is_sent_in_it(
+    tmp_path: Path, frames: Frames
+) -> None:
+    async with edge(tmp_path, killed=True) as first:
+        for name in "abc":
+            await first.pending.add(frames.key(name))
+        await first.pending.welcome(7, 0)
+        await first.send(1)
+        await first.pending.acknowledge(1)
+        await first.pending.welcome(9, 0)
+    async with edge(tmp_path) as second:
+        assert second.pending.session == 9
+        await second.pending.welcome(9, 0)
+        assert await second.send(2) == [("b", 1), ("c", 2)]
+
+
 async def test_waiting_frames_name_an_acknowledged_key_frame_after_a_restart_and_in_later_sessions(
     tmp_path: Path, frames: Frames
 ) -> None:

@@ -156,6 +156,10 @@ class History:
         arrived, self.wire = self.wire[:count], self.wire[count:]
         for frame in arrived:
             if not self.server.take(frame):
+                of = self.added[frame.content]
+                assert of not in self.server.stored.values(), (
+                    "it names what it was predicted from, if that is stored"
+                )
                 self.run(self.edge.pending.refuse(frame.name[1], "NACK_REASON_REFERENCE"))
         if heard:
             self.acknowledge()

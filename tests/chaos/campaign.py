@@ -14,7 +14,7 @@ from typing import Final
 from tests.chaos.faults import FAULTS
 from tests.chaos.installation import Installation
 
-_TOGETHER: Final = 0.2
+_TOGETHER: Final = 0.15
 """Chance that a fault comes while the one before is still there."""
 _RECOVERY_S: Final = 120.0
 

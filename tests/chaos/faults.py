@@ -12,9 +12,8 @@ from random import Random
 from typing import Final
 
 import grpc.aio
-import redis
 
-from tests.chaos.installation import Edge, Installation, Part, faketime
+from tests.chaos.installation import Edge, Installation, Part, faketime, frozen
 from tests.chaos.proxy import Proxy
 from tests.chaos.unruly import DISORDERLY, FLOODING, GROUP, UnrulyCamera, permuted
 
@@ -64,27 +63,30 @@ def _any_edge(site: Installation, chance: Random) -> Edge:
 
 
 async def _killed(part: Part, chance: Random, number: signal.Signals = signal.SIGKILL) -> None:
-    await part.kill(number)
-    await asyncio.sleep(chance.uniform(0.2, 3))
-    await part.restart()
+    async with part.ending:
+        await part.kill(number)
+        await asyncio.sleep(chance.uniform(0.2, 3))
+        await part.restart()
 
 
 @fault("kill -9 of an edge")
 async def _(site: Installation, chance: Random) -> None:
     edge = _any_edge(site, chance)
-    site.lost_lives += 1
-    await edge.part.kill()
-    site.note_spool(edge)
-    await asyncio.sleep(chance.uniform(0.2, 3))
-    await edge.part.restart()
+    async with edge.part.ending:
+        site.lost_lives += 1
+        await edge.part.kill()
+        site.note_spool(edge)
+        await asyncio.sleep(chance.uniform(0.2, 3))
+        await edge.part.restart()
 
 
 @fault("an edge told to end")
 async def _(site: Installation, chance: Random) -> None:
     edge = _any_edge(site, chance)
-    await site.end_edge(edge)
-    await asyncio.sleep(chance.uniform(0.2, 2))
-    await edge.part.restart()
+    async with edge.part.ending:
+        await site.end_edge(edge)
+        await asyncio.sleep(chance.uniform(0.2, 2))
+        await edge.part.restart()
 
 
 @fault("kill -9 of the server")
@@ -104,20 +106,21 @@ async def _(site: Installation, chance: Random) -> None:
 
 @fault("kill -9 of the store")
 async def _(site: Installation, chance: Random) -> None:
-    os.kill(site.store_pid(), signal.SIGKILL)
-    if site.store_kind == "redis":
-        await site.store.child.ended()
-        await asyncio.sleep(chance.uniform(0.2, 3))
-        await site.store.restart()
-    await site.store_answers()
+    async with site.store.ending:
+        os.kill(await site.store_pid(), signal.SIGKILL)
+        if site.store_kind == "redis":
+            await site.store.child.ended()
+            await asyncio.sleep(chance.uniform(0.2, 3))
+            await site.store.restart()
+        await site.store_pid()
 
 
 def _freezing(kind: str, part: Callable[[Installation, Random], Part], longest_s: float) -> None:
-    async def frozen(site: Installation, chance: Random) -> None:
+    async def freeze(site: Installation, chance: Random) -> None:
         async with part(site, chance).frozen():
             await asyncio.sleep(chance.uniform(2, longest_s))
 
-    fault(kind)(frozen)
+    fault(kind)(freeze)
 
 
 _freezing("an edge frozen", lambda site, chance: _any_edge(site, chance).part, 8)
@@ -132,21 +135,18 @@ async def _(site: Installation, chance: Random) -> None:
 
 @fault("the store frozen")
 async def _(site: Installation, chance: Random) -> None:
-    pid = site.store_pid()
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    async with frozen(await site.store_pid()):
         await asyncio.sleep(chance.uniform(2, 10))
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @fault("a camera that vanishes")
 async def _(site: Installation, chance: Random) -> None:
     lens = _any_edge(site, chance).lens
     assert lens is not None
-    await lens.kill()
-    await asyncio.sleep(chance.uniform(5, site.longest_absence_s))
-    await lens.restart()
+    async with lens.ending:
+        await lens.kill()
+        await asyncio.sleep(chance.uniform(5, site.longest_absence_s))
+        await lens.restart()
 
 
 @fault("a camera that freezes")
@@ -221,18 +221,13 @@ for _bad in (_reset, _stalled):
 
 @fault("a full store")
 async def _(site: Installation, chance: Random) -> None:
-    limit = site.client.config_get("maxmemory")["maxmemory"]
+    limit = (await site.ask_store(lambda client: client.config_get("maxmemory")))["maxmemory"]
     # Nothing at all has room; what is recognised may go, and does.
-    site.client.config_set("maxmemory", 1)
+    await site.ask_store(lambda client: client.config_set("maxmemory", 1))
     try:
         await asyncio.sleep(chance.uniform(2, 8))
     finally:
-        while True:
-            try:
-                site.client.config_set("maxmemory", limit or 0)
-                break
-            except (redis.ConnectionError, redis.TimeoutError):
-                await asyncio.sleep(0.1)
+        await site.ask_store(lambda client: client.config_set("maxmemory", limit))
 
 
 def _has_spool(site: Installation) -> bool:

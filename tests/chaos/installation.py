@@ -15,7 +15,7 @@ import sys
 import sysconfig
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,10 +75,11 @@ class EdgePlan:
 
 @dataclass
 class Part:
-    """A process, and how it says that it is ready."""
+    """A process, and how it says that it is ready. Whoever ends it holds `ending` until it runs again."""
 
     child: Child
     ready: str
+    ending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal that ends it, and wait for that."""
@@ -95,11 +96,20 @@ class Part:
     @asynccontextmanager
     async def frozen(self) -> AsyncIterator[None]:
         """Meanwhile it does nothing, and its connections stay open."""
-        os.kill(self.child.pid, signal.SIGSTOP)
-        try:
+        async with frozen(self.child.pid):
             yield
-        finally:
-            os.kill(self.child.pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def frozen(pid: int) -> AsyncIterator[None]:
+    """Stop a process meanwhile; it may be killed by somebody else."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 @dataclass
@@ -178,7 +188,7 @@ class Installation:
 
     async def start(self) -> None:
         """Store, server and worker; edges are started one by one."""
-        self.client = redis.Redis(port=self.store_port)
+        self.client = redis.Redis(port=self.store_port, socket_timeout=2.0)
         self.store = Part(*self._start_store())
         await self.store.child.ready(self.store.ready)
         store_url = f"redis://127.0.0.1:{self.server_store.port}/0"
@@ -287,20 +297,18 @@ class Installation:
         self.lives.append(life)
         return life
 
-    def store_pid(self) -> int:
-        """Of the server that holds the data; Valkey's supervisor is another process."""
-        info: Any = self.client.info("server")
-        return int(info["process_id"])
-
-    async def store_answers(self) -> None:
-        """Wait until the store does."""
+    async def ask_store(self, ask: Callable[[redis.Redis], Any]) -> Any:
+        """Ask until the store answers; it may be frozen or away."""
         while True:
             try:
-                await asyncio.to_thread(self.client.ping)
+                return await asyncio.to_thread(ask, self.client)
             except (redis.ConnectionError, redis.TimeoutError):
                 await asyncio.sleep(0.05)
-            else:
-                return
+
+    async def store_pid(self) -> int:
+        """Of the server that holds the data; Valkey's supervisor is another process."""
+        info = await self.ask_store(lambda client: client.info("server"))
+        return int(info["process_id"])
 
     @staticmethod
     @functools.cache

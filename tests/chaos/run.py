@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from secondsight.demo.errors import ProcessError
 from tests.chaos.campaign import Log, NotRecoveredError, campaign
 from tests.chaos.footprint import Soak, Trend
 from tests.chaos.installation import EdgePlan, Installation, Life, StoreKind, redis_server, running
@@ -119,11 +120,13 @@ async def _on(
             )
             if soak and plan.peace:
                 outcome.trends = await _soak(site, plan.peace, outcome)
-        except NotRecoveredError as error:
+        except (NotRecoveredError, ProcessError) as error:
             outcome.violations.append(f"{store}: {error}")
         for edge in site.edges.values():
-            if edge.part.child.running:
+            try:
                 await site.end_edge(edge)
+            except ProcessError as error:
+                outcome.violations.append(f"{store}: {error}")
         with contextlib.suppress(TimeoutError):
             await site.settled()
         outcome.lives[store], outcome.lost_lives[store] = site.lives, site.lost_lives
@@ -158,12 +161,10 @@ async def _soak(site: Installation, share: float, outcome: Outcome) -> list[Tren
     """Peace, in which memory, threads and file descriptors have to stay where they are."""
     _say("peace")
 
-    def pids() -> dict[str, int]:
-        return {name: part.child.pid for name, part in site.parts.items()} | {
-            "store's data": site.store_pid()
-        }
-
     await asyncio.sleep(share * WARM_UP_S)
+    pids = {name: part.child.pid for name, part in site.parts.items()}
+    if site.store_kind == "valkey":
+        pids["store's data"] = await site.store_pid()
     soak = Soak(pids)
     begun = time.monotonic()
     await soak.sample(share * SOAK_S)

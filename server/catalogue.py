@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import wraps
@@ -177,6 +178,23 @@ class Catalogue:
             newest = f"({read[-1].name}"
         page = found[:limit]
         return FramePage(page, page[-1].name if len(found) > limit else None)
+
+    @_asks_store
+    async def kept(self, camera_id: str, *, before: str | None, limit: int) -> FramePage:
+        """Frames that outlive their stream, likewise.
+
+        Raises:
+            UnknownCameraError
+        """
+        await self._check_camera(camera_id)
+        last = None if before is None else store_keys.parse_entry_id(before)
+        names = [name for name in await self._kept_frames.names(camera_id) if last is None or name < last]
+        found: list[StoredFrame] = []
+        for name in names[:limit]:
+            with suppress(UnknownFrameError):  # the store was full
+                stored = await self.frame(camera_id, store_keys.entry_id(*name))
+                found.append(replace(stored, frame=_without_layer(stored.frame)))
+        return FramePage(found, store_keys.entry_id(*names[limit - 1]) if len(names) > limit else None)
 
     @_asks_store
     async def frame(self, camera_id: str, name: str) -> StoredFrame:

@@ -34,6 +34,7 @@ class Forwarding:
         self._config = config
         self._issued = 0
         self._on_the_wire: dict[int, _OnTheWire] = {}
+        self._given_up: set[int] = set()
         self._answered = asyncio.Event()
 
     async def run(self) -> None:
@@ -55,13 +56,16 @@ class Forwarding:
                     # What comes now is for the next uplink.
                     await self._uplink.ended.wait()
 
-    async def take(self, reply: ingest_pb2.EnhancementReply) -> None:
-        """A layer has come, or the word that there is none. One that nobody asked for is passed over."""
+    async def take(self, reply: ingest_pb2.EnhancementReply) -> bool:
+        """A layer has come, or the word that there is none; False when it was not asked for."""
+        if reply.request in self._given_up:
+            self._given_up.remove(reply.request)
+            metrics.ENHANCEMENT_REPLIES.labels("late").inc()
+            return True
         asked = self._on_the_wire.pop(reply.request, None)
         self._answered.set()
         if asked is None:
-            metrics.ENHANCEMENT_REPLIES.labels("unasked").inc()
-            return
+            return False
         camera_id, layer = self._uplink.camera_id, reply.enhancement_layer
         try:
             if reply.lack == ingest_pb2.ENHANCEMENT_LACK_GONE:
@@ -77,6 +81,7 @@ class Forwarding:
         except StoreUnavailableError as error:
             # Whoever waits is told that it took too long; frames go on.
             _log.warning("an enhancement layer of camera %s came and cannot be stored: %s", camera_id, error)
+        return True
 
     async def _pass_on(self, wish: Wish) -> None:
         if wish.retain is not None:
@@ -99,6 +104,7 @@ class Forwarding:
             for number, asked in list(self._on_the_wire.items()):
                 if asked.since <= over:
                     del self._on_the_wire[number]
+                    self._given_up.add(number)
             self._answered.clear()
             if len(self._on_the_wire) >= self._config.enhancement_requests:
                 try:

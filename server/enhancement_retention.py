@@ -87,8 +87,8 @@ class EnhancementRetention:
         result: analytics_pb2.RecognitionResult | None,
     ) -> None:
         """The frames are kept, too: without its machine layer an enhancement layer shows nothing."""
-        results = {} if result is None else {names[-1]: result.SerializeToString()}
-        await self._kept_frames.keep(camera_id, names, results, self._config.retain_alert)
+        message = None if result is None else result.SerializeToString()
+        await self._kept_frames.keep(camera_id, names, message, self._config.retain_alert)
         if place == frame_pb2.ENHANCEMENT_PLACE_EDGE:
             await self._wanted.retain(camera_id, names, frame_pb2.RETENTION_ALERT)
         # Of a layer that waits at the edge there may be a copy, which somebody has asked for.

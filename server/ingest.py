@@ -289,7 +289,8 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         async for request in requests:
             match request.WhichOneof("kind"):
                 case "enhancement":
-                    await forwarding.take(request.enhancement)
+                    if not await forwarding.take(request.enhancement):
+                        raise _ProtocolError("an enhancement layer came that was not asked for")
                 case "frame" if not uplink.draining.is_set():
                     await self._take_frame(uplink, request.frame)
                 case "frame":

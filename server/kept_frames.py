@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from redis.asyncio import Redis
 from secondsight import store_keys
 from server.errors import StoreUnavailableError
 from server.store.client import STORE_ERRORS
+
+Name = tuple[int, int]
+"""Session and sequence of a frame."""
 
 
 @dataclass(frozen=True)
@@ -22,28 +26,41 @@ class KeptFrame:
 
 
 class KeptFrames:
-    """Copies of frames and of their results, each with a time to live."""
+    """Copies of frames and of their results, each with a time to live. The newest `most` of a camera are listed."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, most: int = 10_000) -> None:
         self._redis = redis
+        self._most = most
 
-    async def keep(
-        self,
-        camera_id: str,
-        names: Iterable[tuple[int, int]],
-        results: dict[tuple[int, int], bytes],
-        seconds: float,
-    ) -> None:
-        """Have these frames live for at least so long from now, with these results; one that is gone stays so.
+    async def keep(self, camera_id: str, names: Sequence[Name], result: bytes | None, seconds: float) -> None:
+        """Have a frame live for at least so long from now, with its result; one that is gone stays so.
+
+        Args:
+            names: the frame's, behind its key frame's if it has one, which is kept as well.
 
         Raises:
             StoreUnavailableError
         """
         try:
             for name in names:
-                await self._keep(camera_id, name, results.get(name), round(seconds * 1000))
+                await self._keep(
+                    camera_id, name, result if name == names[-1] else None, round(seconds * 1000)
+                )
+            index, now_ms = store_keys.kept_index(camera_id), time.time() * 1000
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.zadd(index, {store_keys.entry_id(*names[-1]): now_ms + seconds * 1000}, gt=True)
+            pipeline.zremrangebyscore(index, "-inf", now_ms)
+            pipeline.zremrangebyrank(index, 0, -self._most - 1)
+            await pipeline.execute()
         except STORE_ERRORS as error:
             raise StoreUnavailableError from error
+
+    async def names(self, camera_id: str) -> list[Name]:
+        """Frames that were kept and whose time is not over, newest first."""
+        members: Any = await self._redis.zrangebyscore(
+            store_keys.kept_index(camera_id), time.time() * 1000, "+inf"
+        )
+        return sorted((store_keys.parse_entry_id(member.decode()) for member in members), reverse=True)
 
     async def find(self, camera_id: str, session: int, sequence: int) -> KeptFrame | None:
         """The copy of a frame."""
@@ -51,9 +68,7 @@ class KeptFrames:
         frame = fields.get(store_keys.FRAME_FIELD)
         return None if frame is None else KeptFrame(frame, fields.get(store_keys.RESULT_FIELD))
 
-    async def _keep(
-        self, camera_id: str, name: tuple[int, int], result: bytes | None, lifetime_ms: int
-    ) -> None:
+    async def _keep(self, camera_id: str, name: Name, result: bytes | None, lifetime_ms: int) -> None:
         entry_id, key = store_keys.entry_id(*name), store_keys.kept(camera_id, *name)
         entries: Any = await self._redis.xrange(store_keys.frames(camera_id), entry_id, entry_id)
         if not entries:

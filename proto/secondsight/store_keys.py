@@ -29,6 +29,7 @@ key                                        type    holds                        
                                                    where that is longer than its receipt says
 ``{camera}:kept:SESSION-SEQUENCE``         hash    copy of a frame that is to outlive its stream: ``frame``,     its TTL
                                                    ``result``
+``{camera}:kept``                          zset    frame -> until when its copy is kept, ms since epoch      bounded
 ``{camera}:uplink``                        string  the uplink that reads ``wanted``                              its TTL
 =========================================  ======  ========================================================  =========
 
@@ -148,6 +149,11 @@ def retained(camera_id: str) -> str:
 def kept(camera_id: str, session: int, sequence: int) -> str:
     """Copy of a frame that is to outlive its stream."""
     return f"{{{camera_id}}}:kept:{entry_id(session, sequence)}"
+
+
+def kept_index(camera_id: str) -> str:
+    """Frames of a camera of which there are copies that outlive their stream."""
+    return f"{{{camera_id}}}:kept"
 
 
 def uplink(camera_id: str) -> str:

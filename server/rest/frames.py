@@ -15,7 +15,7 @@ from secondsight import store_keys
 from secondsight.v1 import analytics_pb2
 from server.access.caller import Permission
 from server.audit.record import Subject
-from server.catalogue import EnhancementState, StoredFrame
+from server.catalogue import EnhancementState, FramePage, StoredFrame
 from server.errors import InvalidCursorError
 from server.rest.conditional import conditional
 from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
@@ -124,14 +124,10 @@ async def list_frames(
     config = services.config
     page = await services.catalogue.frames(
         camera,
-        before=None if cursor is None else _from_cursor(cursor),
+        before=None if cursor is None else from_cursor(cursor),
         limit=min(limit or config.page_frames, config.page_frames_limit),
     )
-    following = None
-    if page.next_before is not None:
-        url = request.url.include_query_params(cursor=_to_cursor(page.next_before))
-        following = f"{url.path}?{url.query}"
-    return Frames(frames=[frame_document(stored) for stored in page.frames], next=following)
+    return page_document(request, page)
 
 
 @router.get("/{frame}", operation_id="get_frame", summary="One frame")
@@ -225,6 +221,15 @@ def _links(stored: StoredFrame) -> dict[str, str]:
     return links
 
 
+def page_document(request: Request, page: FramePage) -> Frames:
+    """A page of frames, with the address of the next one."""
+    following = None
+    if page.next_before is not None:
+        url = request.url.include_query_params(cursor=_to_cursor(page.next_before))
+        following = f"{url.path}?{url.query}"
+    return Frames(frames=[frame_document(stored) for stored in page.frames], next=following)
+
+
 def frame_document(stored: StoredFrame) -> Frame:
     """A frame as it is told."""
     frame = stored.frame
@@ -282,7 +287,12 @@ def _to_cursor(name: str) -> str:
     return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
 
 
-def _from_cursor(cursor: str) -> str:
+def from_cursor(cursor: str) -> str:
+    """The frame before which a page begins.
+
+    Raises:
+        InvalidCursorError
+    """
     try:
         name = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         return store_keys.entry_id(*store_keys.parse_entry_id(name))

@@ -1,14 +1,26 @@
-"""``/v1/cameras/{camera}/frames/{frame}/keep``: evidence that is to be there until somebody has it."""
+"""``/v1/cameras/{camera}/frames/{frame}/keep`` and ``/v1/cameras/{camera}/kept``: evidence that is to be there until
+somebody has it.
+"""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 
 from server.access.caller import Permission
 from server.audit.record import Subject
 from server.catalogue import check_enhancement
 from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
-from server.rest.frames import CameraName, Frame, FrameName, frame_document
+from server.rest.frames import (
+    CameraName,
+    Frame,
+    FrameName,
+    Frames,
+    frame_document,
+    from_cursor,
+    page_document,
+)
 from server.rest.gate import Caller
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Serving
@@ -49,3 +61,23 @@ async def keep_frame(
         await services.retention.keep(stored)
         kept = frame_document(await services.catalogue.frame(camera, frame))
         return disclosure.of(Response(kept.model_dump_json(), media_type="application/json"))
+
+
+@router.get(
+    "/v1/cameras/{camera}/kept", operation_id="list_kept_frames", summary="List kept frames, newest first"
+)
+async def list_kept_frames(
+    request: Request,
+    services: Serving,
+    camera: CameraName,
+    cursor: Annotated[str | None, Query(description="Taken from a `next` link.")] = None,
+    limit: Annotated[int | None, Query(ge=1, description="Frames on a page.")] = None,
+) -> Frames:
+    """Frames of a camera that are kept because of an alert, or because somebody said so."""
+    config = services.config
+    page = await services.catalogue.kept(
+        camera,
+        before=None if cursor is None else from_cursor(cursor),
+        limit=min(limit or config.page_frames, config.page_frames_limit),
+    )
+    return page_document(request, page)

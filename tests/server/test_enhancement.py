@@ -459,6 +459,8 @@ async def test_a_frame_that_is_kept_outlives_its_stream_with_its_result(
             again = [replace(frame, key=frame.key + 100 * round_) for frame in stream]
             await edge.send(again, first_turn=100 * round_ + 1)
         await until(lambda: _trimmed(client, "1-2"))
+        listed = (await http.get(f"/v1/cameras/{edge.camera_id}/kept")).json()
+        assert ([frame["frame"] for frame in listed["frames"]], listed["next"]) == (["1-2"], None)
         for sequence in (1, 2):
             await until(lambda: _lives(client, store_keys.kept("front-door", 1, sequence), 0))  # noqa: B023
         assert (await http.get(f"{edge.frames}/1-2")).json() == before
@@ -466,6 +468,16 @@ async def test_a_frame_that_is_kept_outlives_its_stream_with_its_result(
             await http.get(f"{edge.frames}/1-2/image", params={"format": "png"})
         ).content == machine.content
         assert (await view(http, edge, "1-2")).status_code == 200
+        newest = (await http.get(f"{edge.frames}?limit=3")).json()["frames"]
+        for frame in newest:
+            assert (await http.post(f"{frame['links']['self']}/keep")).status_code == 200
+        address, pages = f"/v1/cameras/{edge.camera_id}/kept?limit=2", []
+        while address:
+            page = (await http.get(address)).json()
+            pages.append([frame["frame"] for frame in page["frames"]])
+            address = page["next"]
+        kept = [frame["frame"] for frame in newest]
+        assert pages == [kept[:2], [kept[2], "1-2"]]
 
 
 async def _trimmed(client: Redis, name: str) -> bool:

@@ -342,6 +342,13 @@ async def test_a_stream_begins_with_a_hello_and_has_one(
         async with edge_stream(server, codec) as edge:
             await edge.call.done_writing()
             assert (await edge.ended())[0] is grpc.StatusCode.INVALID_ARGUMENT
+        async with edge_stream(server, codec) as edge:
+            await edge.hello()
+            await edge.write(ingest_pb2.PushRequest(enhancement=ingest_pb2.EnhancementReply(request=1)))
+            assert await edge.ended() == (
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "an enhancement layer came that was not asked for",
+            )
 
 
 async def test_silence_in_place_of_a_hello_ends_the_stream(start_server: StartServer, codec: Codec) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
-_AGAIN: Final = 0.2
+_AGAIN: Final = 1.0
 
 
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -36,6 +36,7 @@ class Recognising:
         self._config = config
         self._in_hand = asyncio.Semaphore(config.frames_in_hand)
         self._lane = ThreadPoolExecutor(1, thread_name_prefix="recogniser")
+        self._closed = False
         self.is_stuck = False
         """Whether a frame did not come to an end: what waits behind it will not either."""
 
@@ -60,6 +61,9 @@ class Recognising:
                 raise WorkerStuckError(
                     claimed.camera_id, claimed.entry_id, self._config.recognise_within
                 ) from None
+        if self._closed:
+            # Whatever failed did so because this worker ends; another one has the frame next.
+            raise asyncio.CancelledError
         result.recognised_at.CopyFrom(now())
         _trace(result)
         return result
@@ -75,6 +79,7 @@ class Recognising:
 
     def close(self) -> None:
         """Give the recogniser's thread back, unless it is stuck: then it ends with the process."""
+        self._closed = True
         self._lane.shutdown(wait=not self.is_stuck, cancel_futures=True)
 
     async def _recognise_frame(self, stored: bytes, result: analytics_pb2.RecognitionResult) -> None:

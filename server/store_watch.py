@@ -20,6 +20,7 @@ from server import metrics
 from server.config import ServerConfig
 from server.lag import NO_SUCH_KEY, Lags
 from server.store.client import STORE_ERRORS
+from server.task_scripts import PRESENT
 
 
 class StoreWatch:
@@ -122,6 +123,6 @@ class StoreWatch:
             metrics.FLOWS.watch(camera_id).results.add(added - before)
 
     async def _look_at_workers(self, task: str) -> None:
-        seconds, microseconds = await self._redis.time()
-        there = 1000 * (seconds - self._config.lease) + microseconds / 1000
-        metrics.WORKERS.labels(task).set(await self._redis.zcount(store_keys.workers(task), there, "+inf"))
+        within = round(self._config.lease * 1000)
+        there = await self._redis.eval(PRESENT, 1, store_keys.workers(task), within)
+        metrics.WORKERS.labels(task).set(int(there))

@@ -66,6 +66,14 @@ return redis.call('ZRANGE', KEYS[1], 0, -1)
 """KEYS: the workers of a task. ARGV: a worker, for how long (ms) it counts as there, whether it leaves (1).
 Gives all that are there."""
 
+PRESENT: Final = (
+    _LEASE
+    + """
+return redis.call('ZCOUNT', KEYS[1], string.format('%.0f', now() - tonumber(ARGV[1])), '+inf')
+"""
+)
+"""KEYS: the workers of a task. ARGV: for how long (ms) a worker counts as there. Gives how many are there."""
+
 CLAIM: Final = (
     _LEASE
     + """

@@ -85,6 +85,8 @@ class Worker:
                 await self._leases.depart()
         finally:
             metrics.LEASES.labels(self._config.task).set(0)
+            for lane in self._lanes:
+                lane.leave()
             if not self._recognising.is_stuck:
                 await cancel_all(self._lanes.values())
 

@@ -18,6 +18,7 @@ import pytest
 import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from secondsight import store_keys
 from server.command import app
 from server.config import ServerConfig
 from server.errors import ServerConfigError, UnknownRecogniserError
@@ -27,7 +28,7 @@ from server.store.client import open_client
 from server.worker_command import app as worker_app
 from shared_models import Codec, load_codec
 from shared_models.group import GroupEncoder, GroupFrame
-from tests.server.harness import EdgeStream
+from tests.server.harness import EdgeStream, recognised, results_in
 
 READY = re.compile(r"ready grpc=(\S+) http=(\S+) store=(\S+)\n")
 
@@ -134,6 +135,49 @@ async def test_frames_outlive_a_killed_server_and_their_group_goes_on(
             for sequence in (1, 2, 3):
                 view = f"/v1/cameras/front-door/frames/1-{sequence}/image"
                 assert (await http.get(view)).status_code == 200
+
+
+async def test_a_worker_of_its_own_recognises_what_a_server_without_one_takes_in(
+    tmp_path: Path, shipped: Codec, frames: list[GroupFrame]
+) -> None:
+    async with (
+        server_process(tmp_path, "--no-worker") as (_, grpc_address, _, store_url),
+        grpc.aio.insecure_channel(grpc_address) as channel,
+        open_client(store_url) as client,
+    ):
+        edge = EdgeStream(channel, "front-door", shipped.predicting_id)
+        await edge.hello()
+        await edge.send_in_group(1, frames[0])
+        await edge.ack_of(1)
+        assert await results_in(client) == {}
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-c", "from secondsight.command_line import main; main()", "worker", "--store", store_url),
+            *("--http", "127.0.0.1:0", "--device", "cpu", "--codec-threads", "1", "--recogniser", "none"),
+            *("--worker-name", "night-shift"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert worker.stdout is not None
+            ready = re.fullmatch(
+                r"ready worker=(night-shift\.\S+) http=(\S+)\n", (await worker.stdout.readline()).decode()
+            )
+            assert ready is not None
+            await recognised(client, 1)
+            async with httpx.AsyncClient(base_url=f"http://{ready[2]}") as http:
+                told = await http.get("/readyz")
+                assert told.status_code == 200
+                assert (told.json()["worker"], told.json()["cameras"]) == (ready[1], 1)
+                assert (await http.get("/healthz")).status_code == 200
+                assert "secondsight_leases{" in (await http.get("/metrics")).text
+            worker.send_signal(signal.SIGTERM)
+            assert await worker.wait() == 0
+        finally:
+            if worker.returncode is None:
+                worker.kill()
+                await worker.wait()
+        assert not await client.exists(store_keys.worker("front-door", store_keys.DEFAULT_TASK))
+        edge.call.cancel()
 
 
 @pytest.mark.parametrize("command", [app, worker_app], ids=["server", "worker"])

@@ -13,7 +13,7 @@ from edge.config import EdgeConfig, RestartConfig, SiteConfig
 from edge.encoder import Encoder
 from edge.encoder_threads import EncoderThreads
 from edge.errors import EdgeError
-from edge.metrics import DropReason, SourceState, Tally
+from edge.metrics import SourceState, Tally
 from edge.process import EdgeProcess
 from edge.spending import Ledger, Spending
 from secondsight.logs import log_fields
@@ -153,10 +153,6 @@ class _Camera:
             exc_info=None if isinstance(error, EdgeError | OSError) else error,
         )
         self.tally.fail()
-        if self._config.spool is None:
-            for _ in range(self.tally.unacknowledged):
-                self.tally.drop(DropReason.RESTARTED)
-            self.tally.unacknowledged = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await over.wait()

@@ -39,21 +39,7 @@ class EnhancementStore:
 
         `tls` is for a URL that begins with rediss://, and gives way to what the URL itself says.
         """
-        try:
-            self._redis = redis.Redis.from_url(
-                url,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                # One retry, for the connection that a restarted store has left behind.
-                retry=Retry(NoBackoff(), 1),
-                decode_responses=False,
-                **_tls_options(url, tls),
-            )
-        except ValueError as error:
-            # Without the URL, which may hold a password.
-            raise ConfigError(
-                f"the store has no address that can be used: give redis://HOST:PORT/0 ({error})"
-            ) from error
+        self._redis = open_store(url, timeout_s, tls)
         self._camera_id = camera_id
         self._backoff = backoff
         self._resume_at = 0.0
@@ -142,6 +128,29 @@ class EnhancementStore:
 
     def _address(self, name: Name) -> str:
         return store_keys.enhancement(self._camera_id, *name)
+
+
+def open_store(url: str, timeout_s: float, tls: TlsConfig | None) -> redis.Redis:
+    """A client that connects at its first command. Close it.
+
+    Raises:
+        ConfigError: `url` is no Redis URL.
+    """
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            # One retry, for the connection that a restarted store has left behind.
+            retry=Retry(NoBackoff(), 1),
+            decode_responses=False,
+            **_tls_options(url, tls),
+        )
+    except ValueError as error:
+        # Without the URL, which may hold a password.
+        raise ConfigError(
+            f"the store has no address that can be used: give redis://HOST:PORT/0 ({error})"
+        ) from error
 
 
 def _tls_options(url: str, tls: TlsConfig | None) -> dict[str, Any]:

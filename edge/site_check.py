@@ -21,13 +21,11 @@ from typing import Any, Final
 import av
 import grpc
 import grpc.aio
-import redis.asyncio as redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from edge.channel import call_metadata, open_channel
 from edge.config import EdgeConfig, SiteConfig, TlsConfig
+from edge.enhancement_store import open_store
 from edge.errors import ConfigError, EdgeError
 from edge.metrics import Tally
 from edge.site import encoder_of, encoders_of
@@ -269,15 +267,9 @@ async def _check_store(url: str | None, tls: TlsConfig | None, patience_s: float
     if url is None:
         return [Finding(Level.OK, "store", "none: machine layers alone, no human views")]
     try:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=patience_s,
-            socket_connect_timeout=patience_s,
-            retry=Retry(NoBackoff(), 0),
-            **_store_tls(url, tls),
-        )
-    except ValueError as error:
-        return [Finding(Level.ERROR, "store", str(error), "give `store` as redis://HOST:PORT/0")]
+        client = open_store(url, patience_s, tls)
+    except ConfigError as error:
+        return [Finding(Level.ERROR, "store", *_halves(error))]
     about = "store " + url.rpartition("@")[2].removeprefix("redis://").removeprefix("rediss://")
     try:
         memory = await client.info("memory")
@@ -298,13 +290,6 @@ async def _check_store(url: str | None, tls: TlsConfig | None, patience_s: float
         remedy = "let it evict what expires first (CONFIG SET maxmemory-policy volatile-ttl)"
         return [Finding(Level.WARNING, about, found, remedy)]
     return [Finding(Level.OK, about, found)]
-
-
-def _store_tls(url: str, tls: TlsConfig | None) -> dict[str, Any]:
-    if tls is None or not url.startswith("rediss://"):
-        return {}
-    files = {"ssl_ca_certs": tls.ca, "ssl_certfile": tls.certificate, "ssl_keyfile": tls.key}
-    return {name: str(path) for name, path in files.items() if path is not None}
 
 
 def _check_folders(cameras: tuple[EdgeConfig, ...]) -> Iterator[Finding]:

@@ -14,6 +14,16 @@ import pytest
 from typer.testing import CliRunner
 
 from edge.command import app
+from edge.config import (
+    CaptureConfig,
+    CodecConfig,
+    EdgeConfig,
+    EnhancementConfig,
+    SiteConfig,
+    SpoolConfig,
+    TlsConfig,
+)
+from edge.site_check import Finding
 from tests.edge.conftest import ClipMaker
 from tests.edge.scripted_server import ScriptedServer
 
@@ -201,6 +211,59 @@ def test_a_camera_without_a_source_is_a_usage_error() -> None:
     result = CliRunner().invoke(app, ["--camera", "door"])
     assert result.exit_code == 2
     assert "missing option --source" in result.stderr
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_options_of_one_camera_become_its_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    checked: list[SiteConfig] = []
+
+    async def check_site(config: SiteConfig, patience_s: float) -> list[Finding]:
+        checked.append(config)
+        return []
+
+    monkeypatch.setattr("edge.site_check.check_site", check_site)
+    result = CliRunner().invoke(
+        app,
+        [
+            *(
+                "--camera",
+                "door",
+                "--source",
+                "x.mp4",
+                "--server",
+                "hub.example:1",
+                "--store",
+                "redis://h:1/0",
+            ),
+            *("--ca", "ca.pem", "--certificate", "c.pem", "--key", "k.pem", "--token-file", "token"),
+            *("--spool", str(tmp_path), "--delivery", "complete", "--threads", "2", "--device", "cpu"),
+            *("--enhancement", "nth", "--nth", "5", "--place", "edge", "--ttl", "100000"),
+            *("--frame-rate", "2", "--max-side", "640", "check"),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    (site,) = checked
+    assert site == SiteConfig(
+        (
+            EdgeConfig(
+                "door",
+                "x.mp4",
+                "hub.example:1",
+                tls=TlsConfig(Path("ca.pem"), Path("c.pem"), Path("k.pem")),
+                token_file=Path("token"),
+                store="redis://h:1/0",
+                capture=CaptureConfig(frame_rate=2, max_side=640),
+                spool=SpoolConfig(tmp_path),
+                delivery="complete",
+                enhancement=EnhancementConfig("nth", 5, routine_s=100000, detection_s=100000, place="edge"),
+            ),
+        ),
+        codec=CodecConfig(threads=2, device="cpu"),
+        encoders=2,
+        restart=None,
+    )
 
 
 async def test_a_site_runs_until_sigterm_and_sums_up_every_camera(

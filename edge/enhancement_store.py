@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import redis.asyncio as redis
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from edge.backoff import Backoff
 from edge.config import TlsConfig
 from edge.errors import ConfigError, EnhancementUnavailableError
 from secondsight import store_keys
+from secondsight.store_address import cluster_nodes, is_cluster
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -115,7 +117,7 @@ class EnhancementStore:
             raise EnhancementUnavailableError("the store of enhancement layers failed just now")
         try:
             done = await attempt()
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             if self._resume_at == 0.0:
                 _LOG.warning("the store takes no enhancement layers, frames go without: %s", str(error))
             self._resume_at = time.monotonic() + self._backoff.next_wait()
@@ -136,16 +138,20 @@ def open_store(url: str, timeout_s: float, tls: TlsConfig | None) -> redis.Redis
     Raises:
         ConfigError: `url` is no Redis URL.
     """
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        # One retry, for the connection that a restarted store has left behind.
+        "retry": Retry(NoBackoff(), 1),
+        "decode_responses": False,
+    }
     try:
-        return redis.Redis.from_url(
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            # One retry, for the connection that a restarted store has left behind.
-            retry=Retry(NoBackoff(), 1),
-            decode_responses=False,
-            **_tls_options(url, tls),
-        )
+        if not is_cluster(url):
+            return redis.Redis.from_url(url, **options, **_tls_options(url, tls))
+        first, others = cluster_nodes(url)
+        nodes = [ClusterNode(*other) for other in others]
+        cluster = RedisCluster.from_url(first, startup_nodes=nodes, **options, **_tls_options(first, tls))
+        return cast(redis.Redis, cluster)
     except ValueError as error:
         # Without the URL, which may hold a password.
         raise ConfigError(

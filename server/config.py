@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from secondsight import store_keys
+from secondsight.store_address import is_cluster
 from server.errors import ServerConfigError
 from server.tls import ServerTlsConfig
 
@@ -256,7 +257,7 @@ class ServerConfig:
             store_keys.checked_camera_id(self.task)
         except store_keys.InvalidCameraIdError as error:
             raise ServerConfigError(f"{self.task!r} is no name of a task: {error}") from error
-        if self.replicas and "+cluster" in self.store:
+        if self.replicas and is_cluster(self.store):
             raise ServerConfigError(
                 "replicas are waited for at a single store only (--store-replicas); of a cluster, have each node "
                 "refuse writes without replicas (min-replicas-to-write)"

@@ -14,6 +14,8 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import REGISTRY
 
+from edge.backoff import Backoff
+from edge.enhancement_store import EnhancementStore
 from secondsight.v1 import analytics_pb2
 from server.errors import ServerConfigError
 from server.store.client import open_client
@@ -215,6 +217,12 @@ async def test_a_server_on_a_cluster_takes_in_recognises_and_hands_out(
                 assert (await http.get("/readyz")).status_code == 200
                 listed = (await http.get("/v1/cameras/barn/frames")).json()
                 assert len(listed["frames"]) == 3
+            for camera_id in cameras:
+                edge_store = EnhancementStore(url, camera_id, 2.0, Backoff(0.1, 1.0))
+                assert await edge_store.write((1, 1), b"layer", 60_000)
+                assert await edge_store.write((1, 2), b"layer", 60_000, key=(1, 1))
+                assert await edge_store.read((1, 2)) == b"layer"
+                await edge_store.close()
             assert all(node.client.dbsize() for node in nodes)
             assert REGISTRY.get_sample_value("secondsight_store_up") == 1.0
             for camera_id in cameras:

@@ -55,7 +55,11 @@ class UplinkError(EdgeError):
 
 
 class ServerRefusedError(UplinkError):
-    """The server could not be reached or ended the call."""
+    """The server could not be reached or ended the call. It wants to be left alone for `retry_after_s` seconds."""
+
+    def __init__(self, told: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(told)
+        self.retry_after_s = retry_after_s
 
 
 class ServerSilentError(UplinkError):

@@ -26,6 +26,7 @@ from edge.errors import (
 )
 from edge.metrics import KeyCause, Tally
 from edge.pending import Pending, PendingFrame
+from edge.retry_info import retry_after_s
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 
 _LOG = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class Uplink:
                 self._backoff.reset()
             except UplinkError as error:
                 self._backoff.lived(time.monotonic() - began if self._tally.connected else 0.0)
+                if isinstance(error, ServerRefusedError):
+                    reconnect_after_s = error.retry_after_s
                 # As text: a log handler that keeps the error would keep its frames, and in them the call's socket.
                 _LOG.warning("uplink to %s: %s", self._config.server, str(error))
             finally:
@@ -108,7 +111,8 @@ class Uplink:
             )
             return await stream.exchange()
         except grpc.aio.AioRpcError as error:
-            raise ServerRefusedError(f"{error.code().name}: {error.details()}") from error
+            wait = retry_after_s(error, self._config.backoff_cap_s)
+            raise ServerRefusedError(f"{error.code().name}: {error.details()}", wait) from error
         finally:
             # grpcio keeps calls that were not cancelled, and their sockets (grpc/grpc#43462, #42125).
             if call is not None:

@@ -94,7 +94,7 @@ class ScriptedServer(ingest_pb2_grpc.IngestServiceServicer):
 
     def __init__(self) -> None:
         self._calls: asyncio.Queue[Conversation] = asyncio.Queue()
-        self._refusal: tuple[grpc.StatusCode, str] | None = None
+        self._refusal: tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]] | None = None
         self.refused = 0
 
     async def Push(self, _requests: object, context: grpc.aio.ServicerContext) -> None:
@@ -107,8 +107,13 @@ class ScriptedServer(ingest_pb2_grpc.IngestServiceServicer):
         if self._refusal is not None:
             await context.abort(*self._refusal)
 
-    def refuse(self, code: grpc.StatusCode | None, detail: str = "as the test wants it") -> None:
-        self._refusal = None if code is None else (code, detail)
+    def refuse(
+        self,
+        code: grpc.StatusCode | None,
+        detail: str = "as the test wants it",
+        metadata: tuple[tuple[str, bytes], ...] = (),
+    ) -> None:
+        self._refusal = None if code is None else (code, detail, metadata)
 
     async def conversation(self) -> Conversation:
         return await self._calls.get()

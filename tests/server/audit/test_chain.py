@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import random
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -80,6 +82,23 @@ def test_processes_append_side_by_side(tmp_path: Path) -> None:
         assert writer.exitcode == 0
     found = verify(folder)
     assert (found.faults, found.notices, found.records) == ([], [], 24)
+
+
+def test_a_writer_that_is_killed_leaves_a_sound_audit(tmp_path: Path) -> None:
+    folder = tmp_path / "audit"
+    chain(folder).append(view())
+    chance = random.Random(7)
+    for _ in range(6):
+        writer = multiprocessing.get_context("fork").Process(target=_append, args=(folder, 10_000))
+        writer.start()
+        before = verify(folder).records
+        while verify(folder).last.sequence <= before:
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.02))
+        writer.kill()
+        writer.join()
+        chain(folder).append(view())
+        assert verify(folder).faults == []
 
 
 def change_a_reason(folder: Path) -> None:
@@ -211,7 +230,21 @@ def test_a_first_record_that_a_crash_cut_off_is_begun_again(tmp_path: Path) -> N
     chain(folder).append(view())
     subjects = [record.event.subject for record in records(folder)]
     assert subjects == [Subject.RECOVERED, Subject.HUMAN_VIEW, Subject.HUMAN_VIEW]
-    assert verify(folder).faults == []
+    (fault,) = verify(folder).faults
+    assert "set aside" in fault
+
+
+def test_a_scrambled_segment_is_never_written_into(audit: Path) -> None:
+    last = audit / segments(audit)[-1]
+    scrambled = last.read_bytes()[::-1]
+    last.write_bytes(scrambled)
+    (audit / HEAD).unlink()
+    for number in range(3):
+        chain(audit).append(view(reason=f"after {number}"))
+    assert [record.event.reason for record in records(audit)][-3:] == ["after 0", "after 1", "after 2"]
+    (aside,) = audit.glob("*.unreadable")
+    assert aside.read_bytes() == scrambled
+    assert any("set aside" in fault for fault in verify(audit).faults)
 
 
 def test_a_missing_head_is_on_record(audit: Path) -> None:

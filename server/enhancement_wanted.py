@@ -8,6 +8,7 @@ mark's place.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -37,6 +38,8 @@ _EDGE_KEEPS_S: Final = {
     frame_pb2.RETENTION_ALERT: 365 * 24 * 3600.0,
 }
 """How long a frame counts as kept at an edge that was asked to. The edge alone knows, and says so when it is not."""
+
+_FAREWELL_S: Final = 1.0
 
 _GIVE_UP_UPLINK: Final = """
 if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('unlink', KEYS[1]) end
@@ -225,9 +228,11 @@ class Wanted:
         try:
             yield tell
         finally:
-            with suppress(*STORE_ERRORS):  # it goes by itself soon
-                # Another uplink of the camera may be open by now, through whichever server.
-                await self._redis.eval(_GIVE_UP_UPLINK, 1, key, token)
+            # If the store does not answer the key goes by itself, and the next uplink need not wait for that.
+            with suppress(*STORE_ERRORS, TimeoutError):
+                async with asyncio.timeout(_FAREWELL_S):
+                    # Another uplink of the camera may be open by now, through whichever server.
+                    await self._redis.eval(_GIVE_UP_UPLINK, 1, key, token)
 
 
 def _wish(entry_id: str, fields: dict[bytes, bytes]) -> Wish:

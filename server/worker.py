@@ -16,7 +16,8 @@ from server.config import ServerConfig
 from server.errors import DecodingFailedError, KeyFrameGoneError, StoreUnavailableError
 from server.frame_bus import Claimed, FrameBus
 from server.layers import Layers, Picture
-from server.recognition import Detection, Recogniser
+from server.recognition import Recogniser, Seen
+from server.recognition.messages import detection_message, segmentation_message
 from server.session import now
 from shared_models import errors as codec_errors
 
@@ -104,27 +105,18 @@ class Worker:
         result.height, result.width = picture.shape[:2]
         result.timing.decode_us = int((decoded - begun) * 1e6)
         try:
-            detections = await asyncio.get_running_loop().run_in_executor(
-                self._lane, self._recognise, picture
-            )
+            seen = await asyncio.get_running_loop().run_in_executor(self._lane, self._recognise, picture)
         except Exception as error:
             # A recogniser is other people's code: one frame that it cannot bear must not end recognition.
             _log.exception("the recogniser failed")
             result.failure = f"the recogniser failed ({type(error).__name__}: {error})"
             return
         result.timing.recognise_us = int((perf_counter() - decoded) * 1e6)
-        result.detections.extend(_message(detection) for detection in detections)
+        result.detections.extend(map(detection_message, seen.detections))
+        if seen.segmentation is not None:
+            result.segmentation.CopyFrom(segmentation_message(seen.segmentation))
 
-    def _recognise(self, picture: Picture) -> list[Detection]:
+    def _recognise(self, picture: Picture) -> Seen:
         with metrics.RECOGNISE_SECONDS.time():
-            return self._recogniser.recognise(picture)
-
-
-def _message(detection: Detection) -> analytics_pb2.Detection:
-    return analytics_pb2.Detection(
-        label=detection.label,
-        score=detection.score,
-        box=analytics_pb2.Box(
-            x_min=detection.x_min, y_min=detection.y_min, x_max=detection.x_max, y_max=detection.y_max
-        ),
-    )
+            (seen,) = self._recogniser.recognise([picture])
+        return seen

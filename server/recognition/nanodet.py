@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from server.errors import RecogniserNotInstalledError
 from server.recognition.coco import COCO_LABELS
-from server.recognition.recogniser import Detection
+from server.recognition.recogniser import OneByOne
+from server.recognition.seen import Detection, Seen
 from server.recognition.suppression import best_boxes
 
 FOLDER_VARIABLE: Final = "SECONDSIGHT_DETECTORS"
@@ -45,7 +46,7 @@ def model_folder() -> Path:
     return Path(os.environ.get(FOLDER_VARIABLE) or Path(sys.prefix, "share", "secondsight"))
 
 
-class NanoDet:
+class NanoDet(OneByOne):
     """Detects the 80 classes of COCO at 416x416, the picture's proportions kept.
 
     Raises:
@@ -72,7 +73,7 @@ class NanoDet:
         self._input = self._session.get_inputs()[0].name
         self._outputs = [name for _, *names in _GRIDS for name in names]
 
-    def recognise(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def see(self, image: NDArray[np.uint8]) -> Seen:
         """Detections of at least the minimum score in `image`, uint8 HxWx3 RGB, best first, at most 100."""
         height, width = image.shape[:2]
         pixels, scale, left, above = letterboxed(image)
@@ -95,12 +96,14 @@ class NanoDet:
             overlap=_OVERLAP,
             most=_MOST_DETECTIONS,
         )
-        return [
-            Detection(
-                COCO_LABELS[labels[k]], float(scores[places[k], labels[k]]), *map(float, boxes[places[k]])
+        return Seen(
+            tuple(
+                Detection(
+                    COCO_LABELS[labels[k]], float(scores[places[k], labels[k]]), *map(float, boxes[places[k]])
+                )
+                for k in kept
             )
-            for k in kept
-        ]
+        )
 
 
 def letterboxed(image: NDArray[np.uint8]) -> tuple[Floats, float, float, float]:

@@ -79,7 +79,7 @@ def server(
         str,
         typer.Option(
             envvar="SECONDSIGHT_RECOGNISER",
-            help="What looks at the frames: ssd-mobilenet, nanodet, onnx:PATH or none.",
+            help="What looks at the frames: ssd-mobilenet, nanodet, persons, onnx:PATH or none.",
         ),
     ] = _DEFAULTS.recogniser,
     recogniser_threads: Annotated[

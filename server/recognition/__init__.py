@@ -29,7 +29,7 @@ __all__ = [
     "warm_up",
 ]
 
-RECOGNISERS: Final = ("ssd-mobilenet", "nanodet", "onnx:PATH", "none")
+RECOGNISERS: Final = ("ssd-mobilenet", "nanodet", "persons", "onnx:PATH", "none")
 ENTRY_POINTS: Final = "secondsight.recognisers"
 
 
@@ -53,6 +53,11 @@ def load_recogniser(address: str, *, minimum_score: float, threads: int) -> Reco
         from server.recognition.onnx_recogniser import load_onnx
 
         return load_onnx(rest, minimum_score=minimum_score, threads=threads)
+    if name == "persons":
+        from server.recognition.persons import Persons
+
+        detector = load_recogniser(rest or "ssd-mobilenet", minimum_score=minimum_score, threads=threads)
+        return Persons(detector, threads=threads)
     if rest and name in ("none", "ssd-mobilenet", "nanodet"):
         raise InvalidRecogniserError(f"{name} takes nothing behind its name, not {rest!r}")
     if name == "none":

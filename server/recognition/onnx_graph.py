@@ -90,7 +90,7 @@ class OnnxGraph:
         content = _read(address)
         self.address = address
         self.digest = hashlib.sha256(content).hexdigest()
-        self._session = _session(content, address.path, threads)
+        self._session = onnx_session(content, address.path, threads)
         self._image, *others = self._session.get_inputs()
         if {other.name for other in others} - {_SIZES_INPUT}:
             raise InvalidRecogniserError(
@@ -176,7 +176,12 @@ def _read(address: OnnxAddress) -> bytes:
     return graph
 
 
-def _session(graph: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
+def onnx_session(graph: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """A session over a graph, on a GPU where ONNX Runtime has one.
+
+    Raises:
+        InvalidRecogniserError: `graph`, read from `path`, is none that can be run.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

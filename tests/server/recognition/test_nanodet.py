@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from server.errors import RecogniserNotInstalledError
 from server.recognition import load_recogniser
-from server.recognition.nanodet import FILE, FOLDER_VARIABLE, NanoDet, boxes_of, letterboxed, model_folder
+from server.recognition.nanodet import FILE, NanoDet, boxes_of, letterboxed
+from server.recognition.networks import FOLDER_VARIABLE, network_folder
 
 BINS = 11
 CERTAIN = 50.0
@@ -120,8 +121,8 @@ def test_a_missing_network_is_told_with_what_to_do(tmp_path: Path, monkeypatch: 
 
 @pytest.fixture
 def nanodet() -> NanoDet:
-    if not (model_folder() / FILE).is_file():
-        pytest.skip(f"{FILE} is not in {model_folder()}: fetch it with `make detectors`")
+    if not (network_folder() / FILE).is_file():
+        pytest.skip(f"{FILE} is not in {network_folder()}: fetch it with `make detectors`")
     return NanoDet(minimum_score=0.3, threads=1)
 
 

@@ -15,7 +15,8 @@ from PIL import Image
 from edge.config import CaptureConfig
 from edge.errors import ConfigError
 from edge.frame import CapturedFrame
-from edge.metrics import DropReason, Tally
+from edge.metrics import DropReason, SourceState, Stage, Tally
+from edge.motion_gate import MotionGate
 from edge.sources import FrameSource
 
 
@@ -39,15 +40,18 @@ class Capture:
         if source.live and hold_source:
             raise ConfigError("a live camera does not wait: leave out --keep-all")
         self._source = source
+        tally.live = source.live
         self._config = config
         self._tally = tally
         self._hold_source = hold_source
         self._stopped = stopped
         self._lock = threading.Lock()
         self._newest: CapturedFrame | None = None
+        self._offered_at = 0.0
         self._ended = False
         self._failure: BaseException | None = None
         self._wanted = threading.Semaphore(0)
+        self._asked = False
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -57,25 +61,37 @@ class Capture:
         """Begin to read."""
         self._thread.start()
 
+    async def ready(self) -> None:
+        """Wait until `take` has its answer at hand."""
+        if self._hold_source and not self._asked:
+            self._asked = True
+            self._wanted.release()
+        while True:
+            with self._lock:
+                if self._newest is not None or self._ended:
+                    return
+                self._changed.clear()
+            await self._changed.wait()
+
     async def take(self) -> CapturedFrame | None:
         """The newest frame, when there is one; None after the last.
 
         Raises:
             SourceError: the source failed.
         """
-        if self._hold_source:
-            self._wanted.release()
         while True:
+            await self.ready()
             with self._lock:
                 frame, self._newest = self._newest, None
-                if frame is None and self._ended:
-                    if self._failure is not None:
-                        raise self._failure
-                    return None
-                self._changed.clear()
+                ended = self._ended
             if frame is not None:
+                self._asked = False
+                self._tally.spent(Stage.CAPTURE, time.monotonic() - self._offered_at)
                 return frame
-            await self._changed.wait()
+            if ended:
+                if self._failure is not None:
+                    raise self._failure
+                return None
 
     def stop(self) -> None:
         """End the source; a frame that nobody took is counted as dropped."""
@@ -89,7 +105,7 @@ class Capture:
 
     def _run(self) -> None:
         try:
-            frames = self._paced(self._selected())
+            frames = self._moving(self._paced(self._selected()))
             while self._may_read():
                 frame = next(frames, None)
                 if frame is None:
@@ -99,6 +115,7 @@ class Capture:
             self._failure = error
         with self._lock:
             self._ended = True
+            self._tally.source = SourceState.ENDED
         self._wake()
 
     def _may_read(self) -> bool:
@@ -108,13 +125,13 @@ class Capture:
 
     def _offer(self, frame: CapturedFrame) -> None:
         with self._lock:
-            self._tally.captured += 1
+            self._tally.capture()
             if self._stopped.is_set():
                 self._tally.drop(DropReason.STOPPED)
                 return
             if self._newest is not None:
                 self._tally.drop(self.why_waiting)
-            self._newest = frame
+            self._newest, self._offered_at = frame, time.monotonic()
         self._wake()
 
     def _wake(self) -> None:
@@ -161,6 +178,22 @@ class Capture:
             elif self._stopped.wait(due - now):
                 return
             yield replace(frame, captured_at_ns=time.time_ns())
+
+    def _moving(self, frames: Iterator[CapturedFrame]) -> Iterator[CapturedFrame]:
+        """The frames that the motion gate lets through; the others are counted."""
+        config = self._config.motion
+        if config is None:
+            yield from frames
+            return
+        gate = MotionGate(config)
+        for frame in frames:
+            if gate.lets_through(frame):
+                yield frame
+            else:
+                self._tally.capture()
+                self._tally.drop(DropReason.NO_MOTION)
+            if self._stopped.is_set():
+                return
 
 
 def _fitted(image: np.ndarray, max_side: int | None) -> np.ndarray:

@@ -283,7 +283,8 @@ async def _run(
     from importlib.metadata import version
 
     from edge.encoder import Encoder
-    from edge.metrics import Tally, serve_metrics
+    from edge.exposition import serve_metrics
+    from edge.metrics import Tally
     from edge.process import EdgeProcess
     from shared_models import load_codec, use_threads
 
@@ -307,7 +308,7 @@ async def _run(
         config.longest_group,
     )
     try:
-        with serve_metrics(metrics, config.camera_id, tally):
+        with serve_metrics(metrics, {config.camera_id: tally}):
             print(f"ready camera={config.camera_id} server={config.server}", flush=True)
             await process.run(encoder, stop)
     finally:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from edge.errors import ConfigError
 from secondsight.store_keys import InvalidCameraIdError, checked_camera_id
+
+_LIVE_AGE_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,19 @@ class WatchdogConfig:
     Attributes:
         frozen_s, frozen_frames: without a frame for so many seconds and for the time of so many frames, the source is
             closed and opened again.
+        first_frame_s: likewise until the first two frames tell how long a frame time is.
         still_s: identical frames for so long are reported; no camera with a sensor gives them.
-        abandoned: readers that never came back and may be left behind before the edge gives up on the source.
+        abandoned: so many reads that never come back are left behind; then none is begun until one comes back.
     """
 
     frozen_s: float = 5.0
     frozen_frames: float = 10.0
+    first_frame_s: float = 20.0
     still_s: float = 60.0
-    abandoned: int = 8
+    abandoned: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("frozen_s", "frozen_frames", "still_s"):
+        for name in ("frozen_s", "frozen_frames", "first_frame_s", "still_s"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} of the watchdog is {getattr(self, name)}: give a number above 0")
         if self.abandoned < 1:
@@ -190,6 +194,7 @@ class EnhancementConfig:
         verdict_s: for policy `detection`, how long a layer waits in memory for the server to recognise something.
         waiting_bytes: layers that may wait in memory; beyond it the oldest are let go.
         replies_at_once: layers that may be asked for over the uplink and are not yet answered.
+        reply_patience_s: for so long such a layer waits for frames that may be sent first.
         retains_waiting: frames that the server wants kept and the store has not been told of, while it is away.
     """
 
@@ -202,6 +207,7 @@ class EnhancementConfig:
     verdict_s: float = 60.0
     waiting_bytes: int = 64 * 2**20
     replies_at_once: int = 8
+    reply_patience_s: float = 2.0
     retains_waiting: int = 4096
 
     def __post_init__(self) -> None:
@@ -215,6 +221,35 @@ class EnhancementConfig:
                 f"enhancement layers live {self.routine_s} s, {self.detection_s} s with a detection and "
                 f"{self.alert_s} s with an alert: no class may live shorter than the one before it"
             )
+
+
+@dataclass(frozen=True)
+class SpoolConfig:
+    """Where encoded frames wait on disk until the server has them.
+
+    Attributes:
+        folder: every camera has a folder of its own in it, which one edge may use at a time.
+        max_bytes: of waiting frames, per camera. The files are some megabytes larger, and once large they stay so.
+        max_age_s: seconds after which a frame that waits is given up; None is 60 with delivery live, so that the newest
+            frames are not held up by old ones, and without limit with delivery complete.
+        sync: when a frame is safe from a power cut: with every `frame`, every `second`, or when the operating `system`
+            writes it. A killed edge loses nothing in any case.
+        retry_s: pause between attempts on a disk that failed.
+    """
+
+    folder: Path
+    max_bytes: int = 2 * 2**30
+    max_age_s: float | None = None
+    sync: Literal["frame", "second", "system"] = "second"
+    retry_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 2**16:
+            raise ConfigError(f"limit of the spool is {self.max_bytes} bytes: give at least {2**16}")
+        for name in ("max_age_s", "retry_s"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigError(f"{name} of the spool is {value}: give seconds above 0")
 
 
 @dataclass(frozen=True)
@@ -240,8 +275,11 @@ class EdgeConfig:
         frames_at_once: frames that are encoded together when more than one waits.
         keep_all: hold a recorded source back instead of dropping frames.
         enhancement: which enhancement layers are kept, where and for how long.
+        spool: where encoded frames outlive a restart and a long outage; None keeps a few in memory.
+        delivery: what gives way when the spool is full. live: the oldest frames that were never sent. complete: none; a
+            recording is held back, a camera's new frames are left out.
         max_unsent: encoded frames that may wait for the uplink before newer ones are dropped (not with
-            `keep_all`): what a slow server adds to the age of a frame.
+            `keep_all`): what a slow server adds to the age of a frame. With a spool only while the server keeps up.
         max_unacknowledged: encoded frames kept until the server has stored them.
         connect_timeout_s: from the start of a call to Welcome.
         ack_timeout_s: a connection is given up when frames wait for the server's answer for so long.
@@ -272,6 +310,8 @@ class EdgeConfig:
     frames_at_once: int = 2
     keep_all: bool = False
     enhancement: EnhancementConfig = EnhancementConfig()
+    spool: SpoolConfig | None = None
+    delivery: Literal["live", "complete"] = "live"
     max_unsent: int = 4
     max_unacknowledged: int = 64
     connect_timeout_s: float = 10.0
@@ -304,6 +344,7 @@ class EdgeConfig:
                 "goes to this machine only"
             )
         self._check_rate()
+        self._check_delivery()
         for name in (
             "longest_group",
             "frames_at_once",
@@ -321,6 +362,25 @@ class EdgeConfig:
         ):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}: give seconds above 0")
+
+    def _check_delivery(self) -> None:
+        if self.delivery == "complete" and self.spool is None:
+            raise ConfigError(
+                "complete delivery needs a place where frames wait: give a folder for the spool (--spool); to hold a "
+                "recording back without one there is --keep-all"
+            )
+        if self.keep_all and self.spool is not None and self.delivery == "live":
+            raise ConfigError(
+                "live delivery lets the oldest frames go, --keep-all keeps them all: give --delivery complete"
+            )
+
+    @property
+    def spool_age_s(self) -> float | None:
+        """Seconds after which a frame in the spool is given up; None has no limit."""
+        if self.spool is None:
+            return None
+        default = _LIVE_AGE_S if self.delivery == "live" else None
+        return default if self.spool.max_age_s is None else self.spool.max_age_s
 
     def _check_rate(self) -> None:
         rate, limit = self.rate, self.capture.frame_rate

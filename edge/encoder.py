@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 
 from edge.config import RateConfig
+from edge.encoder_threads import EncoderThreads
 from edge.errors import ConfigError
 from edge.frame import CapturedFrame, EncodedFrame
 from edge.rate_control import Levels, ladder
@@ -16,13 +17,14 @@ from shared_models.group import GROUP, GroupEncoder
 
 
 class Encoder:
-    """Encodes one camera's frames in threads of its own, each predicted from the last key frame where that pays.
+    """Encodes one camera's frames, each predicted from the last key frame where that pays.
 
     Args:
         frames_at_once: so many frames are in work together, as long as they wait: a second one uses the time in which
             the first one's steps depend on each other.
         quality, machine_quality, slices: as in `Codec.encode`; None is the codec's default.
         longest_group: frames of a group at most; 1 makes every frame a key frame.
+        threads: shared with other cameras; None gives this one threads of its own.
 
     Raises:
         ConfigError: the codec's profile has no such level or not so many slices.
@@ -36,6 +38,7 @@ class Encoder:
         slices: int | None = None,
         frames_at_once: int = 1,
         longest_group: int = GROUP.longest,
+        threads: EncoderThreads | None = None,
     ) -> None:
         profile = codec.config
         for name, value, least, most in (
@@ -56,7 +59,8 @@ class Encoder:
         self._slices = profile.enhancement_slices if slices is None else slices
         self.frames_at_once = frames_at_once
         self._group = GroupEncoder(codec, replace(GROUP, longest=longest_group))
-        self._threads = ThreadPoolExecutor(max_workers=frames_at_once, thread_name_prefix="encoder")
+        self._shares_threads = threads is not None
+        self.threads = threads or EncoderThreads(frames_at_once)
 
     @property
     def model_id(self) -> bytes:
@@ -101,13 +105,14 @@ class Encoder:
             if coding.cancelled():
                 self._group.skip(turn)
 
-        coding = self._threads.submit(self._encode, frame, turn, levels or self._levels)
+        coding: Future[EncodedFrame] = self.threads.submit(self._encode, frame, turn, levels or self._levels)
         coding.add_done_callback(skip_if_never_begun)
         return asyncio.wrap_future(coding)
 
     def close(self) -> None:
-        """Wait for the frames in work and end the threads."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        """Wait for the frames in work and end the threads, unless they are shared."""
+        if not self._shares_threads:
+            self.threads.close()
 
     def _encode(self, frame: CapturedFrame, turn: int, levels: Levels) -> EncodedFrame:
         started = time.perf_counter_ns()

@@ -1,9 +1,11 @@
-"""Where enhancement layers wait until somebody asks for a human view."""
+"""Enhancement layers in Redis, each with a time to live."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
@@ -11,26 +13,25 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from edge.backoff import Backoff
-from edge.errors import ConfigError
-from edge.metrics import Tally
-from edge.pending import PendingFrame
+from edge.errors import ConfigError, EnhancementUnavailableError
 from secondsight import store_keys
-from secondsight.v1 import frame_pb2
 
 _LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+Name = tuple[int, int]
+"""Session and sequence of a frame."""
 
 
 class EnhancementStore:
-    """Writes enhancement layers to Redis with a time to live.
+    """Writes, reads and lengthens the lives of one camera's enhancement layers.
 
-    A store that fails costs the frame its human view and never its machine layer: after a failure the store is left
-    alone for as long as `backoff` says, so that a dead one does not slow the uplink down.
+    After a failure the store is left alone for as long as `backoff` says, so that a dead one does not slow the uplink
+    down. Every method raises EnhancementUnavailableError meanwhile, and when the store fails.
     """
 
-    def __init__(
-        self, url: str, camera_id: str, ttl_s: int, timeout_s: float, backoff: Backoff, tally: Tally
-    ) -> None:
-        """Raises ConfigError when `url` is no Redis URL. Connects at the first write."""
+    def __init__(self, url: str, camera_id: str, timeout_s: float, backoff: Backoff) -> None:
+        """Raises ConfigError when `url` is no Redis URL. Connects at the first command."""
         try:
             self._redis = redis.Redis.from_url(
                 url,
@@ -43,74 +44,90 @@ class EnhancementStore:
         except ValueError as error:
             raise ConfigError(f"{url!r} is no store address: give redis://HOST:PORT/0 ({error})") from error
         self._camera_id = camera_id
-        self._ttl_ms = ttl_s * 1000
         self._backoff = backoff
-        self._tally = tally
         self._resume_at = 0.0
 
-    async def stow(self, pending: PendingFrame) -> bool:
-        """Store the enhancement layer of `pending` under its present name, and no longer under an earlier one.
+    @property
+    def left_alone_s(self) -> float:
+        """For so long the store is not asked, because it failed; 0 when it is."""
+        return max(0.0, self._resume_at - time.monotonic())
 
-        On success `pending.receipt` is set. A failure is counted and leaves it None.
+    async def write(
+        self,
+        name: Name,
+        layer: bytes,
+        ttl_ms: int,
+        *,
+        instead_of: Name | None = None,
+        key: Name | None = None,
+    ) -> bool:
+        """Store a layer.
+
+        Args:
+            instead_of: an earlier name of the frame, which goes.
+            key: name of the key frame that it is predicted from.
 
         Returns:
-            False when the store takes layers but does not have that of the key frame which `pending` is predicted
-            from, so that neither this frame nor another one of its group can be viewed.
+            False, and the layer is not stored, when that of the key frame is not there.
         """
-        if pending.stored_as == pending.name:
+
+        async def attempt() -> bool:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.set(self._address(name), layer, px=ttl_ms)
+                if instead_of is not None:
+                    pipeline.unlink(self._address(instead_of))
+                if key is not None:
+                    # After the frame's own layer, so that the key frame's is the last of its group to expire.
+                    pipeline.pexpire(self._address(key), ttl_ms, gt=True)
+                    pipeline.exists(self._address(key))
+                *_, key_exists = await pipeline.execute()
+            if key is not None and not key_exists:
+                await self.remove(name)
+                return False
             return True
-        first_time = pending.stored_as is None
-        expires_at_ms = time.time_ns() // 1_000_000 + self._ttl_ms
-        usable = await self._write(pending)
-        if not usable:
-            pending.receipt = None
-            if pending.queue_us is None:
-                self._tally.enhancements_failed += 1
-            return usable is None
-        pending.stored_as = pending.name
-        enhancement = pending.frame.enhancement
-        self._tally.spending.enhancement(len(enhancement))
-        pending.receipt = frame_pb2.EnhancementReceipt(bytes=len(enhancement), slices=pending.frame.slices)
-        pending.receipt.expires_at.FromMilliseconds(expires_at_ms)
-        if first_time:
-            self._tally.enhancement_bytes += len(enhancement)
-        return True
+
+        return await self._asked(attempt)
+
+    async def remove(self, name: Name) -> None:
+        """Let a layer go."""
+        await self._asked(lambda: self._redis.unlink(self._address(name)))
+
+    async def lengthen(self, name: Name, ttl_ms: int) -> bool:
+        """Have a layer live for at least so long from now; False when it is not there."""
+
+        async def attempt() -> bool:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.pexpire(self._address(name), ttl_ms, gt=True)
+                pipeline.exists(self._address(name))
+                _, exists = await pipeline.execute()
+            return bool(exists)
+
+        return await self._asked(attempt)
+
+    async def read(self, name: Name) -> bytes | None:
+        """A layer; None when it is not there."""
+        layer: Any = await self._asked(lambda: self._redis.get(self._address(name)))
+        return None if layer is None else bytes(layer)
 
     async def close(self) -> None:
         """Close the connection."""
         await self._redis.aclose()
 
-    async def _write(self, pending: PendingFrame) -> bool | None:
-        """True when the layer is stored, False when its key frame's is missing, None when the store fails."""
-        key = pending.key
-        known_useless = key is not None and key.replaced and not key.viewable
-        if known_useless or time.monotonic() < self._resume_at:
-            return None
+    async def _asked(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
+        if self.left_alone_s:
+            raise EnhancementUnavailableError("the store of enhancement layers failed just now")
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.set(self._address(pending.name), pending.frame.enhancement, px=self._ttl_ms)
-                if pending.stored_as is not None:
-                    pipeline.unlink(self._address(pending.stored_as))
-                if key is not None:
-                    # After the frame's own layer, so that the key frame's is the last of its group to expire.
-                    pipeline.pexpire(self._address(key.name), self._ttl_ms, gt=True)
-                    pipeline.exists(self._address(key.name))
-                *_, key_exists = await pipeline.execute()
-            usable = key is None or (bool(key_exists) and key.viewable)
-            if key is not None and not usable:
-                key.receipt = key.stored_as = None
-                await self._redis.unlink(self._address(pending.name))
-                pending.stored_as = None
+            done = await attempt()
         except (RedisError, OSError) as error:
             if self._resume_at == 0.0:
                 _LOG.warning("the store takes no enhancement layers, frames go without: %s", str(error))
             self._resume_at = time.monotonic() + self._backoff.next_wait()
-            return None
+            raise EnhancementUnavailableError("the store of enhancement layers failed") from error
         if self._resume_at != 0.0:
             _LOG.warning("the store takes enhancement layers again")
             self._resume_at = 0.0
             self._backoff.reset()
-        return usable
+        return done
 
-    def _address(self, name: tuple[int, int]) -> str:
+    def _address(self, name: Name) -> str:
         return store_keys.enhancement(self._camera_id, *name)

@@ -3,6 +3,9 @@
 EdgeError
 ├── ConfigError             an option that cannot be: mend the command line
 ├── SourceError             the source cannot be opened or read
+├── EnhancementError        an enhancement layer cannot be had
+│   ├── EnhancementGoneError         it is not kept, or no longer
+│   └── EnhancementUnavailableError  its store does not answer now
 └── UplinkError             this connection is over; another one may do
     ├── ServerRefusedError  the server could not be reached or ended the call
     ├── ServerSilentError   no answer in time
@@ -23,6 +26,18 @@ class ConfigError(EdgeError):
 
 class SourceError(EdgeError):
     """The source cannot be opened or read."""
+
+
+class EnhancementError(EdgeError):
+    """An enhancement layer cannot be had."""
+
+
+class EnhancementGoneError(EnhancementError):
+    """It was not kept, or no longer is."""
+
+
+class EnhancementUnavailableError(EnhancementError):
+    """Its store does not answer now."""
 
 
 class UplinkError(EdgeError):

@@ -1,23 +1,24 @@
-"""What an edge counts, for its status line, its summary and Prometheus."""
+"""What an edge counts about one camera, for its status line, its summary and Prometheus (`edge.exposition`)."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import time
+from collections import Counter, defaultdict, deque
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Histogram
 
-from edge.errors import ConfigError
 from edge.spending import Spending
+from secondsight.trailing import HOUR, Trailing
+from secondsight.verdict import WELL, Cause, Verdict
 
 _RECENT_ENCODES: Final = 4096
+_CLOCK_FOLLOWS: Final = 0.1
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class DropReason:
@@ -30,12 +31,46 @@ class DropReason:
     KEY_LOST: Final = "key_lost"
     RATE: Final = "rate"
     BUDGET: Final = "budget"
+    NO_MOTION: Final = "no_motion"
     STOPPED: Final = "stopped"
+    RESTARTED: Final = "restarted"
+    SPOOL_FULL: Final = "spool_full"
+    SPOOL_AGE: Final = "spool_age"
+    SPOOL_DAMAGED: Final = "spool_damaged"
 
     @staticmethod
     def refused(reason: str) -> str:
         """A frame that the server refused: `reason` as in NACK_REASON_ORDER."""
         return "nack_" + reason.removeprefix("NACK_REASON_").lower()
+
+
+class SourceState(StrEnum):
+    """How a source does; also the label of the metric."""
+
+    OPENING = "opening"
+    GIVING = "giving"
+    AWAY = "away"
+    """It was lost and is opened again and again."""
+    FROZEN = "frozen"
+    """Likewise, because it gave no frame in time."""
+    STILL = "still"
+    """It gives the very same picture over and over."""
+    ENDED = "ended"
+    FAILED = "failed"
+    """The camera's edge failed, and begins again soon."""
+
+
+class Stage(StrEnum):
+    """A stretch of a frame's way through the edge; also the label of the metric."""
+
+    CAPTURE = "capture"
+    """From capture until an encoder takes it."""
+    ENCODE = "encode"
+    """Both layers, from pixels to bytes."""
+    QUEUE = "queue"
+    """From there to its first write on the uplink."""
+    ROUND_TRIP = "round_trip"
+    """From its write to the Ack that covers it."""
 
 
 class KeyCause:
@@ -63,9 +98,28 @@ class RateReport:
     human_level: int
 
 
+@dataclass(frozen=True, slots=True)
+class SpoolReport:
+    """What waits on disk, and how that disk does.
+
+    Attributes:
+        frames, bytes, limit_bytes: that wait, and may.
+        oldest_s: age of the oldest frame, seconds; None when there is none.
+        full: the next frame finds no room: the oldest one goes for it, or it is not taken.
+        failing: the disk takes nothing; frames wait in memory.
+    """
+
+    frames: int
+    bytes: int
+    limit_bytes: int
+    oldest_s: float | None
+    full: bool
+    failing: bool
+
+
 @dataclass(slots=True)
 class Tally:
-    """Counts since the start. Every captured frame ends as acked, dropped or unacknowledged.
+    """Counts since the start. Every frame captured or inherited ends as acked, dropped or unacknowledged.
 
     The capture thread counts captured and dropped frames, the event loop the rest; any thread may read.
 
@@ -73,17 +127,37 @@ class Tally:
         sent: frames written on the uplink at least once.
         sent_predicted: those among them that are predicted from a key frame.
         resent: frames written again after a lost connection.
+        inherited: frames that an earlier process has left in the spool.
         presumed: frames among the acked ones that the server passed, but whose own answer was lost with its
             connection. All but those that it refused just then are stored.
         machine_bytes: of the frames that were sent, each counted once.
         enhancement_bytes: that the store has taken, each frame counted once.
         enhancements_failed: enhancement layers that the store did not take in time for their frame, or that would
             have been of no use because their key frame's is not there.
+        enhancements_let_go: layers that were held for a verdict and are not kept.
+        enhancements_wanted: times that the server wanted a layer kept for longer.
+        retains_lost: those among them that were forgotten while the store was away.
+        enhancements_replied, reply_bytes: layers that went over the uplink because somebody asked for them.
+        enhancement_lacks: requests for a layer that could not be had.
         key_requests: key frames that were asked for, by cause.
         encoded_predicted, changed: frames that were coded against a key frame, and the sum of the shares of the picture
             that differed.
         spending: what went over the uplink, each sending counted.
         rate: what it was asked to be; None without rate control.
+        spool: how the spool does; None without one.
+        source: how the source does.
+        source_freezes: times that a live source gave no frame in time.
+        source_hung: reads of it that were left behind and have not come back.
+        source_clock_jumps: times that its clock was too far off this machine's to be followed.
+        live: the source has its own pace.
+        last_captured_at: wall clock, seconds since the epoch; None before the first frame.
+        unsent, under_way, credits: of the queue that waits for the uplink, as it stands on the present connection.
+        clock_offset: seconds by which this host's clock is ahead of the server's, or its answers are late; None until
+            the server told its own.
+        stages: seconds by stage.
+        reconnects: connections after the first.
+        restarts: times that the camera's edge failed and began again.
+        verdict: which part is slow, by the rules of `edge.diagnosis`.
     """
 
     captured: int = 0
@@ -92,6 +166,7 @@ class Tally:
     sent_predicted: int = 0
     resent: int = 0
     acked: int = 0
+    inherited: int = 0
     presumed: int = 0
     unacknowledged: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -99,25 +174,109 @@ class Tally:
     machine_bytes: int = 0
     enhancement_bytes: int = 0
     enhancements_failed: int = 0
+    enhancements_let_go: int = 0
+    enhancements_wanted: int = 0
+    retains_lost: int = 0
+    enhancements_replied: int = 0
+    reply_bytes: int = 0
+    enhancement_lacks: int = 0
     connections: int = 0
     connected: bool = False
     source_reconnects: int = 0
+    restarts: int = 0
+    source_freezes: int = 0
+    source_hung: int = 0
+    source_clock_jumps: int = 0
     encoded_predicted: int = 0
     changed: float = 0.0
     spending: Spending = field(default_factory=Spending)
     rate: RateReport | None = None
+    spool: SpoolReport | None = None
     encode_us: deque[int] = field(default_factory=lambda: deque(maxlen=_RECENT_ENCODES))
+    source: SourceState = SourceState.OPENING
+    live: bool = False
+    last_captured_at: float | None = None
+    unsent: int = 0
+    under_way: int = 0
+    credits: int = 0
+    clock_offset: float | None = None
+    captured_minute: Trailing = field(default_factory=Trailing, compare=False)
+    acked_minute: Trailing = field(default_factory=Trailing, compare=False)
+    dropped_minute: defaultdict[str, Trailing] = field(
+        default_factory=lambda: defaultdict(Trailing), compare=False
+    )
+    reconnects_hour: Trailing = field(default_factory=lambda: Trailing(HOUR), compare=False)
+    stages: Histogram = field(
+        default_factory=lambda: Histogram("stage_seconds", "-", ["stage"], registry=None, buckets=_SECONDS),
+        compare=False,
+    )
+    verdict: Verdict = WELL
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def drop(self, reason: str) -> None:
-        """Count one dropped frame."""
+    @property
+    def reconnects(self) -> int:
+        """Connections after the first."""
+        return max(0, self.connections - 1)
+
+    def capture(self) -> None:
+        """Count one captured frame."""
+        self.captured += 1
+        self.captured_minute.add()
+        self.last_captured_at = time.time()
+        if self.source is not SourceState.STILL:
+            self.source = SourceState.GIVING
+
+    def connect(self) -> None:
+        """Count one connection that the server has welcomed."""
+        if self.connections:
+            self.reconnects_hour.add()
+        self.connections += 1
+        self.connected = True
+
+    def fail(self) -> None:
+        """The camera's edge failed; another one will count on here."""
+        self.restarts += 1
+        self.connected = False
+        self.source = SourceState.FAILED
+        self.verdict = Verdict(Cause.SOURCE_SILENT, "it failed and begins again")
+
+    def acknowledge(self) -> None:
+        """Count one frame that the server has answered for."""
+        self.acked += 1
+        self.acked_minute.add()
+
+    def hear_clock(self, server_time: float) -> None:
+        """Compare clocks: the server told its own, seconds since the epoch, when it sent what has just come.
+
+        What came fastest tells best. A clock that is set is followed within some ten answers.
+        """
+        ahead = time.time() - server_time
+        if self.clock_offset is None or ahead < self.clock_offset:
+            self.clock_offset = ahead
+        else:
+            self.clock_offset += _CLOCK_FOLLOWS * (ahead - self.clock_offset)
+
+    def spent(self, stage: Stage, seconds: float) -> None:
+        """A frame has been in `stage` for so long."""
+        self.stages.labels(stage).observe(max(0.0, seconds))
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count dropped frames."""
+        if count == 0:
+            return
         with self._lock:
-            self.dropped[reason] += 1
+            self.dropped[reason] += count
+            self.dropped_minute[reason].add(count)
 
     def drops(self) -> dict[str, int]:
         """Dropped frames by reason, sorted."""
         with self._lock:
             return dict(sorted(self.dropped.items()))
+
+    def drops_last_minute(self) -> dict[str, int]:
+        """Likewise, of the last minute."""
+        with self._lock:
+            return {reason: round(trailing.total) for reason, trailing in sorted(self.dropped_minute.items())}
 
     def summary(self) -> dict[str, object]:
         """The counts as JSON would have them; encode times in milliseconds over the latest 4096 frames."""
@@ -129,16 +288,26 @@ class Tally:
             "resent": self.resent,
             "acked": self.acked,
             "presumed": self.presumed,
+            "inherited": self.inherited,
             "unacknowledged": self.unacknowledged,
             "dropped": self.drops(),
             "key_requests": dict(sorted(self.key_requests.items())),
             "machine_bytes": self.machine_bytes,
             "enhancement_bytes": self.enhancement_bytes,
             "enhancements_failed": self.enhancements_failed,
+            "enhancements_let_go": self.enhancements_let_go,
+            "enhancements_wanted": self.enhancements_wanted,
+            "retains_lost": self.retains_lost,
+            "enhancements_replied": self.enhancements_replied,
+            "reply_bytes": self.reply_bytes,
+            "enhancement_lacks": self.enhancement_lacks,
             "changed": round(self.changed / self.encoded_predicted, 4) if self.encoded_predicted else None,
             "uplink": self._uplink(),
+            "spool": None if self.spool is None else asdict(self.spool),
             "connections": self.connections,
             "source_reconnects": self.source_reconnects,
+            "restarts": self.restarts,
+            "source_freezes": self.source_freezes,
             "encode_ms": {"p50": self._encode_ms(50), "p95": self._encode_ms(95)},
         }
 
@@ -151,7 +320,8 @@ class Tally:
             f"({self.sent_predicted} predicted), acked {self.acked}, waiting {self.unacknowledged}, "
             f"dropped: {dropped}; machine {self.machine_bytes / 1e3:.1f} kB, "
             f"enhancement {self.enhancement_bytes / 1e3:.1f} kB; {self._rate_line()}; "
-            f"encode {'-' if encode_ms is None else f'{encode_ms:.0f} ms'}"
+            f"{self._spool_line()}"
+            f"encode {'-' if encode_ms is None else f'{encode_ms:.0f} ms'}; {self.verdict}"
         )
 
     def _rate_line(self) -> str:
@@ -164,6 +334,17 @@ class Tally:
         return (
             f"{minute} of {rate.allowed_kbit_s:.1f} kbit/s, {today}{budget} MB, "
             f"levels {rate.machine_level} and {rate.human_level}"
+        )
+
+    def _spool_line(self) -> str:
+        spool = self.spool
+        if spool is None:
+            return ""
+        state = "FAILING, frames wait in memory, " if spool.failing else "FULL, " if spool.full else ""
+        oldest = "" if spool.oldest_s is None else f", oldest {spool.oldest_s:.0f} s"
+        return (
+            f"spool {state}{spool.frames} frames, {spool.bytes / 1e6:.1f} of {spool.limit_bytes / 1e6:.1f} MB"
+            f"{oldest}; "
         )
 
     def _uplink(self) -> dict[str, object]:
@@ -186,102 +367,3 @@ class Tally:
 
 def _kbit_s(minute_bytes: int) -> float:
     return minute_bytes * 8 / 60 / 1e3
-
-
-class TallyCollector(Collector):
-    """Shows a tally to Prometheus at each scrape."""
-
-    def __init__(self, camera_id: str, tally: Tally) -> None:
-        self._camera_id = camera_id
-        self._tally = tally
-
-    def collect(self) -> Iterator[Metric]:
-        """One family per count, labelled with the camera."""
-        tally, camera = self._tally, [self._camera_id]
-        for name in ("captured", "encoded", "sent", "sent_predicted", "resent", "acked", "presumed"):
-            family = CounterMetricFamily(
-                f"secondsight_edge_frames_{name}", f"Frames {name}.", labels=["camera"]
-            )
-            family.add_metric(camera, getattr(tally, name))
-            yield family
-        dropped = CounterMetricFamily(
-            "secondsight_edge_frames_dropped", "Frames dropped, by reason.", labels=["camera", "reason"]
-        )
-        for reason, count in tally.drops().items():
-            dropped.add_metric([self._camera_id, reason], count)
-        yield dropped
-        keys = CounterMetricFamily(
-            "secondsight_edge_key_requests", "Key frames asked for, by cause.", labels=["camera", "cause"]
-        )
-        for cause in (KeyCause.SERVER, KeyCause.LOST, KeyCause.SESSION, KeyCause.STORE):
-            keys.add_metric([self._camera_id, cause], tally.key_requests[cause])
-        yield keys
-        layers = CounterMetricFamily(
-            "secondsight_edge_layer_bytes", "Bytes sent or stored, by layer.", labels=["camera", "layer"]
-        )
-        layers.add_metric([self._camera_id, "machine"], tally.machine_bytes)
-        layers.add_metric([self._camera_id, "enhancement"], tally.enhancement_bytes)
-        yield layers
-        failed = CounterMetricFamily(
-            "secondsight_edge_enhancements_failed",
-            "Enhancement layers the store did not take.",
-            labels=["camera"],
-        )
-        failed.add_metric(camera, tally.enhancements_failed)
-        yield failed
-        for name, help_text, value in (
-            ("connections", "Streams that the server has welcomed.", tally.connections),
-            ("source_reconnects", "Times that a live source was opened again.", tally.source_reconnects),
-        ):
-            family = CounterMetricFamily(f"secondsight_edge_{name}", help_text, labels=["camera"])
-            family.add_metric(camera, value)
-            yield family
-        for name, help_text, amount in self._rate_gauges():
-            gauge = GaugeMetricFamily(f"secondsight_edge_{name}", help_text, labels=["camera"])
-            gauge.add_metric(camera, amount)
-            yield gauge
-        for name, help_text, value in (
-            ("unacknowledged_frames", "Encoded frames waiting for the server.", tally.unacknowledged),
-            ("connected", "1 while the server has welcomed this edge.", tally.connected),
-        ):
-            gauge = GaugeMetricFamily(f"secondsight_edge_{name}", help_text, labels=["camera"])
-            gauge.add_metric(camera, float(value))
-            yield gauge
-
-    def _rate_gauges(self) -> Iterator[tuple[str, str, float]]:
-        spending, rate = self._tally.spending, self._tally.rate
-        yield "uplink_minute_bits", "Bits put on the uplink in the last minute.", spending.minute_bytes * 8.0
-        yield "uplink_today_bytes", "Bytes put on the uplink since midnight UTC.", float(spending.today_bytes)
-        if rate is None:
-            return
-        yield "rate_allowed_bits", "Bits per second that are allowed now.", rate.allowed_kbit_s * 1e3
-        if rate.target_kbit_s is not None:
-            yield "rate_target_bits", "Bits per second that were asked for.", rate.target_kbit_s * 1e3
-        if rate.budget_bytes is not None:
-            yield "daily_budget_bytes", "Bytes that a day may cost.", float(rate.budget_bytes)
-        yield "machine_level", "Level of the machine layer.", float(rate.machine_level)
-        yield "human_level", "Level of the human view.", float(rate.human_level)
-
-
-@contextmanager
-def serve_metrics(address: str | None, camera_id: str, tally: Tally) -> Iterator[None]:
-    """Serve `tally` at http://`address`/metrics meanwhile; nothing when `address` is None.
-
-    Raises:
-        ConfigError: `address` is not HOST:PORT.
-    """
-    if address is None:
-        yield
-        return
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise ConfigError(f"{address!r} is no address for metrics: give HOST:PORT, as in 127.0.0.1:9410")
-    registry = CollectorRegistry()
-    registry.register(TallyCollector(camera_id, tally))
-    server, thread = start_http_server(int(port), host, registry)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from edge.drop_policy import Backlog
 from edge.errors import ProtocolError
 from edge.frame import EncodedFrame
-from edge.metrics import DropReason, KeyCause, Tally
+from edge.metrics import DropReason, KeyCause, Stage, Tally
 from secondsight.v1 import frame_pb2, ingest_pb2
 
 _NACK_REFERENCE: Final = ingest_pb2.NackReason.Name(ingest_pb2.NACK_REASON_REFERENCE)
@@ -29,6 +29,7 @@ class PendingFrame:
         receipt: where its enhancement layer waits; None while no store has taken it.
         stored_as: session and sequence that the enhancement layer is stored under.
         queue_us: from capture to its first write on the uplink; None before that.
+        queued_at, sent_at: monotonic times at which it was queued, and last written; the latter 0 before that.
         lost: a key frame that the server does not have and never will.
         replaced: a key frame in whose place another one was asked for.
     """
@@ -40,6 +41,8 @@ class PendingFrame:
     receipt: frame_pb2.EnhancementReceipt | None = None
     stored_as: tuple[int, int] | None = None
     queue_us: int | None = None
+    queued_at: float = field(default_factory=time.monotonic)
+    sent_at: float = 0.0
     lost: bool = False
     replaced: bool = False
 
@@ -170,14 +173,17 @@ class Pending:
     def mark_sent(self, pending: PendingFrame) -> None:
         """Count `pending`, which `next_unsent` gave, as under way."""
         self._sent += 1
+        pending.sent_at = time.monotonic()
         self._tally.spending.machine(len(pending.frame.machine))
         if pending.queue_us is None:
             pending.queue_us = max(0, time.time_ns() - pending.frame.captured_at_ns) // 1000
+            self._tally.spent(Stage.QUEUE, pending.sent_at - pending.queued_at)
             self._tally.sent += 1
             self._tally.sent_predicted += pending.key is not None
             self._tally.machine_bytes += len(pending.frame.machine)
         else:
             self._tally.resent += 1
+        self._show()
 
     def acknowledge(self, sequence: int) -> None:
         """Let go of all frames up to `sequence`.
@@ -188,6 +194,7 @@ class Pending:
         self._check_known(sequence)
         while self._sent and self._frames[0].sequence <= sequence:
             self._sent -= 1
+            self._tally.spent(Stage.ROUND_TRIP, time.monotonic() - self._frames[0].sent_at)
             self._pop_acknowledged()
         self.notify()
 
@@ -223,8 +230,16 @@ class Pending:
 
     def notify(self) -> None:
         """Let those who wait look again."""
-        self._tally.unacknowledged = len(self._frames)
+        self._show()
         self._changed.set()
+
+    def _show(self) -> None:
+        backlog, tally = self.backlog, self._tally
+        tally.unacknowledged, tally.unsent, tally.under_way = (
+            backlog.unacknowledged,
+            backlog.unsent,
+            self._sent,
+        )
 
     @property
     def _newest_key(self) -> PendingFrame | None:
@@ -266,4 +281,4 @@ class Pending:
 
     def _pop_acknowledged(self) -> None:
         self._frames.popleft()
-        self._tally.acked += 1
+        self._tally.acknowledge()

@@ -10,15 +10,15 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from edge.backoff import Backoff
 from edge.capture import Capture
 from edge.change import ChangeMeter
 from edge.config import EdgeConfig
+from edge.diagnosis import Diagnosis
 from edge.drop_policy import Backlog, DropPolicy, KeepAll, NewestWins
 from edge.encoder import Encoder
-from edge.enhancement_store import EnhancementStore
+from edge.enhancement import EnhancementKeeper
 from edge.frame import EncodedFrame
-from edge.metrics import DropReason, Tally
+from edge.metrics import DropReason, Stage, Tally
 from edge.pending import Pending
 from edge.rate_control import Admission, RateControl
 from edge.sources import FrameSource, open_source
@@ -43,7 +43,7 @@ class EdgeProcess:
         self._edge_version = edge_version
         self._tally = tally
         self._stopped = threading.Event()
-        self._source: FrameSource = open_source(config.source, self._stopped, self._count_source_reconnect)
+        self._source: FrameSource = open_source(config.source, self._stopped, tally, config.capture.watchdog)
         self._policy: DropPolicy = (
             KeepAll(config.max_unacknowledged)
             if config.keep_all
@@ -64,17 +64,8 @@ class EdgeProcess:
             ConfigError: the codec does not have the levels that rate control may choose from.
         """
         config = self._config
-        store = None
-        if config.store is not None:
-            store = EnhancementStore(
-                config.store,
-                config.camera_id,
-                config.enhancement.routine_s,
-                config.store_timeout_s,
-                Backoff(config.store_backoff_base_s, config.store_backoff_cap_s),
-                self._tally,
-            )
-        uplink = Uplink(config, encoder.model_id, self._edge_version, self._pending, store, self._tally)
+        keeper = None if config.store is None else EnhancementKeeper(config, self._tally)
+        uplink = Uplink(config, encoder.model_id, self._edge_version, self._pending, keeper, self._tally)
         capture = Capture(self._source, config.capture, self._tally, self._policy.holds_source, self._stopped)
         rate = None
         if config.rate is not None:
@@ -82,7 +73,13 @@ class EdgeProcess:
             rate = RateControl(config.rate, ladder, encoder.frames_at_once, self._tally.spending)
         capture.start()
         pump = asyncio.create_task(self._pump(capture, encoder, rate))
-        background = [asyncio.create_task(uplink.run()), asyncio.create_task(self._report())]
+        background = [
+            asyncio.create_task(uplink.run()),
+            asyncio.create_task(self._report()),
+            asyncio.create_task(Diagnosis(self._tally).run()),
+        ]
+        if keeper is not None:
+            background.append(asyncio.create_task(keeper.run()))
         stopping = asyncio.create_task(stop.wait())
         try:
             await _unless_failed(
@@ -103,8 +100,8 @@ class EdgeProcess:
         finally:
             capture.stop()
             await _cancel(pump, stopping, *background)
-            if store is not None:
-                await store.close()
+            if keeper is not None:
+                await keeper.close()
 
     async def _pump(self, capture: Capture, encoder: Encoder, rate: RateControl | None) -> None:
         """Captured frames to the pending queue, in order, as drop policy and rate control let them.
@@ -121,29 +118,32 @@ class EdgeProcess:
                 await self._pending.until(self._may_encode)
                 capture.why_waiting = DropReason.ENCODER_SLOW
                 await places.acquire()
-                try:
-                    captured = await capture.take()
-                except Exception as error:
-                    # The frames in work are good: they are queued before the failure is told.
-                    failure = error
-                    break
-                if captured is None:
-                    break
-                admission = None
-                if rate is not None:
-                    admission = rate.admit(meter.measure(captured.image))
-                    self._tally.rate = rate.report()
-                    if admission is None:
-                        self._tally.drop(rate.why_left_out)
-                        places.release()
-                        continue
-                    meter.sent()
-                self._in_work += 1
-                if self._pending.key_wanted or (admission is not None and admission.key_frame):
-                    self._pending.key_wanted = False
-                    encoder.request_key()
-                # Here and not in the task, so that turns are taken in the order of capture.
-                coding = encoder.encode(captured, None if admission is None else admission.levels)
+                await capture.ready()
+                async with encoder.threads.place() as place:
+                    try:
+                        captured = await capture.take()
+                    except Exception as error:
+                        # The frames in work are good: they are queued before the failure is told.
+                        failure = error
+                        break
+                    if captured is None:
+                        break
+                    admission = None
+                    if rate is not None:
+                        admission = rate.admit(meter.measure(captured.image))
+                        self._tally.rate = rate.report()
+                        if admission is None:
+                            self._tally.drop(rate.why_left_out)
+                            places.release()
+                            continue
+                        meter.sent()
+                    self._in_work += 1
+                    if self._pending.key_wanted or (admission is not None and admission.key_frame):
+                        self._pending.key_wanted = False
+                        encoder.request_key()
+                    # Here and not in the task, so that turns are taken in the order of capture.
+                    coding = encoder.encode(captured, None if admission is None else admission.levels)
+                    place.lasts_until(coding)
                 if rate is not None and admission is not None:
                     coding.add_done_callback(partial(self._account, rate, admission))
                 last = encoding.create_task(self._encode(coding, places, last))
@@ -162,7 +162,9 @@ class EdgeProcess:
             return
         frame = coding.result()
         assert self._config.rate is not None
-        count = len(frame.machine) + (len(frame.enhancement) if self._config.rate.both_layers else 0)
+        count = len(frame.machine)
+        if self._config.rate.both_layers and self._config.enhancement.policy == "every":
+            count += len(frame.enhancement)  # with other policies it is counted when it goes
         rate.coded(admission, 8 * count, key=not frame.predicted, encode_s=frame.encode_us / 1e6)
 
     async def _encode(
@@ -198,6 +200,7 @@ class EdgeProcess:
     def _queue(self, encoded: EncodedFrame) -> None:
         self._tally.encoded += 1
         self._tally.encode_us.append(encoded.encode_us)
+        self._tally.spent(Stage.ENCODE, encoded.encode_us / 1e6)
         if encoded.predicted:
             self._tally.encoded_predicted += 1
             self._tally.changed += encoded.changed
@@ -229,9 +232,6 @@ class EdgeProcess:
         while True:
             await asyncio.sleep(self._config.status_interval_s)
             _LOG.info("%s: %s", self._config.camera_id, self._tally.status_line())
-
-    def _count_source_reconnect(self) -> None:
-        self._tally.source_reconnects += 1
 
 
 async def _unless_failed(work: Coroutine[Any, Any, Any], background: list[asyncio.Task[None]]) -> None:

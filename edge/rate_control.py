@@ -147,6 +147,7 @@ class RateControl:
         self._keys = FrameCost(len(steps), config.step_ratio, settle=1, weight=0.5)
         self._predicted = FrameCost(len(steps), config.step_ratio, config.settle_frames, weight=0.1)
         self._fill = 0.0
+        self._beside_bytes = spending.beside_bytes
         self._set_aside = 0.0
         self._began = self._now = clock()
         self._taken_at = -math.inf
@@ -257,11 +258,14 @@ class RateControl:
         return self._depth + 1.5 * self._keys.at(self._step)
 
     def _advance(self) -> float:
-        """Let out what flowed since the last call."""
+        """Let out what flowed since the last call, and pour in what was sent beside the frames."""
         now = self._clock()
         passed = now - self._now
         self._now = now
-        self._fill = min(max(0.0, self._fill - self.allowed_bit_s * passed), self._most)
+        beside_bytes = self._spending.beside_bytes
+        unforeseen = 8 * (beside_bytes - self._beside_bytes)
+        self._beside_bytes = beside_bytes
+        self._fill = min(max(0.0, self._fill - self.allowed_bit_s * passed) + unforeseen, self._most)
         self._key_count *= math.exp(-passed / self._config.key_memory_s)
         return now
 

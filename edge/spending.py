@@ -123,16 +123,28 @@ class Spending:
         self._days: dict[str, int] = {} if ledger is None else ledger.days
         self._seconds: deque[tuple[int, int]] = deque()
         self._peak_minute = 0
+        self._beside = 0
         self._lock = threading.Lock()
 
     def machine(self, count: int) -> None:
         """A machine layer of `count` bytes is sent."""
         self._spend(count)
 
-    def enhancement(self, count: int) -> None:
-        """An enhancement layer of `count` bytes has gone to the store."""
+    def enhancement(self, count: int, foreseen: bool = True) -> None:
+        """An enhancement layer of `count` bytes has gone to the store, `foreseen` when its frame was coded."""
         if self._counts_enhancement:
             self._spend(count)
+            self._beside += 0 if foreseen else count
+
+    def reply(self, count: int) -> None:
+        """An enhancement layer of `count` bytes was asked for over the uplink, and is sent."""
+        self._spend(count)
+        self._beside += count
+
+    @property
+    def beside_bytes(self) -> int:
+        """Since the start, what nobody could foresee when a frame was coded."""
+        return self._beside
 
     @property
     def minute_bytes(self) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,8 +15,15 @@ import grpc.aio
 from edge.backoff import Backoff
 from edge.channel import call_metadata, open_channel
 from edge.config import EdgeConfig
-from edge.enhancement_store import EnhancementStore
-from edge.errors import ProtocolError, ServerRefusedError, ServerSilentError, UplinkError
+from edge.enhancement import EnhancementKeeper
+from edge.errors import (
+    EnhancementGoneError,
+    EnhancementUnavailableError,
+    ProtocolError,
+    ServerRefusedError,
+    ServerSilentError,
+    UplinkError,
+)
 from edge.metrics import KeyCause, Tally
 from edge.pending import Pending, PendingFrame
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
@@ -30,7 +37,8 @@ if TYPE_CHECKING:
 class Uplink:
     """Sends pending frames in order, within the server's credits, and settles them as the server answers.
 
-    Before a frame is sent its enhancement layer is stored, so that whoever sees the frame finds the layer.
+    Before a frame is sent its enhancement layer is stored, so that whoever sees the frame finds the layer. A layer that
+    the server asks for goes between two frames, when no frame may be sent or it has waited for its turn.
     """
 
     def __init__(
@@ -39,14 +47,14 @@ class Uplink:
         model_id: bytes,
         edge_version: str,
         pending: Pending,
-        store: EnhancementStore | None,
+        keeper: EnhancementKeeper | None,
         tally: Tally,
     ) -> None:
         self._config = config
         self._model_id = model_id
         self._edge_version = edge_version
         self._pending = pending
-        self._store = store
+        self._keeper = keeper
         self._tally = tally
         self._backoff = Backoff(config.backoff_base_s, config.backoff_cap_s, config.backoff_healthy_s)
 
@@ -64,6 +72,7 @@ class Uplink:
                 _LOG.warning("uplink to %s: %s", self._config.server, str(error))
             finally:
                 self._tally.connected = False
+                self._tally.credits = 0
             # Jitter also after a drain, or all edges of a server would come back in one moment.
             wait = self._backoff.next_wait() + (reconnect_after_s or 0.0)
             await asyncio.sleep(wait)
@@ -75,7 +84,7 @@ class Uplink:
         call: PushCall | None = None
         try:
             call = ingest_pb2_grpc.IngestServiceStub(channel).Push(metadata=call_metadata(config))
-            stream = _Stream(call, self._pending, self._store, config)
+            stream = _Stream(call, self._pending, self._keeper, config, self._tally)
             async with _within(config.connect_timeout_s, "Welcome"):
                 credit = await stream.greet(
                     ingest_pb2.Hello(
@@ -83,10 +92,10 @@ class Uplink:
                         session=self._pending.session,
                         model_id=self._model_id,
                         edge_version=self._edge_version,
+                        keeps_enhancement=self._keeper is not None,
                     )
                 )
-            self._tally.connections += 1
-            self._tally.connected = True
+            self._tally.connect()
             _LOG.info(
                 "uplink to %s: session %d, %d frames may be under way",
                 config.server,
@@ -107,13 +116,22 @@ class _Stream:
     """One connection's conversation."""
 
     def __init__(
-        self, call: PushCall, pending: Pending, store: EnhancementStore | None, config: EdgeConfig
+        self,
+        call: PushCall,
+        pending: Pending,
+        keeper: EnhancementKeeper | None,
+        config: EdgeConfig,
+        tally: Tally,
     ) -> None:
         self._call = call
         self._pending = pending
-        self._store = store
+        self._keeper = keeper
         self._config = config
-        self._credits = 0
+        self._tally = tally
+        self._requests: asyncio.Queue[ingest_pb2.EnhancementRequest] = asyncio.Queue(
+            config.enhancement.replies_at_once
+        )
+        self._writing = asyncio.Lock()
         self._draining: ingest_pb2.Drain | None = None
         self._heard_at = time.monotonic()
         self._refusals: set[str] = set()
@@ -128,7 +146,7 @@ class _Stream:
         if welcome.session == 0:
             raise ProtocolError("the server welcomed this edge to session 0")
         self._pending.welcome(welcome.session, welcome.last_stored_sequence)
-        self._credits = welcome.credits
+        self._tally.credits = welcome.credits
         return welcome.credits
 
     async def exchange(self) -> float:
@@ -138,7 +156,7 @@ class _Stream:
             UplinkError: it ended in any other way.
             grpc.aio.AioRpcError: the call failed.
         """
-        await _first_of(self._send(), self._receive(), self._watch())
+        await _first_of(self._send(), self._receive(), self._watch(), self._answer())
         if self._draining is None:
             raise ServerRefusedError("the server closed the stream")
         return self._draining.reconnect_after.ToNanoseconds() / 1e9
@@ -151,8 +169,8 @@ class _Stream:
                 return await self._leave()
             frame = pending.next_unsent()
             assert frame is not None
-            if self._store is not None:
-                usable = await self._store.stow(frame)
+            if self._keeper is not None:
+                usable = await self._keeper.stow(frame)
                 if not usable and frame.key is not None:
                     pending.want_key(KeyCause.STORE, instead_of=frame.key)
                 # Meanwhile the server may have begun to drain, or refused the key frame that this one needs.
@@ -164,7 +182,7 @@ class _Stream:
             await self._write(ingest_pb2.PushRequest(frame=_message(frame, self._config.camera_id)))
 
     def _may_send(self) -> bool:
-        return self._pending.backlog.unsent > 0 and self._pending.under_way < self._credits
+        return self._pending.backlog.unsent > 0 and self._pending.under_way < self._tally.credits
 
     async def _leave(self) -> None:
         """After a Drain: what the server took before it is still acknowledged."""
@@ -181,7 +199,9 @@ class _Stream:
             self._heard_at = time.monotonic()
             match response.WhichOneof("kind"):
                 case "ack":
-                    self._credits = response.ack.credits
+                    self._tally.credits = response.ack.credits
+                    if response.ack.HasField("server_time"):
+                        self._tally.hear_clock(response.ack.server_time.ToNanoseconds() / 1e9)
                     self._pending.acknowledge(response.ack.acked_sequence)
                 case "nack":
                     reason = ingest_pb2.NackReason.Name(response.nack.reason)
@@ -194,6 +214,15 @@ class _Stream:
                 case "key_request":
                     _LOG.info("the server asks for a key frame: %s", response.key_request.detail)
                     self._pending.server_wants_key()
+                case "retain" if self._keeper is not None:
+                    retain = response.retain
+                    self._keeper.retain(retain.session, retain.sequence, retain.retention)
+                case "enhancement_request" if self._keeper is not None:
+                    if self._requests.full():
+                        # Whoever waits for the layer is told by the server that it took too long.
+                        _LOG.warning("the server asks for more enhancement layers at once than are answered")
+                    else:
+                        self._requests.put_nowait(response.enhancement_request)
                 case "drain":
                     self._draining = response.drain
                     self._pending.notify()
@@ -201,6 +230,32 @@ class _Stream:
                     raise ProtocolError(
                         f"the server sent {kind or 'an empty message'} in the middle of the stream"
                     )
+
+    async def _answer(self) -> None:
+        """Send the enhancement layers that the server asks for, one at a time and behind frames that may be sent."""
+        while True:
+            reply = await self._reply(await self._requests.get())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._config.enhancement.reply_patience_s):
+                    await self._pending.until(lambda: self._draining is not None or not self._may_send())
+            if self._draining is None:
+                self._tally.spending.reply(len(reply.enhancement_layer))
+                self._tally.reply_bytes += len(reply.enhancement_layer)
+                await self._write(ingest_pb2.PushRequest(enhancement=reply))
+
+    async def _reply(self, request: ingest_pb2.EnhancementRequest) -> ingest_pb2.EnhancementReply:
+        assert self._keeper is not None
+        reply = ingest_pb2.EnhancementReply(request=request.request)
+        try:
+            reply.enhancement_layer = await self._keeper.fetch(request.session, request.sequence)
+            self._tally.enhancements_replied += 1
+        except EnhancementGoneError as error:
+            _LOG.info("the server asks for what is not there: %s", str(error))
+            reply.lack = ingest_pb2.ENHANCEMENT_LACK_GONE
+        except EnhancementUnavailableError:
+            reply.lack = ingest_pb2.ENHANCEMENT_LACK_UNAVAILABLE
+        self._tally.enhancement_lacks += bool(reply.lack)
+        return reply
 
     async def _watch(self) -> None:
         """End a connection whose server has frames to answer for and says nothing."""
@@ -215,7 +270,8 @@ class _Stream:
 
     async def _write(self, request: ingest_pb2.PushRequest) -> None:
         try:
-            await self._call.write(request)
+            async with self._writing:
+                await self._call.write(request)
         except asyncio.InvalidStateError as error:
             raise ServerRefusedError("the server closed the stream") from error
 

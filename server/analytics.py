@@ -10,9 +10,13 @@ import grpc
 from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, analytics_pb2_grpc
 from server import metrics
+from server.access.access import Access
+from server.access.caller import Principal
+from server.access.grpc_interceptor import calling_principal
 from server.catalogue import Catalogue
-from server.errors import StoreUnavailableError
+from server.errors import ForbiddenError, StoreUnavailableError
 from server.frame_bus import FrameBus
+from server.result_feed import ResultFeed
 
 _ListContext = grpc.aio.ServicerContext[analytics_pb2.ListCamerasRequest, analytics_pb2.ListCamerasResponse]
 _SubscribeContext = grpc.aio.ServicerContext[analytics_pb2.SubscribeRequest, analytics_pb2.SubscribeResponse]
@@ -22,12 +26,18 @@ class InvalidSubscriptionError(ValueError):
     """A SubscribeRequest with a field out of range."""
 
 
+class _ChangedAccessError(Exception):
+    """The subscriber's key was revoked, or what it may do was changed."""
+
+
 class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
     """AnalyticsService. Every subscriber reads the store at its own pace; none is waited for."""
 
-    def __init__(self, bus: FrameBus, catalogue: Catalogue) -> None:
+    def __init__(self, bus: FrameBus, feed: ResultFeed, catalogue: Catalogue, access: Access) -> None:
         self._bus = bus
+        self._feed = feed
         self._catalogue = catalogue
+        self._access = access
         self._leaving = asyncio.Event()
 
     def leave(self) -> None:
@@ -38,10 +48,14 @@ class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
         self, request: analytics_pb2.ListCamerasRequest, context: _ListContext
     ) -> analytics_pb2.ListCamerasResponse:
         """See analytics.proto."""
+        principal = calling_principal()
         try:
-            return analytics_pb2.ListCamerasResponse(cameras=await self._catalogue.cameras())
+            cameras = await self._catalogue.cameras()
         except StoreUnavailableError as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        return analytics_pb2.ListCamerasResponse(
+            cameras=[camera for camera in cameras if principal.sees(camera.camera_id)]
+        )
 
     async def Subscribe(
         self, request: analytics_pb2.SubscribeRequest, context: _SubscribeContext
@@ -49,30 +63,49 @@ class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
         """See analytics.proto. Initial metadata is sent once the starting positions are taken."""
         metrics.SUBSCRIPTIONS.inc()
         try:
+            principal = calling_principal()
             wanted = _Filter(request)
-            positions = await self._start(request, wanted)
+            _check_covered(principal, wanted.cameras)
+            positions = await self._start(request, wanted, principal)
             await context.send_initial_metadata(())
-            while not self._leaving.is_set():
-                if not wanted.cameras:
-                    # A camera that was not there at the start: all that it sent came after the call.
-                    for camera_id in await self._bus.cameras():
-                        positions.setdefault(camera_id, "0-0")
-                for published in await self._bus.results_after(positions):
-                    positions[published.camera_id] = published.entry_id
-                    result = wanted.apply(analytics_pb2.RecognitionResult.FromString(published.result))
-                    if result is not None:
-                        yield analytics_pb2.SubscribeResponse(result=result, offset=published.entry_id)
+            with self._feed.following(wanted.task) as follower:
+                while not self._leaving.is_set():
+                    if self._access.renewed(principal) != principal:
+                        raise _ChangedAccessError
+                    if not wanted.cameras:
+                        # A camera that was not there at the start: all that it sent came after the call.
+                        for camera_id in await self._feed.cameras():
+                            if principal.sees(camera_id):
+                                positions.setdefault(camera_id, "0-0")
+                    follower.follow(positions)
+                    woken = {camera_id: positions[camera_id] for camera_id in await follower.woken()}
+                    for published in await self._bus.results_after(woken, wanted.task):
+                        positions[published.camera_id] = published.entry_id
+                        # There may be more of them than are read at once.
+                        follower.wake(published.camera_id)
+                        result = wanted.apply(analytics_pb2.RecognitionResult.FromString(published.result))
+                        if result is not None:
+                            yield analytics_pb2.SubscribeResponse(result=result, offset=published.entry_id)
         except InvalidSubscriptionError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        except ForbiddenError as error:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+        except _ChangedAccessError:
+            await context.abort(
+                grpc.StatusCode.UNAUTHENTICATED,
+                "what this key may do was changed; subscribe again, if it is still valid",
+            )
         except StoreUnavailableError as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         finally:
             metrics.SUBSCRIPTIONS.dec()
         await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is about to leave; subscribe again")
 
-    async def _start(self, request: analytics_pb2.SubscribeRequest, wanted: _Filter) -> dict[str, str]:
-        cameras = wanted.cameras or await self._bus.cameras()
-        last = await self._bus.last_results(cameras)
+    async def _start(
+        self, request: analytics_pb2.SubscribeRequest, wanted: _Filter, principal: Principal
+    ) -> dict[str, str]:
+        cameras = wanted.cameras or list(filter(principal.sees, await self._bus.cameras()))
+        last = await self._bus.last_results(cameras, wanted.task)
         if request.start_from == analytics_pb2.START_FROM_EARLIEST:
             positions = dict.fromkeys(cameras, "0-0")
         else:
@@ -90,6 +123,12 @@ class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
         return positions
 
 
+def _check_covered(principal: Principal, cameras: list[str]) -> None:
+    for camera_id in cameras:
+        if not principal.sees(camera_id):
+            raise ForbiddenError(f"your access does not cover camera {camera_id!r}")
+
+
 class _Filter:
     """What a subscriber wants to see.
 
@@ -102,6 +141,7 @@ class _Filter:
             self.cameras = [
                 store_keys.checked_camera_id(camera_id) for camera_id in dict.fromkeys(request.camera_ids)
             ]
+            self.task = store_keys.checked_camera_id(request.task or store_keys.DEFAULT_TASK)
         except store_keys.InvalidCameraIdError as error:
             raise InvalidSubscriptionError(str(error)) from error
         if not 0 <= request.minimum_score <= 1:

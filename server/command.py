@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 _DEFAULTS = ServerConfig()
+_FIRST_LOGIN = """
+Nobody has access to this server yet. Log in at its page within three days, once, as
+
+    {name}  {password}
+
+and choose a password of your own. It is shown this time only; `secondsight access user password {name}` makes another.
+"""
 
 
 class LogLevel(StrEnum):
@@ -66,6 +73,26 @@ def server(
             envvar="SECONDSIGHT_HTTP", help="HOST:PORT for REST and the page; port 0 takes a free one."
         ),
     ] = _DEFAULTS.http,
+    access: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SECONDSIGHT_ACCESS",
+            help="Access file: who may do what, kept by `secondsight access`. Without one nobody is asked on the "
+            "loopback, and DATA/access.json decides anywhere else.",
+        ),
+    ] = _DEFAULTS.access_file,
+    insecure_transport: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-transport",
+            envvar="SECONDSIGHT_INSECURE_TRANSPORT",
+            help="Listen beyond the loopback without TLS, because something before the server does it.",
+        ),
+    ] = _DEFAULTS.insecure_transport,
+    audit_days: Annotated[
+        int,
+        typer.Option(envvar="SECONDSIGHT_AUDIT_DAYS", help="For which records of the audit are kept."),
+    ] = _DEFAULTS.audit_days,
     profile: Annotated[
         str, typer.Option(envvar="SECONDSIGHT_PROFILE", help="The codec's profile.")
     ] = _DEFAULTS.profile,
@@ -137,6 +164,9 @@ def server(
         store_memory=parse_size(store_memory),
         grpc=grpc,
         http=http,
+        access_file=access,
+        insecure_transport=insecure_transport,
+        audit_days=audit_days,
         profile=profile,
         device=device,
         codec_threads=codec_threads,
@@ -168,8 +198,9 @@ def _store(config: ServerConfig) -> AbstractContextManager[EmbeddedStore | None]
 def _serve(config: ServerConfig, store_url: str) -> None:
     import asyncio
 
-    from server.process import Server, serve_until_told
+    from server.process import Server
     from server.recognition import load_recogniser
+    from server.until_told import serve_until_told
     from shared_models import load_codec, use_threads
 
     use_threads(config.codec_threads)
@@ -182,6 +213,11 @@ def _serve(config: ServerConfig, store_url: str) -> None:
         typer.echo(f"ready grpc={server.grpc_address} http={server.http_address} store={store_url}")
 
     async def run() -> None:
-        await serve_until_told(Server(config, store_url, codec, recogniser), announce)
+        server = Server(config, store_url, codec, recogniser)
+        first = server.access.first_admin()
+        if first is not None:
+            # Past the log: what it says is for the eyes of whoever starts the server, once.
+            typer.echo(_FIRST_LOGIN.format(name=first.name, password=first.password), err=True)
+        await serve_until_told(server, announce)
 
     asyncio.run(run())

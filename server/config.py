@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
+from secondsight import store_keys
 from server.errors import ServerConfigError
 
 EMBEDDED_STORE = "embedded"
@@ -32,8 +35,10 @@ class ServerConfig:
     profile: str = "lite"
     device: str = "auto"
     recogniser: str = "ssd-mobilenet"
-    worker_name: str = "worker"
-    """Name within the consumer group. Frames claimed and not finished wait for a worker of the same name."""
+    task: str = store_keys.DEFAULT_TASK
+    """What the worker's recogniser is for. Every task sees every frame, and has results of its own."""
+    worker_name: str = ""
+    """Of the worker, for people; each process adds what makes it unique. Empty: the host's name."""
 
     backlog_frames: int = 8
     """Stored frames of a camera that may await recognition; credits are what is left of it."""
@@ -42,7 +47,12 @@ class ServerConfig:
     Frames that await recognition are always among them."""
     group_frames: int = 1000
     """Of one group: a key frame and those predicted from it. Then the server asks for the next key frame."""
+    frames_most: int = 3000
+    """Stored frames of a camera while a task other than the default one has yet to recognise them; above it, or when
+    the store is full, they go unrecognised by it."""
     results_kept: int = 5000
+    dead_kept: int = 100
+    """Frames of a camera and task that were given up."""
     unused_session: int = 24 * 3600
     """For which the number of a session is kept that has stored no frame."""
 
@@ -61,6 +71,28 @@ class ServerConfig:
     """Longest silence of the server on an uplink."""
     reconnect_after: float = 1.0
     """Told to edges in Drain."""
+    frames_per_second: float = 120.0
+    """Of one camera, in the long run; it is slowed through its credits, and ended when it ignores them."""
+    bytes_per_second: float = 16 * 2**20
+    """Likewise, of its machine layers."""
+    burst: float = 4.0
+    """Seconds of both that may come at once."""
+    flood_frames: int = 64
+    """Frames on end that a camera may send beyond its rate before its stream is ended."""
+    streams_per_peer: int = 128
+    """Ingest streams from one address."""
+    hellos_per_second: float = 2.0
+    """Ingest streams that one address may begin, in the long run; one camera may begin a quarter of that."""
+    hellos_at_once: int = 256
+    """Streams that one address may begin at once, as a site does after a restart; one camera a quarter of that."""
+    names_watched: int = 4096
+    """Addresses and cameras whose beginnings are counted; beyond that the oldest are forgotten."""
+    stream_age: float = 3600.0
+    """After which an ingest stream is drained, so that edges spread again over servers that came and went."""
+    connection_age: float = 2 * 3600.0
+    """After which a connection is closed; an ingest stream has left it by then, a Subscribe call is begun again."""
+    store_look: float = 5.0
+    """Between two looks at the store for its metrics."""
 
     store_patience: float = 15.0
     """How long a store that does not answer is asked again before the caller is told."""
@@ -72,6 +104,24 @@ class ServerConfig:
     """Of a camera, for one subscriber."""
     block: float = 0.5
     """Longest blocking read of a stream, and so the delay until a new camera is seen."""
+
+    replicas: int = 0
+    """Of the store, that must have a frame before it is acknowledged (WAIT). Not with a cluster."""
+    replicas_within: float = 1.0
+    """For which they are waited for at each attempt."""
+
+    lease: float = 8.0
+    """A worker that is not heard of for so long loses its cameras to others. By the store's clock."""
+    lease_look: float = 1.0
+    """Between two looks at which cameras there are and who has them; each lengthens the worker's leases."""
+    cameras_at_most: int = 256
+    """Of one worker. Each takes a connection to the store."""
+    frames_in_hand: int = 4
+    """Of one worker, being decoded or recognised. Their pictures are in memory."""
+    tries: int = 5
+    """After so many workers have died with a frame, it is given up, and its result says so."""
+    recognise_within: float = 300.0
+    """One frame in hand. A worker that does not come to an end with it ends itself."""
 
     codec_threads: int = 2
     recogniser_threads: int = 1
@@ -92,22 +142,119 @@ class ServerConfig:
     frames_read_at_once: int = 8
     """Of a page. The machine layers of so many are in memory at a time."""
 
+    camera_stores: Mapping[str, str] = field(default_factory=dict)
+    """URLs of the stores in which enhancement layers of cameras lie, where that is not the server's own."""
+    camera_store_patience: float = 3.0
+    """For one answer of such a store."""
+    retain_detection: float = 3600.0
+    """How long an enhancement layer in a store that the server reaches is kept when something was recognised,"""
+    retain_alert: float = 7 * 24 * 3600.0
+    """and when somebody has to look at it."""
+    alert_labels: tuple[str, ...] = ()
+    """Detections with these labels make a frame one that somebody has to look at,"""
+    alert_score: float = 0.5
+    """from this score on."""
+    enhancement_wait: float = 5.0
+    """How long a request waits for an enhancement layer to come over the uplink, unless it says so itself,"""
+    enhancement_wait_most: float = 30.0
+    """and at most."""
+    enhancement_poll: float = 0.05
+    """Between two looks whether it has come."""
+    enhancement_fetched: float = 60.0
+    """For which a layer that came over the uplink is kept."""
+    enhancement_lack: float = 3600.0
+    """For which the edge is not asked again for a layer that it does not have."""
+    enhancement_requests: int = 4
+    """Layers asked of one edge and not yet answered."""
+    wanted_kept: int = 1024
+    """Requests and notes for one edge that wait for its uplink."""
+    wanted_again: float = 120.0
+    """When an uplink is opened again, what it was told so long ago is told again: nobody knows whether it came."""
+    uplink_retry_after: int = 10
+    """Told to REST clients when the edge that has a layer is not connected."""
+    uplink_seen: float = 10.0
+    """An uplink that its server has not spoken of for so long is gone."""
+
+    access_file: Path | None = None
+    """Who may do what. None: nobody is asked while all addresses are the loopback's, else `data`/access.json."""
+    insecure_transport: bool = False
+    """Listen beyond the loopback without TLS, because something before the server does it."""
+    session_idle: float = 30 * 60
+    """A browser session ends so long after its last use,"""
+    session_longest: float = 12 * 3600
+    """and so long after its first."""
+    logins_per_minute: int = 10
+    """From one address."""
+    human_views_per_minute: int = 120
+    """Human views and raw enhancement layers, of one user."""
+    reason_characters: int = 500
+    address_bytes: int = 4096
+    """Of a request: path and query."""
+    header_bytes: int = 16 * 1024
+    """Of a request: all its headers."""
+    body_bytes: int = 64 * 1024
+    """Of a request."""
+    metadata_bytes: int = 8 * 1024
+    """Of a gRPC call."""
+    audit_days: int = 365
+    """For which records of the audit are kept; those of a segment go together."""
+    audit_segment_bytes: int = 8 * 2**20
+
     drain_grace: float = 3.0
     """For edges to close their streams, and for REST answers under way."""
 
-    store_connections: int = 512
+    store_connections: int = 1024
+    """To the store, or to each node of a cluster, for each of the two purposes that it has clients for."""
 
     def __post_init__(self) -> None:
-        for name in ("grpc", "http"):
-            parse_address(getattr(self, name))
+        for address in self._addresses:
+            parse_address(address)
+        if not self.on_loopback and not self.insecure_transport:
+            raise ServerConfigError(
+                f"{' and '.join(self._addresses)} are not on this machine's loopback alone, and there is no TLS: keys "
+                "and pictures would be sent in the clear; listen on 127.0.0.1, or give --insecure-transport when "
+                "something before the server does TLS"
+            )
+        if self.audit_days < 1:
+            raise ServerConfigError("audit_days is 0: nothing would be on record; use at least 1")
         if not 0 <= self.minimum_score <= 1:
             raise ServerConfigError(f"minimum_score is {self.minimum_score}; use 0 to 1")
         if min(self.codec_threads, self.recogniser_threads) < 1:
             raise ServerConfigError("codec_threads and recogniser_threads have to be at least 1")
+        for camera_id in self.camera_stores:
+            try:
+                store_keys.checked_camera_id(camera_id)
+            except store_keys.InvalidCameraIdError as error:
+                raise ServerConfigError(f"a store is named for a camera that cannot be: {error}") from error
+        if not 0 < self.retain_detection <= self.retain_alert:
+            raise ServerConfigError(
+                f"retain_detection ({self.retain_detection}) is not between 0 and retain_alert "
+                f"({self.retain_alert}): an alert is kept for at least as long as a detection"
+            )
+        if not 0 <= self.enhancement_wait <= self.enhancement_wait_most:
+            raise ServerConfigError(
+                f"enhancement_wait is {self.enhancement_wait}; use 0 to {self.enhancement_wait_most}, the most"
+            )
         if self.backlog_frames < 1:
             raise ServerConfigError("backlog_frames is 0: no frame could ever be taken in; use at least 1")
         if self.group_frames < 1:
             raise ServerConfigError("group_frames is 0: a group has at least its key frame; use at least 1")
+        try:
+            store_keys.checked_camera_id(self.task)
+        except store_keys.InvalidCameraIdError as error:
+            raise ServerConfigError(f"{self.task!r} is no name of a task: {error}") from error
+        if self.frames_most < self.frames_kept:
+            raise ServerConfigError(
+                f"frames_most ({self.frames_most}) is below frames_kept ({self.frames_kept}), which stay in any case; "
+                "raise frames_most"
+            )
+        if not 0 < self.lease_look <= self.lease / 2:
+            raise ServerConfigError(
+                f"lease_look ({self.lease_look:g} s) has to be above 0 and at most half of lease ({self.lease:g} s): "
+                "a worker would lose its cameras between two looks"
+            )
+        if min(self.tries, self.frames_in_hand, self.cameras_at_most) < 1:
+            raise ServerConfigError("tries, frames_in_hand and cameras_at_most have to be at least 1")
         if self.frames_kept <= self.backlog_frames:
             raise ServerConfigError(
                 f"frames_kept ({self.frames_kept}) is not above backlog_frames ({self.backlog_frames}): "
@@ -117,6 +264,35 @@ class ServerConfig:
             raise ServerConfigError(
                 f"frame_pixels is {self.frame_pixels}; use at least {_LEAST_PIXELS}, the codec's least is 16x16"
             )
+
+    @property
+    def _addresses(self) -> tuple[str, ...]:
+        return self.grpc, self.http
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return all(is_loopback(parse_address(address)[0]) for address in self._addresses)
+
+    @property
+    def access_path(self) -> Path | None:
+        """The access file; None when nobody is asked who they are."""
+        if self.access_file is None and not self.on_loopback:
+            return self.data / "access.json"
+        return self.access_file
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the audit is kept."""
+        return self.data / "audit"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it names this machine's loopback."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -3,6 +3,8 @@
 ServerError
 ├── StoreUnavailableError
 │   └── StoreFullError
+├── NotReplicatedError
+├── WorkerStuckError
 ├── UnknownCameraError
 ├── UnknownFrameError
 ├── KeyFrameGoneError
@@ -10,12 +12,32 @@ ServerError
 │   ├── EnhancementExpiredError
 │   ├── EnhancementEvictedError
 │   └── EnhancementNotStoredError
+├── EnhancementUnavailableError
+│   ├── NoUplinkError
+│   ├── EdgeTooSlowError
+│   ├── EdgeStoreSilentError
+│   └── CameraStoreSilentError
 ├── SlicesNotStoredError
 ├── UndecodableLayerError
 ├── DecodingFailedError
 ├── ViewsBusyError
 ├── NotAcceptableError
 ├── InvalidCursorError
+├── AccessError
+│   ├── UnauthenticatedError
+│   ├── LoginFailedError
+│   ├── PasswordChangeRequiredError
+│   ├── WeakPasswordError
+│   ├── ForbiddenError
+│   ├── ReasonError
+│   ├── CrossSiteError
+│   ├── UnknownHostError
+│   ├── TooManyRequestsError
+│   ├── AccessFileError
+│   ├── UserError
+│   └── UnknownCredentialError
+├── AuditError
+│   └── AuditUnavailableError
 └── RecogniserError
     ├── UnknownRecogniserError
     ├── InvalidRecogniserError
@@ -23,6 +45,8 @@ ServerError
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class ServerError(Exception):
@@ -49,6 +73,26 @@ class StoreFullError(StoreUnavailableError):
             "the store is full, also without the older frames and results; give it more memory "
             "(secondsight server --store-memory, or maxmemory of a store of your own) or let fewer frames wait "
             "(--backlog-frames)"
+        )
+
+
+class NotReplicatedError(ServerError):
+    """A write is in the store, and not in as many of its replicas as are asked for."""
+
+    def __init__(self, have: int, asked: int) -> None:
+        super().__init__(
+            f"{have} of {asked} replicas of the store have the frame; start more of them, mend their link, or ask for "
+            "fewer (--store-replicas)"
+        )
+
+
+class WorkerStuckError(ServerError):
+    """Codec or recogniser do not come to an end with a frame. Only the end of the process frees their threads."""
+
+    def __init__(self, camera_id: str, frame: str, within: float) -> None:
+        super().__init__(
+            f"recognition of frame {frame} of camera {camera_id} did not end within {within:g} s; "
+            "this process has to end, another worker goes on"
         )
 
 
@@ -121,6 +165,53 @@ class EnhancementNotStoredError(EnhancementError):
         return f"{layer} was never stored by the edge; {remedy}"
 
 
+class EnhancementUnavailableError(ServerError):
+    """The enhancement layer may be there, but not now; asking again may help."""
+
+    def __init__(self, told: str, retry_after: int) -> None:
+        super().__init__(f"{told}; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class NoUplinkError(EnhancementUnavailableError):
+    """The edge alone has the enhancement layer, and is not connected to any server."""
+
+    def __init__(self, camera_id: str, retry_after: int) -> None:
+        super().__init__(
+            f"the enhancement layer waits at the edge of camera {camera_id}, which is not connected",
+            retry_after,
+        )
+
+
+class EdgeTooSlowError(EnhancementUnavailableError):
+    """The edge alone has the enhancement layer, and it has not come in the time that the request was willing to wait.
+
+    It is on its way: once it has come, it is there for a while.
+    """
+
+    def __init__(self, camera_id: str, waited: float, retry_after: int) -> None:
+        super().__init__(
+            f"the enhancement layer was asked of the edge of camera {camera_id} and has not come within {waited:g} s",
+            retry_after,
+        )
+
+
+class EdgeStoreSilentError(EnhancementUnavailableError):
+    """The edge has the enhancement layer in a store of its own, which does not answer it."""
+
+    def __init__(self, camera_id: str, retry_after: int) -> None:
+        super().__init__(f"the store at the edge of camera {camera_id} does not answer", retry_after)
+
+
+class CameraStoreSilentError(EnhancementUnavailableError):
+    """The store that the server's configuration names for the camera does not answer."""
+
+    def __init__(self, camera_id: str, retry_after: int) -> None:
+        super().__init__(
+            f"the store that holds the enhancement layers of camera {camera_id} does not answer", retry_after
+        )
+
+
 class SlicesNotStoredError(ServerError):
     """More slices were asked for than the enhancement layer has."""
 
@@ -169,6 +260,101 @@ class InvalidCursorError(ServerError):
 
     def __init__(self, cursor: str) -> None:
         super().__init__(f"{cursor!r} is no cursor; take it from a `next` link or leave it out")
+
+
+class AccessError(ServerError):
+    """Somebody is not let in, or cannot be."""
+
+
+class UnauthenticatedError(AccessError):
+    """The server asks who is there, and got no answer that it knows."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "log in at the page, or send `Authorization: Bearer KEY` with an API key that is still valid; "
+            "an operator of the server issues one by `secondsight access user key NAME`"
+        )
+
+
+class LoginFailedError(AccessError):
+    """There is no such user with such a password, or the one-time password is used up or too old."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "name and password do not belong together, or the one-time password is used up or too old; "
+            "`secondsight access user password NAME` on the server issues another"
+        )
+
+
+class PasswordChangeRequiredError(AccessError):
+    """A one-time password opens nothing but the choice of a password of one's own."""
+
+    def __init__(self) -> None:
+        super().__init__("this is a one-time password; send a `new_password` of your own with it")
+
+
+class WeakPasswordError(AccessError):
+    """The new password will not do."""
+
+
+class ForbiddenError(AccessError):
+    """Who asks is known and may not do this."""
+
+
+class ReasonError(AccessError):
+    """A human view or an enhancement layer was asked for without a reason, or with one that cannot be kept."""
+
+
+class CrossSiteError(AccessError):
+    """A browser was told by another site's page to change something here."""
+
+    def __init__(self) -> None:
+        super().__init__("the request comes from another site's page; open this server's own page")
+
+
+class UnknownHostError(AccessError):
+    """A server that asks nobody who they are is called by a name that is not the loopback's."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this server answers to localhost, 127.0.0.1 and [::1] alone; with --access it answers to any name"
+        )
+
+
+class TooManyRequestsError(AccessError):
+    """More of this was asked for than one caller may in a minute."""
+
+    def __init__(self, what: str, retry_after: int) -> None:
+        super().__init__(f"too many {what}; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class AccessFileError(AccessError):
+    """The access file cannot be read or written."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"the access file {str(path)!r}: {why}")
+
+
+class UserError(AccessError, ValueError):
+    """There is no such user, or already one."""
+
+
+class UnknownCredentialError(AccessError, ValueError):
+    """There is no such key or token."""
+
+
+class AuditError(ServerError):
+    """The audit cannot be read."""
+
+
+class AuditUnavailableError(AuditError):
+    """What was asked for has to be written down first, and that cannot be done."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the audit cannot be written, so that nothing is shown that has to be in it; the server's log tells why"
+        )
 
 
 class RecogniserError(ServerError):

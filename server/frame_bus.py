@@ -1,39 +1,40 @@
 """Frames on their way through the store: appended by ingest, claimed by workers, published as results.
 
-One stream of frames and one of results per camera, both under ids ``session-sequence``, which the store itself keeps
-rising. That makes every step safe to repeat: a second attempt finds the id taken. Old frames go group by group
-(`groups`), old results one by one: no result needs another.
+One stream of frames per camera, and one of results for each recognition task, all under ids ``session-sequence``, which
+the store itself keeps rising. That makes every step safe to repeat: a second attempt finds the id taken. Old frames go
+group by group (`groups`), old results one by one: no result needs another. Every command keeps to the keys of one
+camera, or to a single one, so that a cluster does what a single store does.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Any, Final, TypeVar
+from enum import Enum, StrEnum, auto
+from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from secondsight import store_keys
 from server import metrics
 from server.config import ServerConfig
-from server.errors import StoreFullError, StoreUnavailableError
-from server.groups import APPEND, LET_GO, STORED, KeyFrame, key_frame, refusal
-
-GROUP: Final = "recognise"
+from server.errors import NotReplicatedError
+from server.groups import APPEND, STORED, KeyFrame, key_frame, refusal
+from server.lag import NO_SUCH_KEY, Lags
+from server.leases import Leases
+from server.room import Room
+from server.store.patience import Patience
+from server.task_scripts import CLAIM, HOLDER, PUBLISH
 
 _NOT_RISING: Final = "equal or smaller"
 _GROUP_EXISTS: Final = "BUSYGROUP"
 _NO_GROUP: Final = "NOGROUP"
-_NO_SUCH_KEY: Final = "no such key"
 _FIRST_ID: Final = "0-0"
+_SESSIONS_BEHIND: Final = 1000
+"""By which the store's count of sessions may be behind an edge's, after it has failed over to an older state."""
 
-_T = TypeVar("_T")
-_log = logging.getLogger(__name__)
 
 
 class Appending(Enum):
@@ -50,6 +51,8 @@ class Appending(Enum):
     """The key frame that it is predicted from is not the camera's last stored one."""
     GROUP_FULL = auto()
     """So many frames are predicted from its key frame already."""
+    NO_ROOM = auto()
+    """The store is full, and only when a new group begins can it let go of this one."""
 
 
 _REFUSALS: Final = {
@@ -61,7 +64,7 @@ _REFUSALS: Final = {
 
 @dataclass(frozen=True)
 class Appended:
-    """Outcome of an append, and the frames of the camera that now await recognition.
+    """Outcome of an append, and the frames of the camera that now await recognition by the default task.
 
     `last_key` is the camera's last key frame, where the outcome is that the frame was predicted from another.
     """
@@ -79,6 +82,17 @@ class OpenSession:
     last_stored_sequence: int
 
 
+@dataclass
+class Holding:
+    """A camera that a worker has, and whether it may wait for new frames.
+
+    It may not when frames might be pending: after taking the camera over, and whenever an answer was lost.
+    """
+
+    camera_id: str
+    may_wait: bool = False
+
+
 @dataclass(frozen=True)
 class Claimed:
     """A stored frame that this worker has to recognise. `frame` is None when the store no longer has it."""
@@ -86,6 +100,26 @@ class Claimed:
     camera_id: str
     entry_id: str
     frame: bytes | None
+    tries: int = 1
+    """How often it was handed out, this time included."""
+
+
+class LeaseLostError(Exception):
+    """Another worker has the camera, or nobody."""
+
+
+class Publishing(StrEnum):
+    """What became of a result that was to be published."""
+
+    PUBLISHED = "published"
+    REPEATED = "repeated"
+    """The frame had a result already, which stands."""
+    TOO_LATE = "too late"
+    """A later frame had a result, so this frame never will. Only a store that lost its state brings this about."""
+    NOT_ITS_TURN = "not its turn"
+    """An earlier frame has no result yet. Claim that one."""
+    LOST = "lost"
+    """The worker no longer has the camera."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +134,6 @@ class Published:
 class FrameBus:
     """Frames and results of all cameras, over Redis Streams.
 
-    A store that is full is relieved of the older half of what is recognised, as often as it takes. The last group of a
-    camera stays whole, even then.
-
     `blocking` is used for reads that wait, and must have a socket timeout above `config.block`.
     """
 
@@ -110,9 +141,15 @@ class FrameBus:
         self._redis = redis
         self._blocking = blocking
         self._config = config
-        self._store_away = False
-        self._making_room = asyncio.Lock()
-        self._room_made_at = 0.0
+        self._lags = Lags(redis)
+        self._room = Room(redis, self._lags, config)
+        self._patience = Patience(
+            redis, patience=config.store_patience, pause=config.store_pause, make_room=self._room.make
+        )
+
+    def leases(self, worker: str, task: str) -> Leases:
+        """Leases of the cameras, for a worker."""
+        return Leases(self._redis, self._patience, task=task, worker=worker, lasting=self._config.lease)
 
     async def cameras(self) -> list[str]:
         """Cameras that have ever stored a frame, sorted.
@@ -120,7 +157,7 @@ class FrameBus:
         Raises:
             StoreUnavailableError
         """
-        return await self._patiently(self._cameras)
+        return await self._patience.ask("cameras", self._lags.cameras)
 
     async def open_session(self, camera_id: str, asked: int) -> OpenSession:
         """Session `asked` if it is the camera's current one, else a new one that fences all earlier ones.
@@ -137,13 +174,15 @@ class FrameBus:
             if asked and asked == current:
                 return OpenSession(asked, last_sequence if last_session == asked else 0)
             issued = int(await self._redis.incr(store_keys.SESSIONS))
-            if issued <= last_session:
-                # The counter was lost with an older state of the store; the camera's ids have to go on rising.
-                issued = int(await self._redis.incrby(store_keys.SESSIONS, last_session - issued + 1))
+            # When the counter was lost with an older state of the store, the camera's ids have to go on rising, and
+            # no edge may take a new session for the one that it knows.
+            known = max(last_session, asked if asked - issued < _SESSIONS_BEHIND else 0)
+            if issued <= known:
+                issued = int(await self._redis.incrby(store_keys.SESSIONS, known - issued + 1))
             await self._redis.set(store_keys.session(camera_id), issued, ex=self._config.unused_session)
             return OpenSession(issued, 0)
 
-        return await self._patiently(attempt)
+        return await self._patience.ask("open session", attempt)
 
     async def append(
         self, camera_id: str, session: int, sequence: int, frame: bytes, key: KeyFrame
@@ -152,44 +191,44 @@ class FrameBus:
 
         `key` is the key frame that it is predicted from, or itself. A predicted frame is stored only when its key frame
         is the last one stored of this camera, so that groups do not overlap. The oldest groups are let go of while
-        `config.frames_kept` frames stay. The caller keeps the backlog below `config.backlog_frames`, so that all of
-        them are recognised.
+        `config.frames_kept` frames stay, and all that await a task, up to `config.frames_most`. The caller keeps the
+        backlog of the default task below `config.backlog_frames`, so that it recognises all of them.
 
         Raises:
-            StoreUnavailableError: it is not known to be stored.
+            StoreUnavailableError: it is not known to be stored, or not in as many replicas as it has to be.
         """
-        config = self._config
-        frames, keys = store_keys.frames(camera_id), store_keys.keys(camera_id)
         entry_id = store_keys.entry_id(session, sequence)
+        is_key = key.place == (session, sequence)
 
         async def attempt() -> Appended:
-            pipeline = self._redis.pipeline(transaction=False)
-            pipeline.eval(
-                APPEND,
-                2,
-                frames,
-                keys,
-                entry_id,
-                frame,
-                key.entry_id,
-                key.name,
-                config.frames_kept,
-                config.group_frames,
-            )
-            pipeline.hset(store_keys.CAMERAS, camera_id, time.time_ns())
-            pipeline.persist(store_keys.session(camera_id))
-            pipeline.xinfo_groups(frames)
-            added, registered, persisted, groups = await pipeline.execute(raise_on_error=False)
-            for reply in (registered, persisted):
-                if isinstance(reply, Exception):
-                    raise reply
-            outcome, last_key = await self._became(added, frames, session, sequence)
-            backlog = None if isinstance(groups, Exception) else _backlog(groups)
-            if backlog is None:
-                backlog = await self._backlog(camera_id)
-            return Appended(outcome, backlog, last_key)
+            try:
+                added = await self._append(camera_id, entry_id, frame, key)
+            except OutOfMemoryError:
+                if is_key and self._room.exhausted:
+                    await self._room.make_for_key(camera_id)
+                if is_key or not self._room.exhausted:
+                    raise
+                return Appended(Appending.NO_ROOM, await self._backlog(camera_id), None)
+            except ResponseError as error:
+                if _NOT_RISING not in str(error):
+                    raise
+                added = None
+            self._room.exhausted = False
+            if added is not None and added[0] == STORED:
+                _, backlog, passed_over = added
+                if passed_over:
+                    metrics.FRAMES_PASSED_OVER.labels(camera_id).inc(passed_over)
+                if backlog < 0:
+                    backlog = await self._backlog(camera_id)
+                return Appended(Appending.STORED, backlog, None)
+            backlog = await self._backlog(camera_id)
+            frames = store_keys.frames(camera_id)
+            if added is not None and (session, sequence) > await self._last_id(frames):
+                why, last_key = refusal(added)
+                return Appended(_REFUSALS[why], backlog, last_key)
+            return Appended(await self._why_not_rising(frames, session, entry_id), backlog, None)
 
-        return await self._patiently(attempt)
+        return await self._patience.ask("append", attempt)
 
     async def last_key(self, camera_id: str) -> KeyFrame | None:
         """The key frame that frames of the camera may be predicted from.
@@ -202,71 +241,117 @@ class FrameBus:
             entries: Any = await self._redis.xrevrange(store_keys.keys(camera_id), count=1)
             return key_frame(*entries[0]) if entries else None
 
-        return await self._patiently(attempt)
+        return await self._patience.ask("last key", attempt)
 
     async def backlog(self, camera_id: str) -> int:
-        """Frames of the camera that are stored and not yet recognised.
+        """Frames of the camera that are stored and not yet recognised by the default task.
 
         Raises:
             StoreUnavailableError
         """
-        return await self._patiently(lambda: self._backlog(camera_id))
+        return await self._patience.ask("lag", lambda: self._backlog(camera_id))
 
-    async def claim(self, worker: str) -> list[Claimed]:
-        """At most one frame of each camera, the oldest one not recognised; waits up to `config.block` for one.
-
-        What the worker has claimed and not finished comes first, so that the results of a camera stay in order across
-        a crash, a lost reply and a restart.
+    async def lag(self, camera_id: str, task: str) -> int | None:
+        """Frames of the camera that are stored and await a task; None when the store cannot count them.
 
         Raises:
             StoreUnavailableError
         """
-        return await self._patiently(lambda: self._claim(worker))
+        return await self._patience.ask("lag", lambda: self._lags.counted(camera_id, task))
 
-    async def publish(self, camera_id: str, entry_id: str, result: bytes) -> bool:
+    async def claim(self, holding: Holding, leases: Leases) -> Claimed | None:
+        """The camera's oldest frame without a result; waits up to `config.block` for one.
+
+        What was handed out and has no result comes first, so that the results of a camera stay in order across a crash,
+        a lost reply and another worker.
+
+        Raises:
+            LeaseLostError
+            StoreUnavailableError
+        """
+        frames, task = store_keys.frames(holding.camera_id), leases.task
+
+        async def attempt() -> Claimed | None:
+            try:
+                if holding.may_wait:
+                    # Handed out without a look at the lease. If it was lost meanwhile, another worker finds the frame
+                    # pending, and no later frame is published before it.
+                    holding.may_wait = False
+                    reply = await self._blocking.xreadgroup(
+                        task, HOLDER, {frames: ">"}, count=1, block=int(self._config.block * 1000)
+                    )
+                    for _, entries in _streams(reply):
+                        for entry_id, fields in entries:
+                            holding.may_wait = True
+                            return Claimed(
+                                holding.camera_id, entry_id.decode(), fields[store_keys.FRAME_FIELD]
+                            )
+                    holding.may_wait = True
+                    return None
+                lease = store_keys.worker(holding.camera_id, task)
+                what, *found = await self._redis.eval(
+                    CLAIM, 2, lease, frames, leases.worker, leases.lasting_ms, task, HOLDER
+                )
+            except ResponseError as error:
+                if _NO_GROUP not in str(error):
+                    raise
+                await self._ensure_group(holding.camera_id, task)
+                return None
+            if what == b"lost":
+                raise LeaseLostError(holding.camera_id)
+            if what == b"none":
+                holding.may_wait = True
+                return None
+            entry_id, tries, *frame = found
+            return Claimed(holding.camera_id, entry_id.decode(), frame[0] if frame else None, tries)
+
+        return await self._patience.ask("claim", attempt)
+
+    async def publish(
+        self, claimed: Claimed, leases: Leases, result: bytes, given_up: str = ""
+    ) -> Publishing:
         """Publish the result of a claimed frame and take the frame off the backlog, both or neither.
 
-        Returns:
-            False when the frame had a result already, which stands.
+        With `given_up` the frame is kept as a dead letter, for this reason.
 
         Raises:
             StoreUnavailableError
         """
+        camera_id, task, config = claimed.camera_id, leases.task, self._config
+        keys = (
+            store_keys.worker(camera_id, task),
+            store_keys.frames(camera_id),
+            store_keys.results(camera_id, task),
+            store_keys.dead(camera_id, task),
+        )
 
-        async def attempt() -> bool:
-            pipeline = self._redis.pipeline(transaction=True)
-            pipeline.xadd(
-                store_keys.results(camera_id),
-                {store_keys.RESULT_FIELD: result},
-                id=entry_id,
-                maxlen=self._config.results_kept,
-            )
-            pipeline.xack(store_keys.frames(camera_id), GROUP, entry_id)
-            added, _ = await pipeline.execute(raise_on_error=False)
-            if not isinstance(added, Exception):
-                return True
-            if _NOT_RISING not in str(added):
-                raise added
-            if not await self._redis.xrange(store_keys.results(camera_id), entry_id, entry_id):
-                # Only a worker of another name on the same camera brings this about.
-                _log.error(
-                    "the result of frame %s of %s came after a later one and is lost", entry_id, camera_id
+        async def attempt() -> Publishing:
+            try:
+                became: bytes = await self._redis.eval(
+                    PUBLISH,
+                    4,
+                    *keys,
+                    leases.worker,
+                    leases.lasting_ms,
+                    task,
+                    claimed.entry_id,
+                    result,
+                    config.results_kept,
+                    given_up,
+                    config.dead_kept,
                 )
-            return False
+            except ResponseError as error:
+                if _NO_GROUP in str(error):
+                    await self._ensure_group(camera_id, task)
+                raise
+            return Publishing(became.decode())
 
-        return await self._patiently(attempt)
+        return await self._patience.ask("publish", attempt)
 
-    async def forget(self, claimed: Claimed) -> None:
-        """Take a claimed frame off the backlog without a result, because the store no longer has it.
-
-        Raises:
-            StoreUnavailableError
-        """
-        key = store_keys.frames(claimed.camera_id)
-        await self._patiently(lambda: self._redis.xack(key, GROUP, claimed.entry_id))
-
-    async def last_results(self, cameras: Iterable[str]) -> dict[str, str]:
-        """Id of the last result of each camera; ``0-0`` where there is none.
+    async def last_results(
+        self, cameras: Iterable[str], task: str = store_keys.DEFAULT_TASK
+    ) -> dict[str, str]:
+        """Id of a task's last result of each camera; ``0-0`` where there is none.
 
         Raises:
             StoreUnavailableError
@@ -274,75 +359,85 @@ class FrameBus:
 
         async def attempt() -> dict[str, str]:
             return {
-                camera_id: store_keys.entry_id(*await self._last_id(store_keys.results(camera_id)))
+                camera_id: store_keys.entry_id(*await self._last_id(store_keys.results(camera_id, task)))
                 for camera_id in cameras
             }
 
-        return await self._patiently(attempt)
+        return await self._patience.ask("last results", attempt)
 
-    async def results_after(self, positions: dict[str, str]) -> list[Published]:
-        """Some results after these ids, by camera; waits up to `config.block` for one.
+    async def results_after(
+        self, positions: dict[str, str], task: str = store_keys.DEFAULT_TASK
+    ) -> list[Published]:
+        """Some results of a task after these ids, by camera, without waiting.
 
         Raises:
             StoreUnavailableError
         """
-        if not positions:
-            await asyncio.sleep(self._config.block)
-            return []
-        keys = {store_keys.results(camera_id): camera_id for camera_id in positions}
-        asked: dict[Any, Any] = {
-            store_keys.results(camera_id): after for camera_id, after in positions.items()
-        }
-        reply = await self._patiently(
+
+        async def attempt() -> list[Published]:
+            pipeline = self._redis.pipeline(transaction=False)
+            for camera_id, after in positions.items():
+                pipeline.xrange(
+                    store_keys.results(camera_id, task), f"({after}", count=self._config.results_read_at_once
+                )
+            replies = await pipeline.execute()
+            return [
+                Published(camera_id, entry_id.decode(), fields[store_keys.RESULT_FIELD])
+                for camera_id, entries in zip(positions, replies, strict=True)
+                for entry_id, fields in entries
+            ]
+
+        return await self._patience.ask("results", attempt) if positions else []
+
+    async def wait_for_result(self, camera_id: str, task: str, after: str) -> str | None:
+        """Id of a later result of a task and camera; waits up to `config.block` for one.
+
+        Raises:
+            StoreUnavailableError
+        """
+        asked: dict[Any, Any] = {store_keys.results(camera_id, task): after}
+        reply = await self._patience.ask(
+            "wait",
             lambda: self._blocking.xread(
                 asked, count=self._config.results_read_at_once, block=int(self._config.block * 1000)
-            )
+            ),
         )
-        return [
-            Published(keys[key.decode()], entry_id.decode(), fields[store_keys.RESULT_FIELD])
-            for key, entries in _streams(reply)
-            for entry_id, fields in entries
-        ]
+        entries = [entry_id.decode() for _, batch in _streams(reply) for entry_id, _ in batch]
+        return entries[-1] if entries else None
 
-    async def _cameras(self) -> list[str]:
-        names: Any = await self._redis.hkeys(store_keys.CAMERAS)
-        return sorted(name.decode() for name in names)
-
-    async def _claim(self, worker: str) -> list[Claimed]:
-        cameras = await self._cameras()
-        if not cameras:
-            await asyncio.sleep(self._config.block)
-            return []
-        keys = {store_keys.frames(camera_id): camera_id for camera_id in cameras}
-        try:
-            unfinished = await self._redis.xreadgroup(GROUP, worker, dict.fromkeys(keys, "0"), count=1)
-            claimed = _claimed(keys, unfinished)
-            if claimed:
-                return claimed
-            fresh = await self._blocking.xreadgroup(
-                GROUP, worker, dict.fromkeys(keys, ">"), count=1, block=int(self._config.block * 1000)
-            )
-        except ResponseError as error:
-            if _NO_GROUP not in str(error):
-                raise
-            for camera_id in cameras:
-                await self._ensure_group(camera_id)
-            return []
-        return _claimed(keys, fresh)
-
-    async def _became(
-        self, added: Any, frames: str, session: int, sequence: int
-    ) -> tuple[Appending, KeyFrame | None]:
-        """What became of a frame, by the reply to APPEND, and the camera's last key frame if that was refused."""
-        if not isinstance(added, Exception):
-            if added == STORED:
-                return Appending.STORED, None
-            if (session, sequence) > await self._last_id(frames):
-                why, last_key = refusal(added)
-                return _REFUSALS[why], last_key
-        elif _NOT_RISING not in str(added):
+    async def _append(self, camera_id: str, entry_id: str, frame: bytes, key: KeyFrame) -> list[Any]:
+        """The reply to APPEND, once the camera is registered and as many replicas as are asked for have the frame."""
+        config = self._config
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.eval(
+            APPEND,
+            3,
+            store_keys.frames(camera_id),
+            store_keys.keys(camera_id),
+            store_keys.session(camera_id),
+            entry_id,
+            frame,
+            key.entry_id,
+            key.name,
+            config.frames_kept,
+            config.group_frames,
+            config.frames_most,
+            store_keys.DEFAULT_TASK,
+        )
+        # A write in any case, so that WAIT, on the same connection, waits for what was written before it: also for a
+        # frame that an earlier attempt has stored.
+        pipeline.hset(store_keys.CAMERAS, camera_id, time.time_ns())
+        if config.replicas:
+            pipeline.execute_command("WAIT", config.replicas, int(config.replicas_within * 1000))
+        added, registered, *waited = await pipeline.execute(raise_on_error=False)
+        for reply in (registered, *waited):
+            if isinstance(reply, Exception):
+                raise reply
+        if waited and waited[0] < config.replicas:
+            raise NotReplicatedError(waited[0], config.replicas)
+        if isinstance(added, Exception):
             raise added
-        return await self._why_not_rising(frames, session, store_keys.entry_id(session, sequence)), None
+        return list(added)
 
     async def _why_not_rising(self, key: str, session: int, entry_id: str) -> Appending:
         if await self._redis.xrange(key, entry_id, entry_id):
@@ -351,30 +446,22 @@ class FrameBus:
         return Appending.STALE_SESSION if last_session > session else Appending.NOT_RISING
 
     async def _backlog(self, camera_id: str) -> int:
-        backlog = await self._counted_backlog(camera_id)
+        backlog = await self._lags.counted(camera_id)
         if backlog is None:
-            await self._ensure_group(camera_id)
-            backlog = await self._counted_backlog(camera_id)
+            await self._ensure_group(camera_id, store_keys.DEFAULT_TASK)
+            backlog = await self._lags.counted(camera_id)
         if backlog is None:
             # The store cannot count it. It can again once a worker has come to the end of the stream; until then
             # nothing more is taken in.
             return self._config.backlog_frames
         return backlog
 
-    async def _counted_backlog(self, camera_id: str) -> int | None:
-        try:
-            return _backlog(await self._redis.xinfo_groups(store_keys.frames(camera_id)))
-        except ResponseError as error:
-            if _NO_SUCH_KEY not in str(error):
-                raise
-            return 0
-
-    async def _ensure_group(self, camera_id: str) -> None:
+    async def _ensure_group(self, camera_id: str, task: str) -> None:
         # A group that was lost goes on after the last result: what came before it was recognised.
-        last_result = store_keys.entry_id(*await self._last_id(store_keys.results(camera_id)))
+        last_result = store_keys.entry_id(*await self._last_id(store_keys.results(camera_id, task)))
         try:
             await self._redis.xgroup_create(
-                store_keys.frames(camera_id), GROUP, id=last_result, mkstream=True
+                store_keys.frames(camera_id), task, id=last_result, mkstream=True
             )
         except ResponseError as error:
             if _GROUP_EXISTS not in str(error):
@@ -385,78 +472,10 @@ class FrameBus:
         try:
             stream = await self._redis.xinfo_stream(key)
         except ResponseError as error:
-            if _NO_SUCH_KEY not in str(error):
+            if NO_SUCH_KEY not in str(error):
                 raise
             return store_keys.parse_entry_id(_FIRST_ID)
         return store_keys.parse_entry_id(stream["last-generated-id"].decode())
-
-    async def _make_room(self, full_at: float) -> None:
-        async with self._making_room:
-            if self._room_made_at > full_at:
-                return
-            let_go = 0
-            for camera_id in await self._cameras():
-                backlog = await self._counted_backlog(camera_id)
-                if backlog is not None:  # else nobody knows how many of them are recognised
-                    let_go += await self._let_go_of_groups(camera_id, backlog)
-                let_go += await self._let_go_of_results(camera_id)
-            self._room_made_at = time.monotonic()
-            if let_go:
-                _log.warning("the store is full and let go of %d older frames and results", let_go)
-
-    async def _let_go_of_groups(self, camera_id: str, backlog: int) -> int:
-        """Halve the frames; where a group is longer than that, keep as few groups as the backlog allows."""
-        frames, keys = store_keys.frames(camera_id), store_keys.keys(camera_id)
-        # The backlog may have grown since it was counted, though not above its limit.
-        least = max(backlog, self._config.backlog_frames)
-        let_go = 0
-        for kept in (max(least, await self._redis.xlen(frames) // 2), least):
-            if not let_go:
-                let_go = int(await self._redis.eval(LET_GO, 2, frames, keys, kept))
-        return let_go
-
-    async def _let_go_of_results(self, camera_id: str) -> int:
-        results = store_keys.results(camera_id)
-        kept = max(self._config.backlog_frames, await self._redis.xlen(results) // 2)
-        return int(await self._redis.xtrim(results, maxlen=kept, approximate=False))
-
-    async def _patiently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
-        give_up = time.monotonic() + self._config.store_patience
-        full_at: float | None = None
-        while True:
-            try:
-                if full_at is not None:
-                    await self._make_room(full_at)
-                done = await attempt()
-            except RedisError as error:
-                metrics.STORE_RETRIES.inc()
-                full_at = time.monotonic() if isinstance(error, OutOfMemoryError) else None
-                if not self._store_away:
-                    _log.warning("the store does not do what it is asked, asking again: %s", error)
-                    self._store_away = True
-                if time.monotonic() >= give_up:
-                    raise (StoreUnavailableError() if full_at is None else StoreFullError()) from error
-            else:
-                if self._store_away:
-                    _log.warning("the store does what it is asked again")
-                    self._store_away = False
-                return done
-            await asyncio.sleep(self._config.store_pause)
-
-
-def _backlog(groups: list[dict[str, Any]]) -> int | None:
-    for group in groups:
-        if group["name"] == GROUP.encode():
-            return None if group["lag"] is None else int(group["lag"]) + int(group["pending"])
-    return None
-
-
-def _claimed(keys: dict[str, str], reply: Any) -> list[Claimed]:
-    return [
-        Claimed(keys[key.decode()], entry_id.decode(), (fields or {}).get(store_keys.FRAME_FIELD))
-        for key, entries in _streams(reply)
-        for entry_id, fields in entries
-    ]
 
 
 def _streams(reply: Any) -> Iterable[tuple[bytes, Any]]:

@@ -48,6 +48,21 @@ local function stored_so_far()
   end
 end
 
+-- Frames that await the task which most of them await, those that await `task` (nil when the store cannot count them),
+-- and, by task, how many were let go of before they were handed out.
+local function awaiting(frames, task)
+  local most, of_task, behind = 0, false, {}
+  local length = redis.call('XLEN', frames)
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', frames)) do
+    local about = {}
+    for at = 1, #group, 2 do about[group[at]] = group[at + 1] end
+    if about['name'] == task then of_task = about['lag'] and about['lag'] + about['pending'] end
+    most = math.max(most, math.min(length, (about['lag'] or length) + about['pending']))
+    if about['lag'] and about['lag'] > length then behind[about['name']] = about['lag'] - length end
+  end
+  return most, of_task, behind
+end
+
 local function from_key_on(key, stored)
   return stored - tonumber(key[2][4]) + 1
 end
@@ -75,21 +90,51 @@ local function let_go(stored, kept)
   end
   return redis.call('XTRIM', frames, 'MAXLEN', math.max(kept, whole))
 end
+
+-- Have every task go on at the first frame that is left. Gives how many frames they did not get to see.
+local function pass_over(stored)
+  local passed_over = 0
+  local _, _, behind = awaiting(frames, '')
+  for task, missed in pairs(behind) do
+    local first = redis.call('XRANGE', frames, '-', '+', 'COUNT', 1)[1]
+    if first then
+      local session, sequence = string.match(first[1], '(%d+)-(%d+)')
+      local before = session .. '-' .. string.format('%.0f', math.max(0, tonumber(sequence) - 1))
+      redis.call('XGROUP', 'SETID', frames, task, before, 'ENTRIESREAD', stored - redis.call('XLEN', frames))
+      passed_over = passed_over + missed
+    end
+  end
+  return passed_over
+end
 """
 
 LET_GO: Final = (
     _LET_GO
     + """
-return let_go(stored_so_far(), tonumber(ARGV[1]))
+local stored = stored_so_far()
+return {let_go(stored, tonumber(ARGV[1])), pass_over(stored)}
 """
 )
-"""KEYS: a camera's frames, its keys. ARGV: frames to keep, at least. Gives how many frames went."""
+"""KEYS: a camera's frames, its keys. ARGV: frames to keep, at least. Gives how many frames went, and how many of them
+some task has not seen."""
+
+LET_GO_OF_ALL: Final = (
+    _LET_GO
+    + """
+if redis.call('EXISTS', frames) == 0 or #redis.call('XINFO', 'GROUPS', frames) == 0 then return 0 end
+if awaiting(frames, '') > 0 then return 0 end
+redis.call('XTRIM', keys, 'MAXLEN', 0)
+return redis.call('XTRIM', frames, 'MAXLEN', 0)
+"""
+)
+"""KEYS: a camera's frames, its keys. Lets go of the last group as well, unless one of its frames awaits a task: for
+a key frame that finds no room otherwise. Gives how many frames went."""
 
 APPEND: Final = (
     _LET_GO
     + """
 local id, frame, key_id, key_name = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local kept, longest = tonumber(ARGV[5]), tonumber(ARGV[6])
+local kept, longest, most, task = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local stored = stored_so_far()
 if key_id ~= id then
   local last = redis.call('XREVRANGE', keys, '+', '-', 'COUNT', 1)[1]
@@ -101,16 +146,20 @@ redis.call('XADD', frames, id, 'frame', frame)
 if key_id == id then
   redis.call('XADD', keys, id, 'name', key_name, 'ordinal', stored + 1)
 end
-let_go(stored + 1, kept)
-return {'stored'}
+redis.call('PERSIST', KEYS[3])
+local waiting, of_task = awaiting(frames, task)
+local gone = let_go(stored + 1, math.max(kept, math.min(waiting, most)))
+return {'stored', of_task or -1, gone > 0 and waiting > most and pass_over(stored + 1) or 0}
 """
 )
-"""KEYS: as for LET_GO. ARGV: the frame's id, the frame, id and name of its key frame (its own when it is one), frames
-to keep at least, frames of the longest group. Gives what became of it, and with a refusal the last key frame."""
+"""KEYS: a camera's frames, its keys, its session. ARGV: the frame's id, the frame, id and name of its key frame (its
+own when it is one), frames to keep at least, frames of the longest group, frames to keep at most because they await a
+task, the task that counts the backlog. Gives what became of it; when it is stored, the backlog (-1: the store cannot
+count it) and how many frames tasks did not get to see; with a refusal the last key frame."""
 
 
-STORED: Final = [b"stored"]
-"""APPEND's reply when it has stored the frame."""
+STORED: Final = b"stored"
+"""What APPEND's reply begins with when it has stored the frame."""
 
 
 def key_frame(entry_id: bytes, fields: dict[bytes, bytes]) -> KeyFrame:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
+import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from enum import StrEnum, auto
 from typing import Final, NoReturn
@@ -14,14 +17,19 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from secondsight import limits, store_keys
+from secondsight.logs import log_fields
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 from server import metrics
+from server.access.access import Access
+from server.access.caller import CameraCaller, caller
 from server.config import ServerConfig
 from server.errors import StoreUnavailableError
 from server.frame_bus import Appending, FrameBus
 from server.groups import KeyFrame
 from server.layers import Codec
-from server.session import PushContext, Uplink
+from server.pace import Pace, Paces
+from server.session import PushContext, Uplink, now
+from server.too_much import TooMuchError, end_with_too_much
 from shared_models import Header
 from shared_models import errors as codec_errors
 from shared_models.bitstream import FrameType
@@ -64,6 +72,10 @@ class _StaleSessionError(Exception):
     """The camera has gone on in a later session, through another server."""
 
 
+class _RevokedError(Exception):
+    """The token that opened the stream was revoked."""
+
+
 class _ProtocolError(Exception):
     """The edge sent what it may not send here."""
 
@@ -71,11 +83,15 @@ class _ProtocolError(Exception):
 class Ingest(ingest_pb2_grpc.IngestServiceServicer):
     """IngestService. One stream per camera; a newer one takes over from an older one."""
 
-    def __init__(self, bus: FrameBus, codec: Codec, config: ServerConfig) -> None:
+    def __init__(self, bus: FrameBus, codec: Codec, access: Access, config: ServerConfig) -> None:
         self._bus = bus
         self._codec = codec
+        self._access = access
         self._config = config
         self._uplinks: dict[str, Uplink] = {}
+        self._streams: Counter[str] = Counter()
+        self._peers = Paces(config.hellos_per_second, config.hellos_at_once, config.names_watched)
+        self._cameras = Paces(config.hellos_per_second / 4, config.hellos_at_once / 4, config.names_watched)
         # A lock lives as long as somebody holds or awaits it: names that come once leave nothing behind.
         self._opening: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._draining = False
@@ -96,8 +112,42 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         self, request_iterator: AsyncIterator[ingest_pb2.PushRequest], context: PushContext
     ) -> None:
         """See ingest.proto."""
-        requests = aiter(request_iterator)
-        hello = await self._hello(requests, context)
+        peer = _host(context.peer())
+        self._streams[peer] += 1
+        try:
+            self._admit(peer)
+            requests = aiter(request_iterator)
+            hello = await self._hello(requests, context)
+            self._admit_camera(hello.camera_id)
+            with log_fields(camera=hello.camera_id):
+                await self._converse(hello, requests, context)
+        except TooMuchError as error:
+            metrics.STREAMS_REFUSED.labels(error.kind).inc()
+            await end_with_too_much(context, error)
+        finally:
+            self._streams[peer] -= 1
+            if not self._streams[peer]:
+                del self._streams[peer]
+
+    def _admit(self, peer: str) -> None:
+        if self._streams[peer] > self._config.streams_per_peer:
+            raise TooMuchError(
+                "streams", f"{peer} has {self._config.streams_per_peer} streams open, the limit", 5.0
+            )
+        if wait := self._peers.take(peer):
+            raise TooMuchError("hellos", f"{peer} begins streams too often", wait)
+
+    def _admit_camera(self, camera_id: str) -> None:
+        if wait := self._cameras.take(camera_id):
+            raise TooMuchError(
+                "hellos",
+                f"camera {camera_id} begins streams too often; do two edges use its name?",
+                wait,
+            )
+
+    async def _converse(
+        self, hello: ingest_pb2.Hello, requests: AsyncIterator[ingest_pb2.PushRequest], context: PushContext
+    ) -> None:
         try:
             uplink = await self._open(hello, context)
         except StoreUnavailableError as error:
@@ -108,12 +158,15 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                 await context.abort(
                     grpc.StatusCode.UNAVAILABLE, "the server is about to leave; connect again"
                 )
-            await self._serve(uplink, requests)
+            with log_fields(session=uplink.session):
+                await self._serve(uplink, requests)
         finally:
             metrics.UPLINKS.dec()
             uplink.ended.set()
             if self._uplinks.get(uplink.camera_id) is uplink:
                 del self._uplinks[uplink.camera_id]
+                if uplink.flow is not None:
+                    uplink.flow.connected = False
 
     async def _hello(
         self, requests: AsyncIterator[ingest_pb2.PushRequest], context: PushContext
@@ -134,6 +187,12 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             store_keys.checked_camera_id(hello.camera_id)
         except store_keys.InvalidCameraIdError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        let_in = caller.get()
+        if isinstance(let_in, CameraCaller) and let_in.camera_id != hello.camera_id:
+            await context.abort(
+                grpc.StatusCode.PERMISSION_DENIED,
+                f"the token is of camera {let_in.camera_id!r}, not of {hello.camera_id!r}",
+            )
         if hello.model_id != self._codec.predicting_id:
             await context.abort(
                 grpc.StatusCode.FAILED_PRECONDITION, _other_model(hello.model_id, self._codec.predicting_id)
@@ -141,7 +200,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         return hello
 
     async def _open(self, hello: ingest_pb2.Hello, context: PushContext) -> Uplink:
-        camera_id = hello.camera_id
+        camera_id, config = hello.camera_id, self._config
         opening = self._opening.setdefault(camera_id, asyncio.Lock())
         async with opening:
             older = self._uplinks.get(camera_id)
@@ -152,13 +211,17 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             uplink = Uplink(
                 camera_id=camera_id,
                 session=session.number,
-                backlog_limit=self._config.backlog_frames,
+                backlog_limit=config.backlog_frames,
                 context=context,
                 acked_sequence=session.last_stored_sequence,
                 stored_sequence=session.last_stored_sequence,
                 last_key=await self._bus.last_key(camera_id),
                 backlog=await self._bus.backlog(camera_id),
+                frame_pace=Pace(config.frames_per_second, config.frames_per_second * config.burst),
+                byte_pace=Pace(config.bytes_per_second, config.bytes_per_second * config.burst),
             )
+            if camera_id in await self._bus.cameras():
+                self._watch(uplink)
             self._uplinks[camera_id] = uplink
         _log.info(
             "camera %s connected: session %d after frame %d, edge %s",
@@ -174,7 +237,8 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         taking = asyncio.create_task(self._take(uplink, requests))
         granting = asyncio.create_task(self._grant(uplink))
         superseded = asyncio.create_task(uplink.superseded.wait())
-        tasks = (taking, granting, superseded)
+        ageing = asyncio.create_task(self._age(uplink))
+        tasks = (taking, granting, superseded, ageing)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -194,6 +258,11 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         if isinstance(error, StoreUnavailableError):
             _log.error("camera %s: %s", uplink.camera_id, error)
             await uplink.context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        if isinstance(error, TooMuchError):
+            _log.warning("camera %s was ended: %s", uplink.camera_id, error)
+        if isinstance(error, _RevokedError):
+            _log.info("camera %s: its token was revoked", uplink.camera_id)
+            await uplink.context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token was revoked")
         if isinstance(error, _ProtocolError):
             await uplink.context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         raise error
@@ -206,13 +275,56 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                 raise _ProtocolError("after its Hello a stream carries frames and nothing else")
             await self._take_frame(uplink, request.frame)
 
+    def _watch(self, uplink: Uplink) -> None:
+        """Measure this camera from now on: the store knows it."""
+        if uplink.flow is None:
+            uplink.flow = metrics.FLOWS.watch(uplink.camera_id)
+            uplink.flow.connected = True
+            uplink.flow.uplinks.add()
+
+    async def _age(self, uplink: Uplink) -> None:
+        """Let the camera connect again now and then; what it sends meanwhile waits at the edge."""
+        # Those that began together do not end together.
+        await asyncio.sleep(self._config.stream_age * random.uniform(0.9, 1.1))
+        _log.info("camera %s is asked to connect again: its stream is old", uplink.camera_id)
+        await uplink.drain(0.0)
+        await asyncio.sleep(2 * self._config.drain_grace)
+
+    async def _keep_pace(self, uplink: Uplink, frame: frame_pb2.Frame) -> None:
+        """Make a camera wait that sends more than it may. One that minds its credits never does.
+
+        Raises:
+            TooMuchError: it has gone on for too long.
+        """
+        wait = max(uplink.frame_pace.wait, uplink.byte_pace.wait)
+        uplink.frame_pace.take()
+        uplink.byte_pace.take(len(frame.machine_layer))
+        if not wait:
+            uplink.beyond_pace = 0
+            return
+        uplink.beyond_pace += 1
+        metrics.FRAMES_BEYOND_PACE.inc()
+        if uplink.beyond_pace > self._config.flood_frames + uplink.backlog_limit:
+            raise TooMuchError(
+                "flood",
+                f"camera {uplink.camera_id} sent {uplink.beyond_pace} frames beyond its rate of "
+                f"{self._config.frames_per_second:g} frames and {self._config.bytes_per_second / 1e6:g} MB a second "
+                "although it had no credits",
+                max(1.0, wait),
+            )
+        await asyncio.sleep(wait)
+
     async def _take_frame(self, uplink: Uplink, frame: frame_pb2.Frame) -> None:
         sequence = frame.id.sequence
+        await self._keep_pace(uplink, frame)
         try:
             header = self._check(uplink, frame)
             await self._store(uplink, frame, _key_of(uplink, frame, header))
         except _RefusedError as refused:
-            metrics.FRAMES_REFUSED.labels(ingest_pb2.NackReason.Name(refused.reason)).inc()
+            reason = ingest_pb2.NackReason.Name(refused.reason)
+            metrics.FRAMES_REFUSED.labels(reason).inc()
+            if uplink.flow is not None:
+                uplink.flow.refused[reason].add()
             await uplink.refuse(sequence, refused.reason, refused.detail)
             if isinstance(refused, _NoReferenceError) and await uplink.request_key(refused.detail):
                 metrics.KEY_REQUESTS.labels(refused.lack.value).inc()
@@ -282,6 +394,8 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             await asyncio.sleep(self._config.backlog_poll)
             await self._look_at_backlog(uplink)
         sequence = frame.id.sequence
+        begun = time.perf_counter()
+        frame.stored_at.CopyFrom(now())
         appended = await self._bus.append(
             uplink.camera_id, uplink.session, sequence, frame.SerializeToString(deterministic=True), key
         )
@@ -290,6 +404,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         match appended.outcome:
             case Appending.STORED:
                 uplink.note_stored(sequence, key)
+                self._measure(uplink, frame, time.perf_counter() - begun)
                 frame_type = "predicted" if frame.reference_sequence else "key"
                 metrics.FRAMES_STORED.labels(uplink.camera_id, frame_type).inc()
                 metrics.LAYER_BYTES.labels(uplink.camera_id, "machine").inc(len(frame.machine_layer))
@@ -315,23 +430,38 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                     f"camera {uplink.camera_id} has gone on in a session after {uplink.session}"
                 )
 
+    def _measure(self, uplink: Uplink, frame: frame_pb2.Frame, store_wait: float) -> None:
+        self._watch(uplink)
+        assert uplink.flow is not None
+        timing = frame.timing
+        captured_to_stored = (frame.stored_at.ToNanoseconds() - frame.captured_at.ToNanoseconds()) / 1e9
+        way = captured_to_stored - timing.queue_us / 1e6
+        metrics.UPLINK_SECONDS.observe(max(0.0, way))
+        edge_wait = max(0, timing.queue_us - timing.encode_us) / 1e6
+        uplink.flow.store(len(frame.machine_layer), edge_wait, store_wait, way)
+
     async def _grant(self, uplink: Uplink) -> None:
         """Give credits back as recognition catches up, and let the edge hear from us when nothing else happens."""
         quiet_until = asyncio.get_running_loop().time() + self._config.ack_interval
         while True:
             await asyncio.sleep(self._config.backlog_poll)
+            if self._access.renewed(caller.get()) is None:
+                raise _RevokedError
             if uplink.draining.is_set():
                 continue
             if uplink.holds_back:
                 await self._look_at_backlog(uplink)
-            time = asyncio.get_running_loop().time()
-            if uplink.has_more_to_grant or time >= quiet_until:
+            if uplink.flow is not None:
+                uplink.flow.look(uplink.backlog, uplink.credits, uplink.backlog_limit)
+            moment = asyncio.get_running_loop().time()
+            if uplink.has_more_to_grant or moment >= quiet_until:
                 await uplink.acknowledge()
-                quiet_until = time + self._config.ack_interval
+                quiet_until = moment + self._config.ack_interval
 
     async def _look_at_backlog(self, uplink: Uplink) -> None:
         uplink.backlog = await self._bus.backlog(uplink.camera_id)
-        metrics.BACKLOG.labels(uplink.camera_id).set(uplink.backlog)
+        if uplink.flow is not None:
+            metrics.BACKLOG.labels(uplink.camera_id).set(uplink.backlog)
 
 
 def _key_of(uplink: Uplink, frame: frame_pb2.Frame, header: Header) -> KeyFrame:
@@ -368,6 +498,11 @@ def _not_stored(claimed: KeyFrame, last_key: KeyFrame | None) -> _NoReferenceErr
     return _NoReferenceError(
         _Lack.NOT_STORED, f"the frame is predicted from key frame {claimed}, but {found}"
     )
+
+
+def _host(peer: str) -> str:
+    """The address of ``ipv4:10.0.0.7:4711`` and the like, without its port."""
+    return peer.rpartition(":")[0] or peer
 
 
 def _is_moment(timestamp: Timestamp) -> bool:

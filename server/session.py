@@ -10,7 +10,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from secondsight.v1 import ingest_pb2 as pb
+from server.flow import CameraFlow
 from server.groups import KeyFrame
+from server.pace import Pace
 
 PushContext = grpc.aio.ServicerContext[pb.PushRequest, pb.PushResponse]
 
@@ -20,7 +22,9 @@ class Uplink:
     """The server's side of a Push stream after its Hello.
 
     Several tasks answer on it, so all writing goes through here. `stored_sequence` is the last frame of the session
-    known to be stored, `last_key` the key frame that the next ones may be predicted from.
+    known to be stored, `last_key` the key frame that the next ones may be predicted from. `frame_pace` and `byte_pace`
+    are what the camera may send, `beyond_pace` the frames on end that it sent beyond. `flow` is None as long as the
+    camera has stored nothing.
     """
 
     camera_id: str
@@ -31,6 +35,10 @@ class Uplink:
     stored_sequence: int
     last_key: KeyFrame | None
     backlog: int
+    frame_pace: Pace
+    byte_pace: Pace
+    flow: CameraFlow | None = None
+    beyond_pace: int = 0
     superseded: asyncio.Event = field(default_factory=asyncio.Event)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -40,8 +48,10 @@ class Uplink:
 
     @property
     def credits(self) -> int:
-        """Frames that may be under way: what is left of the camera's backlog."""
-        return max(0, self.backlog_limit - self.backlog)
+        """Frames that may be under way: what is left of the camera's backlog, if its rate allows for that."""
+        if self.byte_pace.tokens <= 0:
+            return 0
+        return max(0, min(self.backlog_limit - self.backlog, int(self.frame_pace.tokens)))
 
     @property
     def holds_back(self) -> bool:

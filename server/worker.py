@@ -1,122 +1,117 @@
-"""Recognises stored frames and publishes what was seen."""
+"""Recognises stored frames and publishes what was seen, beside any number of others that do the same."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
+import os
+import secrets
+import socket
+from contextlib import suppress
 
-from google.protobuf.message import DecodeError
-
-from secondsight import store_keys
-from secondsight.v1 import analytics_pb2, frame_pb2
 from server import metrics
 from server.config import ServerConfig
-from server.errors import DecodingFailedError, KeyFrameGoneError, StoreUnavailableError
-from server.frame_bus import Claimed, FrameBus
-from server.layers import Layers, Picture
-from server.recognition import Recogniser, Seen
-from server.recognition.messages import detection_message, segmentation_message
-from server.session import now
-from shared_models import errors as codec_errors
+from server.enhancement_retention import EnhancementRetention
+from server.errors import StoreUnavailableError
+from server.frame_bus import FrameBus
+from server.lane import Lane
+from server.layers import Layers
+from server.recognising import Recognising
+from server.recognition import Recogniser
+from server.sharing import share_of
 
 _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Takes the cameras in turn, each camera's frames in order.
+    """Has its share of the cameras, by leases, and recognises the frames of each in order.
 
-    Results of a camera have to be published in order, so one camera's frames go to workers of one name.
+    Workers of one task on any number of machines know each other by the store alone. One that dies, or is not heard of
+    for `config.lease` seconds, loses its cameras to the others.
     """
 
-    def __init__(self, bus: FrameBus, layers: Layers, recogniser: Recogniser, config: ServerConfig) -> None:
+    def __init__(
+        self,
+        bus: FrameBus,
+        layers: Layers,
+        recogniser: Recogniser,
+        retention: EnhancementRetention,
+        config: ServerConfig,
+    ) -> None:
         self._bus = bus
-        self._layers = layers
-        self._recogniser = recogniser
+        self._retention = retention
         self._config = config
-        self._lane = ThreadPoolExecutor(1, thread_name_prefix="recogniser")
+        self._recognising = Recognising(layers, recogniser, config)
+        # Another process of the same name, or the next one, is another worker.
+        self.name = f"{config.worker_name or socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
+        self._leases = bus.leases(self.name, config.task)
+        self._lanes: dict[Lane, asyncio.Task[None]] = {}
         self._leaving = asyncio.Event()
+        self.has_store = False
+        """Whether the store answered when the worker last looked at its leases."""
+
+    @property
+    def cameras(self) -> list[str]:
+        """Those that the worker has."""
+        return sorted(lane.camera_id for lane in self._lanes)
 
     async def run(self) -> None:
-        """Recognise frames until `leave`; wait for the store when it is away."""
-        while not self._leaving.is_set():
-            try:
-                for claimed in await self._bus.claim(self._config.worker_name):
-                    if self._leaving.is_set():
-                        return
-                    await self._work_on(claimed)
-            except StoreUnavailableError as error:
-                # What was claimed and not published stays claimed, and comes first when the store is back.
-                _log.error("recognition waits: %s", error)
+        """Recognise frames until `leave`; wait for the store when it is away.
+
+        Raises:
+            WorkerStuckError
+        """
+        try:
+            while not self._leaving.is_set():
+                try:
+                    await self._look()
+                    self.has_store = True
+                except StoreUnavailableError as error:
+                    self.has_store = False
+                    _log.error("the worker cannot tell which cameras are its own: %s", error)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._config.lease_look):
+                        await self._leaving.wait()
+        finally:
+            for lane in self._lanes:
+                lane.leave()
+            await asyncio.gather(*self._lanes.values(), return_exceptions=True)
+            metrics.LEASES.labels(self._config.task).set(0)
+            with suppress(StoreUnavailableError):
+                await self._leases.depart()
 
     def leave(self) -> None:
-        """Finish the frame in hand and return from `run`. Claimed frames wait for the next worker of this name."""
+        """Finish the frames in hand, let others have the cameras and return from `run`."""
         self._leaving.set()
 
     def close(self) -> None:
         """Give the recogniser's thread back."""
-        self._lane.shutdown(wait=True, cancel_futures=True)
+        self._recognising.close()
 
-    async def _work_on(self, claimed: Claimed) -> None:
-        if claimed.frame is None:
-            _log.error("frame %s of camera %s was trimmed unrecognised", claimed.entry_id, claimed.camera_id)
-            await self._bus.forget(claimed)
-            return
-        result = await self._result(claimed, claimed.frame)
-        if not await self._bus.publish(claimed.camera_id, claimed.entry_id, result.SerializeToString()):
-            _log.info("frame %s of camera %s had a result already", claimed.entry_id, claimed.camera_id)
-            return
-        metrics.FRAMES_RECOGNISED.labels(claimed.camera_id).inc()
-        if result.failure:
-            metrics.FRAMES_FAILED.labels(claimed.camera_id).inc()
-            _log.error("frame %s of camera %s: %s", claimed.entry_id, claimed.camera_id, result.failure)
-        if result.HasField("captured_at"):
-            latency = (result.recognised_at.ToNanoseconds() - result.captured_at.ToNanoseconds()) / 1e9
-            metrics.CAPTURE_TO_RESULT_SECONDS.observe(max(0.0, latency))
+    async def _look(self) -> None:
+        """Lengthen the leases, and see to it that the worker has its share of the cameras."""
+        for lane, task in list(self._lanes.items()):
+            if task.done():
+                del self._lanes[lane]
+                task.result()
+        cameras = await self._bus.cameras()
+        workers = await self._leases.attend()
+        holders = await self._leases.holders(cameras)
+        share = share_of(self.name, workers, holders, self._config.cameras_at_most)
+        lanes = {lane.camera_id: lane for lane in self._lanes}
+        for camera_id in share.give_back:
+            if camera_id in lanes:
+                lanes[camera_id].leave()
+        taken = await self._leases.take(share.take)
+        # A lane may have ended with its lease lost, and the worker may have the lease again before anybody else.
+        own = {camera_id for camera_id, holder in holders.items() if holder == self.name}
+        for camera_id in sorted({*taken, *own} - lanes.keys() - set(share.give_back)):
+            self._begin(camera_id)
+        metrics.LEASES.labels(self._config.task).set(len(self._lanes))
 
-    async def _result(self, claimed: Claimed, stored: bytes) -> analytics_pb2.RecognitionResult:
-        session, sequence = store_keys.parse_entry_id(claimed.entry_id)
-        result = analytics_pb2.RecognitionResult(
-            frame=frame_pb2.FrameId(camera_id=claimed.camera_id, session=session, sequence=sequence),
-            recogniser=self._recogniser.name,
+    def _begin(self, camera_id: str) -> None:
+        lane = Lane(
+            camera_id, self._bus, self._leases, self._recognising, self._retention, self._config
         )
-        try:
-            frame = frame_pb2.Frame.FromString(stored)
-            result.captured_at.CopyFrom(frame.captured_at)
-            result.machine_bytes = len(frame.machine_layer)
-            result.enhancement.CopyFrom(frame.enhancement)
-            if frame.reference_sequence:
-                result.key_frame.camera_id = claimed.camera_id
-                result.key_frame.session = frame.reference_session
-                result.key_frame.sequence = frame.reference_sequence
-            await self._see(frame, result)
-        except (DecodeError, codec_errors.CodecError) as error:
-            result.failure = f"the frame cannot be decoded ({type(error).__name__}: {error})"
-        except (DecodingFailedError, KeyFrameGoneError) as error:
-            result.failure = str(error)
-        result.recognised_at.CopyFrom(now())
-        return result
-
-    async def _see(self, frame: frame_pb2.Frame, result: analytics_pb2.RecognitionResult) -> None:
-        begun = perf_counter()
-        picture = await self._layers.machine_view(frame)
-        decoded = perf_counter()
-        result.height, result.width = picture.shape[:2]
-        result.timing.decode_us = int((decoded - begun) * 1e6)
-        try:
-            seen = await asyncio.get_running_loop().run_in_executor(self._lane, self._recognise, picture)
-        except Exception as error:
-            # A recogniser is other people's code: one frame that it cannot bear must not end recognition.
-            _log.exception("the recogniser failed")
-            result.failure = f"the recogniser failed ({type(error).__name__}: {error})"
-            return
-        result.timing.recognise_us = int((perf_counter() - decoded) * 1e6)
-        result.detections.extend(map(detection_message, seen.detections))
-        if seen.segmentation is not None:
-            result.segmentation.CopyFrom(segmentation_message(seen.segmentation))
-
-    def _recognise(self, picture: Picture) -> Seen:
-        with metrics.RECOGNISE_SECONDS.time():
-            (seen,) = self._recogniser.recognise([picture])
-        return seen
+        self._lanes[lane] = asyncio.create_task(lane.run(), name=f"lane of {camera_id}")
+        _log.info("camera %s is this worker's (task %s)", camera_id, self._config.task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _FALLBACK_FRAME_RATE: Final = Fraction(25)
+_HIGHEST_FRAME_RATE: Final = 1000
+_LONGEST_STEP_S: Final = 60
 
 
-def decoded_frames(container: InputContainer, name: str) -> Iterator[CapturedFrame]:
-    """Frames of the first video stream, RGB, in presentation order.
+def decoded_frames(container: InputContainer, name: str) -> Generator[CapturedFrame]:
+    """Frames of the first video stream, RGB, in presentation order, times rising from 0.
 
-    Frames without a time stamp are placed by the stream's frame rate.
+    A frame comes one frame time after the one before it where it has no time stamp, or one that is not later, or later
+    by more than a minute: a clock that was set, or a recording put together from several.
 
     Raises:
         SourceError: the container holds no video.
@@ -31,15 +34,22 @@ def decoded_frames(container: InputContainer, name: str) -> Iterator[CapturedFra
         raise SourceError(f"{name} holds no video stream")
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
-    frame_rate = stream.average_rate or _FALLBACK_FRAME_RATE
-    first_time: Fraction | None = None
+    frame_rate = stream.average_rate
+    # Containers that do not know it give 0, or the ticks of their clock.
+    if frame_rate is None or not 0 < frame_rate <= _HIGHEST_FRAME_RATE:
+        frame_rate = _FALLBACK_FRAME_RATE
+    stamped: Fraction | None = None
+    at = Fraction(0)
     for index, frame in enumerate(container.decode(stream)):
-        stamp, unit = frame.pts, frame.time_base
-        at = index / frame_rate if stamp is None or unit is None else stamp * unit
-        if first_time is None:
-            first_time = at
+        before = stamped
+        stamped = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
+        if index > 0:
+            step = 1 / frame_rate
+            if before is not None and stamped is not None and 0 < stamped - before <= _LONGEST_STEP_S:
+                step = stamped - before
+            at += step
         yield CapturedFrame(
             image=frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False),
             captured_at_ns=time.time_ns(),
-            pts_us=round((at - first_time) * 1_000_000),
+            pts_us=round(at * 1_000_000),
         )

@@ -5,17 +5,22 @@ Sub-commands are entry points of the group `secondsight.commands`. Each is impor
 """
 
 import ast
+import sys
+import traceback
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
+
+from secondsight.secrets import without_secrets
 
 COMMAND_GROUP = "secondsight.commands"
 GROUPS = {"eval": "Measure the codec's quality beside other codecs."}
@@ -117,7 +122,7 @@ class CommandGroup(DeferredGroup):
             if ctx.params.get("debug") or not is_for_the_user(error):
                 raise
             Console(stderr=True).print(
-                f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False
+                f"[bold red]error:[/] {escape(without_secrets(str(error)))}", soft_wrap=True, highlight=False
             )
             raise typer.Exit(1) from error
 
@@ -125,6 +130,11 @@ class CommandGroup(DeferredGroup):
 def is_for_the_user(error: Exception) -> bool:
     """Tell an error that names a problem and its remedy from a defect, whose trace back must be seen."""
     return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in OWN_PACKAGES
+
+
+def _print_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print a trace back as Python does, without the secrets of addresses that it may quote."""
+    sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _print_version(wanted: bool) -> None:
@@ -153,4 +163,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the words after `secondsight`; those of the process when None.
     """
+    sys.excepthook = _print_defect
     app(args=None if arguments is None else list(arguments), prog_name="secondsight")

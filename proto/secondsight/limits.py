@@ -10,5 +10,8 @@ MESSAGE_BYTES: Final = 16 * 2**20
 MACHINE_LAYER_BYTES: Final = 8 * 2**20
 """Largest machine layer. The server refuses larger ones, the edge does not send them; usual ones have some 10 kB."""
 
+ENHANCEMENT_LAYER_BYTES: Final = 15 * 2**20
+"""Largest enhancement layer that goes over an uplink; usual ones have some 100 kB."""
+
 FRAME_OVERHEAD_BYTES: Final = 4096
 """Most that a Frame holds beside its machine layer: names, times and a trace context."""

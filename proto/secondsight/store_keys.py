@@ -14,11 +14,20 @@ key                                        type    holds                        
 ``{camera}:results``                       stream  id ``session-sequence``; field ``result`` =               bounded
                                                    RecognitionResult of the default task
 ``{camera}:results:TASK``                  stream  likewise, of another task                                 bounded
-``{camera}:worker:TASK``                   string  name of the worker that has the camera's frames           its TTL
-``{camera}:dead:TASK``                     stream  frames given up after too many tries                      bounded
+``secondsight:workers:TASK``               zset    workers of a task, by when they were last there, ms       for ever
+``{camera}:worker:TASK``                   hash    ``worker`` that has the camera's frames, ``until`` when,  for ever
+                                                   ms since epoch by the store's clock
+``{camera}:dead:TASK``                     stream  frames given up after too many tries, ``reason``,         bounded
+                                                   ``frame``
 ``{camera}:session``                       string  the session that may write; until it stores, for a day    for ever
 ``{camera}:enhancement:SESSION-SEQUENCE``  string  the enhancement layer's bitstream                         its TTL
-``{camera}:wanted``                        stream  enhancement layers to be asked of the edge                bounded
+``{camera}:wanted``                        stream  what the edge is to be told: field ``request`` =              bounded
+                                                   EnhancementRequest, or ``retain`` = Retain
+``{camera}:asked:SESSION-SEQUENCE``        string  state of a request for a layer: ``waiting``, ``gone`` or      its TTL
+                                                   ``unavailable``
+``{camera}:retained``                      zset    frame -> until when its layer is kept, ms since epoch,        bounded
+                                                   where that is longer than its receipt says
+``{camera}:uplink``                        string  the uplink that reads ``wanted``                              its TTL
 =========================================  ======  ========================================================  =========
 
 ``frames`` consists of groups: a key frame, then the frames predicted from it. A group is let go of as a whole, so that
@@ -42,6 +51,8 @@ FRAME_FIELD: Final = b"frame"
 RESULT_FIELD: Final = b"result"
 NAME_FIELD: Final = b"name"
 ORDINAL_FIELD: Final = b"ordinal"
+REQUEST_FIELD: Final = b"request"
+RETAIN_FIELD: Final = b"retain"
 
 CAMERA_ID_PATTERN: Final = "[a-z0-9][a-z0-9_-]{0,63}"
 _CAMERA_ID: Final = re.compile(CAMERA_ID_PATTERN)
@@ -107,14 +118,34 @@ def worker(camera_id: str, task: str) -> str:
     return f"{{{camera_id}}}:worker:{task}"
 
 
+def workers(task: str) -> str:
+    """Workers of a task that are there."""
+    return f"secondsight:workers:{task}"
+
+
 def dead(camera_id: str, task: str) -> str:
     """Stream of a camera's frames that a task has given up."""
     return f"{{{camera_id}}}:dead:{task}"
 
 
 def wanted(camera_id: str) -> str:
-    """Stream of a camera's enhancement layers that are to be asked of its edge."""
+    """Stream of what a camera's edge is to be told about enhancement layers."""
     return f"{{{camera_id}}}:wanted"
+
+
+def asked(camera_id: str, session: int, sequence: int) -> str:
+    """How far a request to the edge for a frame's enhancement layer is."""
+    return f"{{{camera_id}}}:asked:{entry_id(session, sequence)}"
+
+
+def retained(camera_id: str) -> str:
+    """Frames of a camera whose enhancement layers are kept for longer than their receipts say."""
+    return f"{{{camera_id}}}:retained"
+
+
+def uplink(camera_id: str) -> str:
+    """The uplink over which a camera's edge can be asked for enhancement layers."""
+    return f"{{{camera_id}}}:uplink"
 
 
 def session(camera_id: str) -> str:

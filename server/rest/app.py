@@ -5,23 +5,34 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from server.rest import cameras, frames, images, probes, problems
+from server.rest import cameras, frames, images, probes, problems, session
+from server.rest.gate import let_in
 from server.rest.problems import install_problem_handlers
+from server.rest.request_limits import RequestLimits
 from server.rest.safe_headers import SafeHeaders
 from server.rest.services import Services
 
 
 def create_app(services: Services) -> FastAPI:
     """The application over these services. Its documentation page is left out: it would load files of others."""
-    app = FastAPI(title="Secondsight", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Secondsight", version="1", openapi_url=None)
     app.state.services = services
     install_problem_handlers(app)
+    app.add_middleware(RequestLimits, config=services.config)
     app.add_middleware(SafeHeaders)
-    for module in (cameras, frames, images, probes, problems):
-        app.include_router(module.router)
+    for closed in (cameras, frames, images):
+        app.include_router(closed.router, dependencies=[Depends(let_in)])
+    for open_to_all in (probes, problems, session):
+        app.include_router(open_to_all.router)
+
+    @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(let_in)])
+    async def get_document() -> JSONResponse:
+        return JSONResponse(app.openapi())
+
     # All that lies in this folder is served, so it is no package and holds no module.
     page = Path(str(resources.files("server"))) / "page"
     app.mount("/", StaticFiles(directory=page, html=True), name="page")

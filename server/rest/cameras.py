@@ -7,6 +7,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from server.rest.gate import Caller
 from server.rest.moments import utc
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Serving
@@ -30,8 +31,8 @@ class Cameras(BaseModel):
 
 
 @router.get("", operation_id="list_cameras", summary="List cameras")
-async def list_cameras(services: Serving) -> Cameras:
-    """Cameras that have ever stored a frame."""
+async def list_cameras(services: Serving, caller: Caller) -> Cameras:
+    """Cameras that have ever stored a frame, as far as whoever asks may see them."""
     return Cameras(
         cameras=[
             Camera(
@@ -41,5 +42,6 @@ async def list_cameras(services: Serving) -> Cameras:
                 frames=f"/v1/cameras/{camera.camera_id}/frames",
             )
             for camera in await services.catalogue.cameras()
+            if caller.sees(camera.camera_id)
         ]
     )

@@ -13,9 +13,13 @@ from pydantic import BaseModel, Field
 
 from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, frame_pb2
+from server.access.caller import Permission
+from server.audit.record import Subject
 from server.catalogue import EnhancementState, StoredFrame
 from server.errors import InvalidCursorError
 from server.rest.conditional import conditional
+from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
+from server.rest.gate import Caller
 from server.rest.moments import utc
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Serving
@@ -134,22 +138,43 @@ async def get_frame(services: Serving, camera: CameraName, frame: FrameName) -> 
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
 async def get_layer(
-    request: Request, services: Serving, camera: CameraName, frame: FrameName, layer: Layer
+    request: Request,
+    services: Serving,
+    caller: Caller,
+    camera: CameraName,
+    frame: FrameName,
+    layer: Layer,
+    reason: ReasonQuery = None,
+    reason_header: ReasonHeader = None,
 ) -> Response:
-    """The bitstream of one layer, as the edge made it.
+    """The bitstream of one layer, as the edge made it. That of the enhancement layer is guarded as a human view is.
 
     To decode that of a predicted frame takes the same layers of its key frame, to which a `Link` header leads.
     """
-    stored = await services.catalogue.frame(camera, frame)
-    content = stored.frame.machine_layer
-    if layer is Layer.ENHANCEMENT:
+    if layer is Layer.MACHINE:
+        stored = await services.catalogue.frame(camera, frame)
+        return _layer(request, stored, layer, stored.frame.machine_layer)
+    async with services.disclosures.begin(
+        request,
+        caller,
+        Permission.HUMAN_VIEW,
+        subject=Subject.ENHANCEMENT_LAYER,
+        camera=camera,
+        frame=frame,
+        reason=told_reason(reason, reason_header),
+    ) as disclosure:
+        stored = await services.catalogue.frame(camera, frame)
         content = await services.catalogue.enhancement(stored)
+        return disclosure.of(_layer(request, stored, layer, content))
+
+
+def _layer(request: Request, stored: StoredFrame, layer: Layer, content: bytes) -> Response:
     return conditional(
         request,
         content,
         media_type="application/octet-stream",
         headers={
-            "Content-Disposition": f'attachment; filename="{camera}-{stored.name}.{layer}"',
+            "Content-Disposition": f'attachment; filename="{stored.frame.id.camera_id}-{stored.name}.{layer}"',
             **key_frame_headers(stored),
         },
     )

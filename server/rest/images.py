@@ -6,11 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from server.access.caller import Permission
+from server.audit.record import Subject
 from server.rest.conditional import is_current, not_modified, strong_tag, tagged
+from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
 from server.rest.frames import CameraName, FrameName, key_frame_headers
+from server.rest.gate import Caller
 from server.rest.negotiation import negotiate_format
 from server.rest.problems import PROBLEM_RESPONSES
-from server.rest.services import Serving
+from server.rest.services import Services, Serving
 from server.views import ImageFormat, View
 
 router = APIRouter(tags=["images"], responses=PROBLEM_RESPONSES)
@@ -28,6 +32,7 @@ _VARY = {"Vary": "Accept"}
 async def get_image(
     request: Request,
     services: Serving,
+    caller: Caller,
     camera: CameraName,
     frame: FrameName,
     view: Annotated[View, Query(description="`machine`: the machine layer alone. `human`: both layers.")] = (
@@ -41,9 +46,38 @@ async def get_image(
         ImageFormat | None, Query(description="Chosen by the Accept header when left out.")
     ] = None,
     accept: Annotated[str | None, Header()] = None,
+    reason: ReasonQuery = None,
+    reason_header: ReasonHeader = None,
 ) -> Response:
-    """The frame as its machine layer shows it, or sharpened by its enhancement layer."""
+    """The frame as its machine layer shows it, or sharpened by its enhancement layer.
+
+    A human view takes the role operator and a reason, and is on record before it is made.
+    """
     image_format = format or negotiate_format(accept)
+    if view is View.MACHINE:
+        return await _image(request, services, camera, frame, view, image_format, None)
+    async with services.disclosures.begin(
+        request,
+        caller,
+        Permission.HUMAN_VIEW,
+        subject=Subject.HUMAN_VIEW,
+        camera=camera,
+        frame=frame,
+        view=view,
+        reason=told_reason(reason, reason_header),
+    ) as disclosure:
+        return disclosure.of(await _image(request, services, camera, frame, view, image_format, slices))
+
+
+async def _image(
+    request: Request,
+    services: Services,
+    camera: str,
+    frame: str,
+    view: View,
+    image_format: ImageFormat,
+    slices: int | None,
+) -> Response:
     stored = await services.catalogue.frame(camera, frame)
     asked = await services.views.gather(stored, view, image_format, slices)
     tag = strong_tag(asked.digest)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from server.errors import StoreUnavailableError
+from server.rest.gate import let_in_for_all_cameras
 from server.rest.services import Serving
 
 router = APIRouter(tags=["probes"])
@@ -56,7 +57,13 @@ async def get_readiness(services: Serving, response: Response) -> Readiness:
     return Readiness(ready=ready, store=store, leaving=services.leaving)
 
 
-@router.get("/metrics", operation_id="get_metrics", summary="Metrics for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    dependencies=[Depends(let_in_for_all_cameras)],
+)
 async def get_metrics() -> Response:
     """Text in Prometheus's exposition format."""
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

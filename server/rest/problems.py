@@ -69,15 +69,43 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     ),
     errors.DecodingFailedError: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "decoding-failed", "The codec failed"),
     errors.ViewsBusyError: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "views-busy", "Too many views at once"),
+    errors.UnauthenticatedError: _Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "Who are you?"),
+    errors.LoginFailedError: _Kind(HTTPStatus.UNAUTHORIZED, "login-failed", "Not logged in"),
+    errors.PasswordChangeRequiredError: _Kind(
+        HTTPStatus.FORBIDDEN, "password-change-required", "Choose a password of your own"
+    ),
+    errors.WeakPasswordError: _Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "weak-password", "The new password will not do"
+    ),
+    errors.ForbiddenError: _Kind(HTTPStatus.FORBIDDEN, "forbidden", "Not allowed"),
+    errors.ReasonError: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "reason-required", "Say what it is for"),
+    errors.CrossSiteError: _Kind(HTTPStatus.FORBIDDEN, "cross-site", "Sent by another site's page"),
+    errors.UnknownHostError: _Kind(HTTPStatus.MISDIRECTED_REQUEST, "unknown-host", "Not this server's name"),
+    errors.TooManyRequestsError: _Kind(
+        HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "Too many requests"
+    ),
+    errors.AccessFileError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "access-file", "The access file cannot be used"
+    ),
+    errors.AuditUnavailableError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "audit-unavailable", "The audit cannot be written"
+    ),
     errors.StoreUnavailableError: _Kind(
         HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer"
     ),
 }
+_LIMITS: Final = (
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.REQUEST_URI_TOO_LONG,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+)
 _INVALID_REQUEST: Final = _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "Invalid request")
 
 PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem, "content": {MEDIA_TYPE: {}}}
-    for status in sorted({int(kind.status) for kind in (*_KINDS.values(), _INVALID_REQUEST)})
+    for status in sorted(
+        {int(kind.status) for kind in (*_KINDS.values(), _INVALID_REQUEST)} | set(map(int, _LIMITS))
+    )
 }
 
 
@@ -125,7 +153,9 @@ async def _server_error(request: Request, error: Exception) -> JSONResponse:
     if kind is None:
         return await _defect(request, error)
     headers = {}
-    if isinstance(error, errors.ViewsBusyError):
+    if isinstance(error, (errors.UnauthenticatedError, errors.LoginFailedError)):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, (errors.ViewsBusyError, errors.TooManyRequestsError)):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.StoreUnavailableError):
         _log.info("%s cannot be answered: %r", request.url.path, error.__cause__)
@@ -147,6 +177,11 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers) if error.headers else None
     return _answer(request, _Kind(status, "", status.phrase), status.description or status.phrase, headers)
+
+
+def answer_by_status(request: Request, status: HTTPStatus, detail: str) -> JSONResponse:
+    """The problem document of a fault that its status tells all about."""
+    return _answer(request, _Kind(status, "", status.phrase), detail)
 
 
 async def _defect(request: Request, error: Exception) -> JSONResponse:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from server.access.access import Access
+from server.audit.audit import Audit
 from server.catalogue import Catalogue
 from server.config import ServerConfig
+from server.rest.disclosure import Disclosures
 from server.views import Views
 
 
@@ -18,8 +21,14 @@ class Services:
 
     catalogue: Catalogue
     views: Views
+    access: Access
+    audit: Audit
     config: ServerConfig
     leaving: bool = False
+    disclosures: Disclosures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.disclosures = Disclosures(self.access, self.audit, self.config)
 
 
 def services_of(request: Request) -> Services:

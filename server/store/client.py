@@ -1,15 +1,22 @@
 """Clients of the store, with time limits that fit what they are for."""
 
 from enum import Enum, auto
-from typing import Final
+from typing import Final, cast
+from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import Redis
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
+from redis.exceptions import RedisClusterException, RedisError
 
 LONGEST_BLOCK_MS: Final = 2000
 """Give no more than this as BLOCK: a client of the role `BLOCKING` waits a little longer for its answer."""
 
+STORE_ERRORS: Final = (RedisError, RedisClusterException)
+"""What a client raises when the store does not do what it is asked."""
+
+_CLUSTER: Final = "+cluster"
 _RETRIES: Final = 3
 _CONNECT_TIMEOUT_S: Final = 2.0
 _ANSWER_TIMEOUT_S: Final = 5.0
@@ -27,6 +34,11 @@ class Role(Enum):
     BLOCKING = auto()
 
 
+def is_cluster(url: str) -> bool:
+    """Whether `url` names a cluster: ``redis+cluster://HOST:PORT[,HOST:PORT...]``, or ``rediss+cluster://``."""
+    return urlsplit(url).scheme.endswith(_CLUSTER)
+
+
 def open_client(url: str, role: Role = Role.COMMANDS, *, max_connections: int = 32) -> Redis:
     """Make a client with a pool of its own; it connects at its first command. Close it with `aclose()`.
 
@@ -34,19 +46,65 @@ def open_client(url: str, role: Role = Role.COMMANDS, *, max_connections: int = 
     jittered waits, within about a second beside the time limits. So a repeated write must do no harm: XADD with an
     explicit id, SET, XACK. Replies are bytes.
 
+    A client of a cluster does what one of a single store does, as long as every command keeps to the keys of one
+    camera, and raises one error more: `STORE_ERRORS` names them all. There, `max_connections` counts for each node.
+
     Raises:
-        ValueError: `url` has no scheme that redis-py knows.
+        ValueError: `url` has no scheme that redis-py knows, or no host.
     """
+    if is_cluster(url):
+        return _open_cluster(url, role, max_connections)
     client: Redis = Redis.from_url(
         url,
         decode_responses=False,
         max_connections=max_connections,
-        socket_timeout=_ANSWER_TIMEOUT_S
-        if role is Role.COMMANDS
-        else _ANSWER_TIMEOUT_S + LONGEST_BLOCK_MS / 1000,
+        socket_timeout=_answer_timeout(role),
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
         socket_keepalive=True,
         health_check_interval=_HEALTH_CHECK_S,
-        retry=Retry(FullJitterBackoff(cap=0.5, base=0.05), _RETRIES if role is Role.COMMANDS else 0),
+        retry=_retry(role),
     )
     return client
+
+
+def _open_cluster(url: str, role: Role, max_connections: int) -> Redis:
+    parts = urlsplit(url)
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    first, *others = hosts.split(",")
+    cluster = RedisCluster.from_url(
+        urlunsplit(
+            (
+                parts.scheme.removesuffix(_CLUSTER),
+                f"{credentials}@{first}" if credentials else first,
+                parts.path,
+                parts.query,
+                "",
+            )
+        ),
+        startup_nodes=[ClusterNode(*_host_and_port(other)) for other in others],
+        # Cameras on nodes that live go on while others are away.
+        require_full_coverage=False,
+        decode_responses=False,
+        max_connections=max_connections,
+        socket_timeout=_answer_timeout(role),
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_keepalive=True,
+        health_check_interval=_HEALTH_CHECK_S,
+        retry=_retry(role),
+    )
+    return cast(Redis, cluster)
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"{address!r} is no node of a cluster; use HOST:PORT")
+    return host, int(port)
+
+
+def _answer_timeout(role: Role) -> float:
+    return _ANSWER_TIMEOUT_S + (LONGEST_BLOCK_MS / 1000 if role is Role.BLOCKING else 0)
+
+
+def _retry(role: Role) -> Retry:
+    return Retry(FullJitterBackoff(cap=0.5, base=0.05), _RETRIES if role is Role.COMMANDS else 0)

@@ -6,7 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.errors import ConfigError
-from edge.metrics import DropReason, KeyCause, RateReport, Tally, serve_metrics
+from edge.exposition import serve_metrics
+from edge.metrics import DropReason, KeyCause, RateReport, Tally
 
 
 def test_the_summary_has_every_count_and_encode_times_in_milliseconds() -> None:
@@ -28,7 +29,7 @@ def test_a_tally_without_frames_has_no_encode_times() -> None:
 def test_prometheus_sees_the_tally_as_it_stands(free_port: int) -> None:
     tally = Tally(captured=7, machine_bytes=100, connected=True)
     tally.drop(DropReason.ENCODER_SLOW)
-    with serve_metrics(f"127.0.0.1:{free_port}", "door", tally):
+    with serve_metrics(f"127.0.0.1:{free_port}", {"door": tally}):
         tally.captured = 8
         with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics") as response:
             text = response.read().decode()
@@ -61,7 +62,7 @@ def test_what_was_asked_for_and_what_was_spent_stand_side_by_side(free_port: int
         "daily_budget_bytes": 5_000_000,
     }
     with (
-        serve_metrics(f"127.0.0.1:{free_port}", "door", tally),
+        serve_metrics(f"127.0.0.1:{free_port}", {"door": tally}),
         urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics") as response,
     ):
         text = response.read().decode()
@@ -77,5 +78,5 @@ def test_what_was_asked_for_and_what_was_spent_stand_side_by_side(free_port: int
 
 
 def test_an_address_for_metrics_that_is_none_is_refused() -> None:
-    with pytest.raises(ConfigError, match="HOST:PORT"), serve_metrics("9410", "door", Tally()):
+    with pytest.raises(ConfigError, match="HOST:PORT"), serve_metrics("9410", {}):
         pass

@@ -11,9 +11,8 @@ import grpc
 import pytest
 import redis
 
-from edge.backoff import Backoff
-from edge.config import EdgeConfig
-from edge.enhancement_store import EnhancementStore
+from edge.config import EdgeConfig, EnhancementConfig
+from edge.enhancement import EnhancementKeeper
 from edge.frame import EncodedFrame
 from edge.metrics import DropReason, KeyCause, Tally
 from edge.pending import Pending
@@ -25,7 +24,13 @@ from tests.edge.conftest import Frames, eventually
 from tests.edge.scripted_server import ScriptedServer, listening
 
 MODEL = b"\x01\x02\x03\x04\x05\x06\x07\x08"
-FAST: dict[str, Any] = {"backoff_base_s": 0.02, "backoff_cap_s": 0.05}
+FAST: dict[str, Any] = {
+    "backoff_base_s": 0.02,
+    "backoff_cap_s": 0.05,
+    "store_backoff_base_s": 0.05,
+    "store_backoff_cap_s": 0.05,
+    "enhancement": EnhancementConfig(routine_s=60),
+}
 
 Server = tuple[ScriptedServer, str]
 
@@ -58,20 +63,24 @@ class Rig:
 
 @asynccontextmanager
 async def uplink(address: str, store_url: str | None = None, **limits: Any) -> AsyncIterator[Rig]:
-    config = EdgeConfig(camera_id="door", source="none", server=address, **(FAST | limits))
+    config = EdgeConfig(camera_id="door", source="none", server=address, store=store_url, **(FAST | limits))
     tally = Tally()
     pending = Pending(tally)
-    store = store_url and EnhancementStore(store_url, "door", 60, 2.0, Backoff(0.05, 0.05), tally)
-    task = asyncio.create_task(Uplink(config, MODEL, "1.2.3", pending, store or None, tally).run())
+    keeper = EnhancementKeeper(config, tally) if store_url else None
+    task = asyncio.create_task(Uplink(config, MODEL, "1.2.3", pending, keeper, tally).run())
+    keeping = asyncio.create_task(keeper.run()) if keeper else None
     try:
         yield Rig(pending, tally, task)
         assert not task.done()
+        assert keeping is None or not keeping.done()
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        if store:
-            await store.close()
+        for running in (task, keeping):
+            if running is not None:
+                running.cancel()
+                with suppress(asyncio.CancelledError):
+                    await running
+        if keeper:
+            await keeper.close()
 
 
 @pytest.fixture

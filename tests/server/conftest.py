@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +25,13 @@ from shared_models.profile import predicted_models
 from shared_models.weights import Weights, shipped_weights
 
 CONFIG = ServerConfig(
-    grpc="127.0.0.1:0", http="127.0.0.1:0", block=0.05, backlog_poll=0.02, store_pause=0.05, drain_grace=0.5
+    grpc="127.0.0.1:0",
+    http="127.0.0.1:0",
+    block=0.05,
+    backlog_poll=0.02,
+    store_pause=0.05,
+    drain_grace=0.5,
+    lease_look=0.05,
 )
 
 
@@ -95,14 +102,16 @@ StartServer = Callable[..., AbstractAsyncContextManager[Server]]
 
 
 @pytest.fixture
-def start_server(codec: Codec, store_url: str) -> StartServer:
+def start_server(codec: Codec, store_url: str, tmp_path: Path) -> StartServer:
     """Start a server on the test's store: `async with start_server(recogniser, frames_kept=20) as server`."""
 
     @asynccontextmanager
     async def start(
         recogniser: Recogniser | None = None, *, url: str = store_url, **settings: object
     ) -> AsyncIterator[Server]:
-        server = Server(replace(CONFIG, **settings), url, codec, recogniser or NoRecogniser())
+        server = Server(
+            replace(CONFIG, **{"data": tmp_path, **settings}), url, codec, recogniser or NoRecogniser()
+        )
         await server.start()
         try:
             yield server

@@ -80,7 +80,7 @@ async def push(client: Redis, edge: EdgeStream, stream: Stream, *sequences: int)
 @asynccontextmanager
 async def rest(server: Server) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(server.app), base_url="http://server"
+        transport=httpx.ASGITransport(server.app), base_url="http://127.0.0.1"
     ) as client:
         yield client
 

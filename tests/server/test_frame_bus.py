@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from redis.exceptions import RedisError
-
+from secondsight import store_keys
 from server.config import ServerConfig
-from server.frame_bus import Claimed, FrameBus
+from server.frame_bus import Claimed, FrameBus, Holding
 from server.groups import KeyFrame
 from server.store.client import Role, open_client
 from server.store.embedded import EmbeddedStore
@@ -73,10 +72,12 @@ async def test_frames_whose_claim_was_lost_on_the_way_come_before_later_ones(val
         for sequence in (1, 2, 3):
             await bus.append("gate", session, sequence, b"the-frame", KeyFrame(session, sequence, 1))
         link.lose_next_frame = True
-        claimed: list[Claimed] = []
+        leases = bus.leases("worker", store_keys.DEFAULT_TASK)
+        await leases.take(["gate"])
+        holding = Holding("gate", may_wait=True)
+        claimed: Claimed | None = None
         async with asyncio.timeout(20):
-            while not claimed:
-                with contextlib.suppress(RedisError):
-                    claimed = await bus.claim("worker")
+            while claimed is None:
+                claimed = await bus.claim(holding, leases)
         assert link.lost == 1
-        assert [frame.entry_id for frame in claimed] == [f"{session}-1"]
+        assert (claimed.entry_id, claimed.tries) == (f"{session}-1", 2)

@@ -11,13 +11,16 @@ from redis.asyncio import Redis
 from secondsight import store_keys
 from server.config import ServerConfig
 from server.errors import StoreFullError
-from server.frame_bus import Appending, FrameBus
+from server.frame_bus import Appending, FrameBus, Holding, Publishing
 from server.groups import KeyFrame
 from server.store.client import Role, open_client
 from server.store.embedded import EmbeddedStore
 from tests.server.harness import frames_in
 
-CONFIG = ServerConfig(frames_kept=10, group_frames=6, backlog_frames=2, store_patience=1.0, block=0.05)
+# Nobody recognises these frames, so those that await a task are bounded as the others are.
+CONFIG = ServerConfig(
+    frames_kept=10, frames_most=10, group_frames=6, backlog_frames=2, store_patience=1.0, block=0.05
+)
 CAMERA = "front-door"
 
 
@@ -144,11 +147,14 @@ FRAME = bytes(50_000)
 async def fill(bus: FrameBus, kinds: str) -> None:
     """Append frames that take room, each recognised at once."""
     key = KeyFrame(1, 0, 0)
+    leases, holding = bus.leases("worker", store_keys.DEFAULT_TASK), Holding(CAMERA)
+    await leases.take([CAMERA])
     for sequence, kind in enumerate(kinds, 1):
         key = KeyFrame(1, sequence, 1000 + sequence) if kind == "K" else key
         assert (await bus.append(CAMERA, 1, sequence, FRAME, key)).outcome is Appending.STORED
-        for claimed in await bus.claim("worker") or await bus.claim("worker"):
-            await bus.publish(claimed.camera_id, claimed.entry_id, b"result")
+        while (claimed := await bus.claim(holding, leases)) is None:
+            pass
+        assert await bus.publish(claimed, leases, b"result") is Publishing.PUBLISHED
 
 
 @pytest.mark.parametrize(
@@ -161,7 +167,9 @@ async def fill(bus: FrameBus, kinds: str) -> None:
     ids=["the older half", "no less than half", "one group is more than half"],
 )
 async def test_a_full_store_lets_go_of_whole_groups(valkey: EmbeddedStore, kinds: str, kept: range) -> None:
-    config = replace(CONFIG, frames_kept=100, group_frames=100, store_patience=5.0, store_pause=0.01)
+    config = replace(
+        CONFIG, frames_kept=100, frames_most=100, group_frames=100, store_patience=5.0, store_pause=0.01
+    )
     async with open_client(valkey.url) as client, open_client(valkey.url, Role.BLOCKING) as blocking:
         bus = FrameBus(client, blocking, config)
         await fill(bus, kinds)
@@ -174,11 +182,30 @@ async def test_a_full_store_lets_go_of_whole_groups(valkey: EmbeddedStore, kinds
         assert (await keys_in(client))[0] == f"1-{kept[0]}"
 
 
-async def test_a_full_store_keeps_the_last_group_whole(valkey: EmbeddedStore) -> None:
+async def test_a_full_store_keeps_the_last_group_whole_until_a_key_frame_asks_for_its_place(
+    valkey: EmbeddedStore,
+) -> None:
     async with open_client(valkey.url) as client, open_client(valkey.url, Role.BLOCKING) as blocking:
-        bus = FrameBus(client, blocking, replace(CONFIG, group_frames=100, store_patience=0.3))
+        config = replace(CONFIG, group_frames=100, store_patience=5.0, store_pause=0.01)
+        bus = FrameBus(client, blocking, config)
         await fill(bus, "Kppppppppp")
+        used = (await client.info("memory"))["used_memory"]
+        await client.config_set("maxmemory", used - 20_000)
+        grown = await bus.append(CAMERA, 1, 11, FRAME, KeyFrame(1, 1, 1001))
+        assert grown.outcome is Appending.NO_ROOM
+        assert await frames_in(client) == numbered(range(1, 11))
+        begun = await bus.append(CAMERA, 1, 12, FRAME, KeyFrame(1, 12, 1012))
+        assert begun.outcome is Appending.STORED
+        assert await frames_in(client) == ["1-12"]
+        assert await keys_in(client) == ["1-12"]
+
+
+async def test_a_full_store_keeps_what_is_not_recognised_even_from_a_key_frame(valkey: EmbeddedStore) -> None:
+    async with open_client(valkey.url) as client, open_client(valkey.url, Role.BLOCKING) as blocking:
+        bus = FrameBus(client, blocking, replace(CONFIG, store_patience=0.3, store_pause=0.01))
+        await fill(bus, "Kpp")
+        await bus.append(CAMERA, 1, 4, FRAME, KeyFrame(1, 1, 1001))
         await client.config_set("maxmemory", 1)
         with pytest.raises(StoreFullError):
-            await bus.append(CAMERA, 1, 11, FRAME, KeyFrame(1, 1, 1001))
-        assert await frames_in(client) == numbered(range(1, 11))
+            await bus.append(CAMERA, 1, 5, FRAME, KeyFrame(1, 5, 1005))
+        assert await frames_in(client) == numbered(range(1, 5))

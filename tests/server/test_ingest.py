@@ -34,7 +34,10 @@ async def test_a_frame_is_acknowledged_once_it_is_stored(
         assert ack.server_time.seconds > 0
         ((entry_id, fields),) = await client.xrange(store_keys.frames("front-door"))
         assert entry_id == b"1-1"
-        assert frame_pb2.Frame.FromString(fields[store_keys.FRAME_FIELD]) == sent
+        stored = frame_pb2.Frame.FromString(fields[store_keys.FRAME_FIELD])
+        assert stored.stored_at.seconds > 0
+        stored.ClearField("stored_at")
+        assert stored == sent
         assert await client.hexists(store_keys.CAMERAS, "front-door")
 
 

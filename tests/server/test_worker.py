@@ -8,8 +8,8 @@ import torch
 from redis.asyncio import Redis
 
 from secondsight import store_keys
+from secondsight.store_keys import DEFAULT_TASK as GROUP
 from secondsight.v1 import frame_pb2
-from server.frame_bus import GROUP
 from server.recognition import OneByOne, Seen
 from shared_models import Codec, EncodedFrame
 from shared_models.reference import Reference
@@ -177,7 +177,7 @@ async def test_a_lost_group_is_made_again_after_the_last_result(
         assert spotter.asked == 5
 
 
-async def test_a_claimed_frame_that_the_store_lost_is_let_go(
+async def test_a_claimed_frame_that_the_store_lost_gets_a_failure_in_its_turn(
     start_server: StartServer, encoded: Encoded, client: Redis
 ) -> None:
     for sequence in (1, 2):
@@ -186,13 +186,12 @@ async def test_a_claimed_frame_that_the_store_lost_is_let_go(
     await client.xreadgroup(GROUP, "worker", {FRAMES: ">"}, count=1)
     await client.xtrim(FRAMES, minid="1-2", approximate=False)
     async with start_server(SquareSpotter()):
-        await recognised(client, 1)
-        assert list(await results_in(client)) == ["1-2"]
-
-        async def let_go() -> bool:
-            return (await client.xpending(FRAMES, GROUP))["pending"] == 0
-
-        await until(let_go)
+        await recognised(client, 2)
+        results = await results_in(client)
+        assert list(results) == ["1-1", "1-2"]
+        assert "let go of the frame" in results["1-1"].failure
+        assert not results["1-2"].failure
+        assert (await client.xpending(FRAMES, GROUP))["pending"] == 0
 
 
 async def test_the_packaged_detector_sees_the_frames(

@@ -11,10 +11,10 @@ import signal
 import socket
 import subprocess
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 from secondsight.demo.errors import ProcessError
@@ -56,12 +56,15 @@ def free_ports(*preferred: int) -> list[int]:
 class Child:
     """One running part. What it prints is added to the file `log`."""
 
-    def __init__(self, name: str, arguments: tuple[str, ...], log: Path) -> None:
+    def __init__(
+        self, name: str, program: str, arguments: tuple[str, ...], environment: Mapping[str, str], log: Path
+    ) -> None:
         self.name = name
         self.restarts = 0
         self._arguments = arguments
+        self._environment = environment
         self._log = log
-        self._command = [*_ending_with_parent(), str(Path(sysconfig.get_path("scripts"), "secondsight"))]
+        self._command = [*_ending_with_parent(), program]
         self._start()
 
     @property
@@ -137,7 +140,9 @@ class Child:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    env=os.environ | {"PYTHONUNBUFFERED": "1", "no_grpc_proxy": "127.0.0.1"},
+                    env=os.environ
+                    | {"PYTHONUNBUFFERED": "1", "no_grpc_proxy": "127.0.0.1"}
+                    | dict(self._environment),
                     # A Ctrl-C in the terminal is for the demo, which ends its children in order.
                     start_new_session=True,
                 )
@@ -165,9 +170,20 @@ class Children:
         self._logs = logs
         self._children: list[Child] = []
 
-    def start(self, name: str, *arguments: str) -> Child:
-        """Start `secondsight ARGUMENTS`, printing to NAME.log."""
-        child = Child(name, arguments, self._logs / f"{name}.log")
+    def start(
+        self,
+        name: str,
+        *arguments: str,
+        program: str | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> Child:
+        """Start `secondsight ARGUMENTS`, or another `program`, printing to NAME.log.
+
+        Args:
+            environment: set beside what this process has.
+        """
+        program = program or str(Path(sysconfig.get_path("scripts"), "secondsight"))
+        child = Child(name, program, arguments, environment, self._logs / f"{name}.log")
         self._children.append(child)
         return child
 

@@ -62,7 +62,7 @@ class EdgeTiming(_message.Message):
     def __init__(self, encode_us: _Optional[int] = ..., queue_us: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("id", "captured_at", "pts_us", "machine_layer", "enhancement", "timing", "traceparent", "reference_sequence", "reference_session")
+    __slots__ = ("id", "captured_at", "pts_us", "machine_layer", "enhancement", "timing", "traceparent", "reference_sequence", "reference_session", "stored_at")
     ID_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_AT_FIELD_NUMBER: _ClassVar[int]
     PTS_US_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +72,7 @@ class Frame(_message.Message):
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_SESSION_FIELD_NUMBER: _ClassVar[int]
+    STORED_AT_FIELD_NUMBER: _ClassVar[int]
     id: FrameId
     captured_at: _timestamp_pb2.Timestamp
     pts_us: int
@@ -81,4 +82,5 @@ class Frame(_message.Message):
     traceparent: str
     reference_sequence: int
     reference_session: int
-    def __init__(self, id: _Optional[_Union[FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pts_us: _Optional[int] = ..., machine_layer: _Optional[bytes] = ..., enhancement: _Optional[_Union[EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[EdgeTiming, _Mapping]] = ..., traceparent: _Optional[str] = ..., reference_sequence: _Optional[int] = ..., reference_session: _Optional[int] = ...) -> None: ...
+    stored_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[_Union[FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pts_us: _Optional[int] = ..., machine_layer: _Optional[bytes] = ..., enhancement: _Optional[_Union[EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[EdgeTiming, _Mapping]] = ..., traceparent: _Optional[str] = ..., reference_sequence: _Optional[int] = ..., reference_session: _Optional[int] = ..., stored_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""Who may do what: people and programs by role, cameras by token."""

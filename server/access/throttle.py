@@ -1,0 +1,47 @@
+"""So many of something a minute, for each of whoever asks."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from server.errors import TooManyRequestsError
+
+
+class Throttle:
+    """At most `count` in any `window` seconds for each key. The keys seen last are remembered, up to `most_keys`."""
+
+    def __init__(
+        self,
+        what: str,
+        count: int,
+        *,
+        window: float = 60.0,
+        most_keys: int = 4096,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._what = what
+        self._count = count
+        self._window = window
+        self._most_keys = most_keys
+        self._clock = clock
+        self._taken: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def take(self, key: str) -> None:
+        """Count one more.
+
+        Raises:
+            TooManyRequestsError: it would be too many; it does not count.
+        """
+        now = self._clock()
+        taken = self._taken.setdefault(key, deque())
+        self._taken.move_to_end(key)
+        while taken and taken[0] <= now - self._window:
+            taken.popleft()
+        if len(taken) >= self._count:
+            raise TooManyRequestsError(self._what, max(1, math.ceil(taken[0] + self._window - now)))
+        taken.append(now)
+        while len(self._taken) > self._most_keys:
+            self._taken.popitem(last=False)

@@ -1,0 +1,119 @@
+"""From a stored frame to its result."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import perf_counter
+
+from google.protobuf.message import DecodeError
+
+from secondsight import store_keys
+from secondsight.v1 import analytics_pb2, frame_pb2
+from server.config import ServerConfig
+from server.errors import DecodingFailedError, KeyFrameGoneError, WorkerStuckError
+from server.frame_bus import Claimed
+from server.layers import Layers
+from server.recognition import Recogniser
+from server.recognition.batching import Batching
+from server.recognition.messages import detection_message, segmentation_message
+from server.session import now
+from shared_models import errors as codec_errors
+
+_log = logging.getLogger(__name__)
+
+
+class Recognising:
+    """Codec and recogniser, for the frames of all cameras that a worker has.
+
+    `config.frames_in_hand` frames are at work at a time, in the order in which they came, so that cameras take turns.
+    """
+
+    def __init__(self, layers: Layers, recogniser: Recogniser, config: ServerConfig) -> None:
+        self._layers = layers
+        self._recogniser = recogniser
+        self._config = config
+        self._in_hand = asyncio.Semaphore(config.frames_in_hand)
+        self._batching = Batching(recogniser)
+        self._stuck = False
+
+    async def result(self, claimed: Claimed) -> analytics_pb2.RecognitionResult:
+        """What is seen in a frame; a failure where nothing can be.
+
+        Raises:
+            StoreUnavailableError: the key frame is needed from there.
+            WorkerStuckError
+        """
+        result = _empty_result(claimed, self._recogniser.name, self._config.task)
+        if claimed.frame is None:
+            result.failure = "the store let go of the frame before it was recognised"
+            result.recognised_at.CopyFrom(now())
+            return result
+        async with self._in_hand:
+            try:
+                async with asyncio.timeout(self._config.recognise_within):
+                    await self._recognise_frame(claimed.frame, result)
+            except TimeoutError:
+                self._stuck = True
+                raise WorkerStuckError(
+                    claimed.camera_id, claimed.entry_id, self._config.recognise_within
+                ) from None
+        result.recognised_at.CopyFrom(now())
+        return result
+
+    def given_up(self, claimed: Claimed) -> analytics_pb2.RecognitionResult:
+        """The result of a frame that has ended worker after worker."""
+        result = _empty_result(claimed, self._recogniser.name, self._config.task)
+        result.failure = (
+            f"given up: {claimed.tries - 1} workers were handed this frame and ended before they had a result"
+        )
+        result.recognised_at.CopyFrom(now())
+        return result
+
+    def close(self) -> None:
+        """Give the recogniser's thread back, unless it is stuck: then it ends with the process."""
+        self._batching.close(wait=not self._stuck)
+
+    async def _recognise_frame(self, stored: bytes, result: analytics_pb2.RecognitionResult) -> None:
+        try:
+            frame = frame_pb2.Frame.FromString(stored)
+            result.captured_at.CopyFrom(frame.captured_at)
+            result.machine_bytes = len(frame.machine_layer)
+            result.enhancement.CopyFrom(frame.enhancement)
+            result.traceparent = frame.traceparent
+            if frame.reference_sequence:
+                result.key_frame.camera_id = result.frame.camera_id
+                result.key_frame.session = frame.reference_session
+                result.key_frame.sequence = frame.reference_sequence
+            await self._see(frame, result)
+        except (DecodeError, codec_errors.CodecError) as error:
+            result.failure = f"the frame cannot be decoded ({type(error).__name__}: {error})"
+        except (DecodingFailedError, KeyFrameGoneError) as error:
+            result.failure = str(error)
+
+    async def _see(self, frame: frame_pb2.Frame, result: analytics_pb2.RecognitionResult) -> None:
+        begun = perf_counter()
+        picture = await self._layers.machine_view(frame)
+        decoded = perf_counter()
+        result.height, result.width = picture.shape[:2]
+        result.timing.decode_us = int((decoded - begun) * 1e6)
+        try:
+            seen = await self._batching.see(picture)
+        except Exception as error:
+            # A recogniser is other people's code: one frame that it cannot bear must not end recognition.
+            _log.exception("the recogniser failed")
+            result.failure = f"the recogniser failed ({type(error).__name__}: {error})"
+            return
+        result.timing.recognise_us = int((perf_counter() - decoded) * 1e6)
+        result.detections.extend(map(detection_message, seen.detections))
+        if seen.segmentation is not None:
+            result.segmentation.CopyFrom(segmentation_message(seen.segmentation))
+
+
+def _empty_result(claimed: Claimed, recogniser: str, task: str) -> analytics_pb2.RecognitionResult:
+    session, sequence = store_keys.parse_entry_id(claimed.entry_id)
+    return analytics_pb2.RecognitionResult(
+        frame=frame_pb2.FrameId(camera_id=claimed.camera_id, session=session, sequence=sequence),
+        recogniser=recogniser,
+        task="" if task == store_keys.DEFAULT_TASK else task,
+    )

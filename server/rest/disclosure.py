@@ -1,0 +1,169 @@
+"""What people can be recognised in is shown for a reason, and written down before and after."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import unicodedata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Annotated, Final
+
+from fastapi import Header, Query, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from server.access.access import Access
+from server.access.caller import Permission, Principal
+from server.access.throttle import Throttle
+from server.audit.audit import Audit
+from server.audit.record import Event, Outcome, Subject
+from server.config import ServerConfig
+from server.errors import AccessError, AuditUnavailableError, ReasonError, ServerError
+
+_LONGEST_NAME: Final = 128
+_UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+REQUEST_HEADER: Final = "Secondsight-Request"
+
+ReasonQuery = Annotated[
+    str | None,
+    Query(
+        alias="reason",
+        description="What the human view is for; the audit keeps it. Needed when the server asks who is there.",
+    ),
+]
+ReasonHeader = Annotated[
+    str | None, Header(alias="Secondsight-Reason", description="Another place for `reason`, UTF-8.")
+]
+
+_log = logging.getLogger(__name__)
+
+
+class Disclosure:
+    """One thing that was granted. What becomes of it goes on record."""
+
+    def __init__(self, audit: Audit, asked: Event) -> None:
+        self._audit = audit
+        self._asked = asked
+
+    def of(self, response: Response) -> Response:
+        """The response that shows it. Once it is sent, that is on record too."""
+        response.headers[REQUEST_HEADER] = self._asked.request
+        return _Told(response, self)
+
+    async def ended(self, outcome: Outcome, detail: str) -> None:
+        """Write down what became of it. The bytes may have left by now, so that a failure is told in the log alone."""
+        try:
+            await self._audit.record(replace(self._asked, outcome=outcome, detail=detail))
+        except AuditUnavailableError:
+            _log.error("request %s ended as %s, which is not in the audit", self._asked.request, outcome)
+
+
+class _Told(Response):
+    """A response that tells when it was sent."""
+
+    def __init__(self, response: Response, disclosure: Disclosure) -> None:
+        self._response = response
+        self._disclosure = disclosure
+        self.status_code = response.status_code
+        self.background = None
+        self.body = response.body
+        self.raw_headers = response.raw_headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._response(scope, receive, send)
+        except BaseException as error:
+            await self._disclosure.ended(Outcome.FAILED, f"while it was sent: {type(error).__name__}")
+            raise
+        told = f"status {self.status_code}, {len(bytes(self.body))} bytes"
+        await self._disclosure.ended(Outcome.DELIVERED, told)
+
+
+class Disclosures:
+    """Lets people see people: with the permission, a reason, not too often, and never without a record."""
+
+    def __init__(self, access: Access, audit: Audit, config: ServerConfig) -> None:
+        self._access = access
+        self._audit = audit
+        self._config = config
+        self._asked = Throttle("human views", config.human_views_per_minute)
+
+    @asynccontextmanager
+    async def begin(
+        self,
+        request: Request,
+        principal: Principal,
+        permission: Permission,
+        *,
+        subject: Subject,
+        camera: str,
+        frame: str,
+        view: str = "",
+        reason: str | None = None,
+    ) -> AsyncIterator[Disclosure]:
+        """Grant what is asked for, and write that down before anything is fetched; answer by `of` of what this gives.
+
+        Raises:
+            ForbiddenError: the role is too low.
+            ReasonError: there is no reason, or one that cannot be kept.
+            TooManyRequestsError
+            AuditUnavailableError: it cannot be written down.
+        """
+        event = Event(
+            subject=subject,
+            outcome=Outcome.ASKED,
+            principal=principal.name,
+            role=principal.role,
+            via=principal.via,
+            address=address_of(request),
+            request=secrets.token_hex(8),
+            camera=camera[:_LONGEST_NAME],
+            frame=frame[:_LONGEST_NAME],
+            view=view,
+        )
+        try:
+            principal.check(permission)
+            event = replace(event, reason=self._checked(reason))
+            if not self._access.open:
+                self._asked.take(principal.name)
+        except AccessError as error:
+            await self._audit.record_refusal(replace(event, outcome=Outcome.REFUSED, detail=str(error)))
+            raise
+        await self._audit.record(event)
+        disclosure = Disclosure(self._audit, event)
+        try:
+            yield disclosure
+        except BaseException as error:
+            detail = str(error) if isinstance(error, ServerError) else type(error).__name__
+            await disclosure.ended(Outcome.FAILED, detail)
+            raise
+
+    def _checked(self, reason: str | None) -> str:
+        told = (reason or "").strip()
+        if not told and not self._access.open:
+            raise ReasonError(
+                "say what the human view is for, by `reason` in the query or the header Secondsight-Reason; "
+                "the audit keeps it"
+            )
+        if len(told) > self._config.reason_characters:
+            raise ReasonError(f"a reason has at most {self._config.reason_characters} characters")
+        if any(unicodedata.category(character) in _UNPRINTABLE for character in told):
+            raise ReasonError("a reason is one line of text, without control characters")
+        return told
+
+
+def address_of(request: Request) -> str:
+    """The client's address."""
+    return request.client.host if request.client is not None else ""
+
+
+def told_reason(query: str | None, header: str | None) -> str | None:
+    """The reason, wherever it was given."""
+    if query is not None or header is None:
+        return query
+    try:
+        # Headers come as Latin-1, whatever they were sent as.
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header

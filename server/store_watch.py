@@ -1,0 +1,118 @@
+"""Looks at the store now and then, for what no single process counts: memory, backlogs, results, workers.
+
+All that server and workers do shows in the store, whichever process did it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import ResponseError
+
+from secondsight import store_keys
+from server import metrics
+from server.config import ServerConfig
+from server.lag import NO_SUCH_KEY, Lags
+from server.store.client import STORE_ERRORS
+
+
+class StoreWatch:
+    """Sets the metrics that are read from the store."""
+
+    def __init__(self, redis: Redis, config: ServerConfig) -> None:
+        self._redis = redis
+        self._lags = Lags(redis)
+        self._config = config
+        self._leaving = asyncio.Event()
+        self._results: dict[str, int] = {}
+        self._tasks: set[str] = {store_keys.DEFAULT_TASK}
+
+    async def run(self) -> None:
+        """Look until `leave`. A store that does not answer is looked at again the next time."""
+        while not self._leaving.is_set():
+            try:
+                await self.look()
+                metrics.STORE_UP.set(1)
+            except STORE_ERRORS:
+                # Whoever needs the store says what ails it.
+                metrics.STORE_UP.set(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), self._config.store_look)
+
+    def leave(self) -> None:
+        """Return from `run` soon."""
+        self._leaving.set()
+
+    async def look(self) -> None:
+        """Look once. Raises one of `STORE_ERRORS`."""
+        await self._look_at_memory()
+        stored_at: Any = await self._redis.hgetall(store_keys.CAMERAS)
+        cameras = {name.decode(): int(moment) / 1e9 for name, moment in stored_at.items()}
+        for gone in set(metrics.FLOWS.watched) - cameras.keys():
+            metrics.forget_camera(gone)
+            self._results.pop(gone, None)
+        metrics.CAMERAS.set(len(cameras))
+        for camera_id, moment in cameras.items():
+            flow = metrics.FLOWS.watch(camera_id)
+            flow.last_stored_at = max(moment, flow.last_stored_at or 0.0)
+            await self._look_at_backlogs(camera_id)
+            await self._look_at_results(camera_id)
+        for task in self._tasks:
+            await self._look_at_workers(task)
+
+    async def _look_at_memory(self) -> None:
+        used = limit = evicted = 0
+        for memory, stats in [
+            (await self._info("memory", node), await self._info("stats", node)) for node in self._nodes()
+        ]:
+            used += int(memory["used_memory"])
+            limit += int(memory["maxmemory"])
+            evicted += int(stats["evicted_keys"])
+        metrics.STORE_MEMORY.set(used)
+        metrics.STORE_MEMORY_LIMIT.set(limit)
+        metrics.STORE_EVICTED.set(evicted)
+
+    def _nodes(self) -> Iterable[Any]:
+        """The primaries of a cluster; one None for a store that is none."""
+        client: object = self._redis
+        return client.get_primaries() if isinstance(client, RedisCluster) else (None,)
+
+    async def _info(self, section: str, node: Any) -> dict[str, Any]:
+        if node is None:
+            return await self._redis.info(section)
+        cluster = cast(Any, self._redis)
+        told = await cluster.info(section, target_nodes=node)
+        return cast(dict[str, Any], told)
+
+    async def _look_at_backlogs(self, camera_id: str) -> None:
+        for task, lag in (await self._lags.by_task(camera_id)).items():
+            self._tasks.add(task)
+            if lag is not None:
+                metrics.LAG.labels(camera_id, task).set(lag)
+                if task == store_keys.DEFAULT_TASK:
+                    metrics.BACKLOG.labels(camera_id).set(lag)
+            dead = await self._redis.xlen(store_keys.dead(camera_id, task))
+            metrics.DEAD_LETTERS.labels(camera_id, task).set(dead)
+
+    async def _look_at_results(self, camera_id: str) -> None:
+        try:
+            stream = await self._redis.xinfo_stream(store_keys.results(camera_id))
+        except ResponseError as error:
+            if NO_SUCH_KEY not in str(error):
+                raise
+            return
+        added = int(stream["entries-added"])
+        before = self._results.get(camera_id)
+        self._results[camera_id] = added
+        if before is not None and added > before:
+            metrics.FLOWS.watch(camera_id).results.add(added - before)
+
+    async def _look_at_workers(self, task: str) -> None:
+        seconds, microseconds = await self._redis.time()
+        there = 1000 * (seconds - self._config.lease) + microseconds / 1000
+        metrics.WORKERS.labels(task).set(await self._redis.zcount(store_keys.workers(task), there, "+inf"))

@@ -16,8 +16,9 @@ from server.frame_bus import Claimed
 from server.layers import Layers
 from server.recognition import Recogniser
 from server.recognition.batching import Batching
-from server.recognition.messages import detection_message, segmentation_message
+from server.messages import event_message, noticed_message, segmentation_message
 from server.session import now
+from server.watch.watch import Watch
 from shared_models import errors as codec_errors
 
 _log = logging.getLogger(__name__)
@@ -37,8 +38,8 @@ class Recognising:
         self._batching = Batching(recogniser)
         self._stuck = False
 
-    async def result(self, claimed: Claimed) -> analytics_pb2.RecognitionResult:
-        """What is seen in a frame; a failure where nothing can be.
+    async def result(self, claimed: Claimed, watch: Watch) -> analytics_pb2.RecognitionResult:
+        """What is seen in a frame, under the rules of its camera; a failure where nothing can be.
 
         Raises:
             StoreUnavailableError: the key frame is needed from there.
@@ -52,7 +53,7 @@ class Recognising:
         async with self._in_hand:
             try:
                 async with asyncio.timeout(self._config.recognise_within):
-                    await self._recognise_frame(claimed.frame, result)
+                    await self._recognise_frame(claimed.frame, result, watch)
             except TimeoutError:
                 self._stuck = True
                 raise WorkerStuckError(
@@ -74,7 +75,9 @@ class Recognising:
         """Give the recogniser's thread back, unless it is stuck: then it ends with the process."""
         self._batching.close(wait=not self._stuck)
 
-    async def _recognise_frame(self, stored: bytes, result: analytics_pb2.RecognitionResult) -> None:
+    async def _recognise_frame(
+        self, stored: bytes, result: analytics_pb2.RecognitionResult, watch: Watch
+    ) -> None:
         try:
             frame = frame_pb2.Frame.FromString(stored)
             result.captured_at.CopyFrom(frame.captured_at)
@@ -85,13 +88,15 @@ class Recognising:
                 result.key_frame.camera_id = result.frame.camera_id
                 result.key_frame.session = frame.reference_session
                 result.key_frame.sequence = frame.reference_sequence
-            await self._see(frame, result)
+            await self._see(frame, result, watch)
         except (DecodeError, codec_errors.CodecError) as error:
             result.failure = f"the frame cannot be decoded ({type(error).__name__}: {error})"
         except (DecodingFailedError, KeyFrameGoneError) as error:
             result.failure = str(error)
 
-    async def _see(self, frame: frame_pb2.Frame, result: analytics_pb2.RecognitionResult) -> None:
+    async def _see(
+        self, frame: frame_pb2.Frame, result: analytics_pb2.RecognitionResult, watch: Watch
+    ) -> None:
         begun = perf_counter()
         picture = await self._layers.machine_view(frame)
         decoded = perf_counter()
@@ -105,7 +110,15 @@ class Recognising:
             result.failure = f"the recogniser failed ({type(error).__name__}: {error})"
             return
         result.timing.recognise_us = int((perf_counter() - decoded) * 1e6)
-        result.detections.extend(map(detection_message, seen.detections))
+        watched = watch.look(
+            seen.detections,
+            frame=store_keys.entry_id(frame.id.session, frame.id.sequence),
+            at_s=frame.captured_at.ToNanoseconds() / 1e9,
+            size=(result.width, result.height),
+        )
+        result.detections.extend(map(noticed_message, watched.noticed))
+        result.events.extend(map(event_message, watched.events))
+        result.alert = watched.alert
         if seen.segmentation is not None:
             result.segmentation.CopyFrom(segmentation_message(seen.segmentation))
 

@@ -16,9 +16,20 @@ class StartFrom(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     START_FROM_UNSPECIFIED: _ClassVar[StartFrom]
     START_FROM_LATEST: _ClassVar[StartFrom]
     START_FROM_EARLIEST: _ClassVar[StartFrom]
+
+class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_KIND_UNSPECIFIED: _ClassVar[EventKind]
+    EVENT_KIND_NEW: _ClassVar[EventKind]
+    EVENT_KIND_UPDATE: _ClassVar[EventKind]
+    EVENT_KIND_END: _ClassVar[EventKind]
 START_FROM_UNSPECIFIED: StartFrom
 START_FROM_LATEST: StartFrom
 START_FROM_EARLIEST: StartFrom
+EVENT_KIND_UNSPECIFIED: EventKind
+EVENT_KIND_NEW: EventKind
+EVENT_KIND_UPDATE: EventKind
+EVENT_KIND_END: EventKind
 
 class ListCamerasRequest(_message.Message):
     __slots__ = ()
@@ -72,7 +83,7 @@ class SubscribeResponse(_message.Message):
     def __init__(self, result: _Optional[_Union[RecognitionResult, _Mapping]] = ..., offset: _Optional[str] = ...) -> None: ...
 
 class RecognitionResult(_message.Message):
-    __slots__ = ("frame", "captured_at", "recognised_at", "recogniser", "width", "height", "detections", "machine_bytes", "enhancement", "timing", "failure", "key_frame", "task", "traceparent", "segmentation")
+    __slots__ = ("frame", "captured_at", "recognised_at", "recogniser", "width", "height", "detections", "machine_bytes", "enhancement", "timing", "failure", "key_frame", "task", "traceparent", "segmentation", "events", "alert")
     FRAME_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_AT_FIELD_NUMBER: _ClassVar[int]
     RECOGNISED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +99,8 @@ class RecognitionResult(_message.Message):
     TASK_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     SEGMENTATION_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    ALERT_FIELD_NUMBER: _ClassVar[int]
     frame: _frame_pb2.FrameId
     captured_at: _timestamp_pb2.Timestamp
     recognised_at: _timestamp_pb2.Timestamp
@@ -103,21 +116,43 @@ class RecognitionResult(_message.Message):
     task: str
     traceparent: str
     segmentation: Segmentation
-    def __init__(self, frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recognised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recogniser: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., detections: _Optional[_Iterable[_Union[Detection, _Mapping]]] = ..., machine_bytes: _Optional[int] = ..., enhancement: _Optional[_Union[_frame_pb2.EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[ServerTiming, _Mapping]] = ..., failure: _Optional[str] = ..., key_frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., task: _Optional[str] = ..., traceparent: _Optional[str] = ..., segmentation: _Optional[_Union[Segmentation, _Mapping]] = ...) -> None: ...
+    events: _containers.RepeatedCompositeFieldContainer[Event]
+    alert: bool
+    def __init__(self, frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recognised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recogniser: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., detections: _Optional[_Iterable[_Union[Detection, _Mapping]]] = ..., machine_bytes: _Optional[int] = ..., enhancement: _Optional[_Union[_frame_pb2.EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[ServerTiming, _Mapping]] = ..., failure: _Optional[str] = ..., key_frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., task: _Optional[str] = ..., traceparent: _Optional[str] = ..., segmentation: _Optional[_Union[Segmentation, _Mapping]] = ..., events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., alert: _Optional[bool] = ...) -> None: ...
 
 class Detection(_message.Message):
-    __slots__ = ("label", "score", "box", "mask", "keypoints")
+    __slots__ = ("label", "score", "box", "mask", "keypoints", "track", "zones")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     BOX_FIELD_NUMBER: _ClassVar[int]
     MASK_FIELD_NUMBER: _ClassVar[int]
     KEYPOINTS_FIELD_NUMBER: _ClassVar[int]
+    TRACK_FIELD_NUMBER: _ClassVar[int]
+    ZONES_FIELD_NUMBER: _ClassVar[int]
     label: str
     score: float
     box: Box
     mask: Mask
     keypoints: _containers.RepeatedCompositeFieldContainer[Keypoint]
-    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., mask: _Optional[_Union[Mask, _Mapping]] = ..., keypoints: _Optional[_Iterable[_Union[Keypoint, _Mapping]]] = ...) -> None: ...
+    track: str
+    zones: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., mask: _Optional[_Union[Mask, _Mapping]] = ..., keypoints: _Optional[_Iterable[_Union[Keypoint, _Mapping]]] = ..., track: _Optional[str] = ..., zones: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Event(_message.Message):
+    __slots__ = ("kind", "track", "detection", "first_seen_at", "last_seen_at", "alert")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TRACK_FIELD_NUMBER: _ClassVar[int]
+    DETECTION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    ALERT_FIELD_NUMBER: _ClassVar[int]
+    kind: EventKind
+    track: str
+    detection: Detection
+    first_seen_at: _timestamp_pb2.Timestamp
+    last_seen_at: _timestamp_pb2.Timestamp
+    alert: bool
+    def __init__(self, kind: _Optional[_Union[EventKind, str]] = ..., track: _Optional[str] = ..., detection: _Optional[_Union[Detection, _Mapping]] = ..., first_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., alert: _Optional[bool] = ...) -> None: ...
 
 class Mask(_message.Message):
     __slots__ = ("height", "width", "counts")

@@ -1,14 +1,22 @@
-"""What was seen, as messages."""
+"""What was seen and noticed, as messages."""
 
 from __future__ import annotations
 
 import io
+from typing import Final
 
 import numpy as np
 from PIL import Image
 
 from secondsight.v1 import analytics_pb2
 from server.recognition.seen import Detection, Segmentation
+from server.watch.watch import Event, Happening, Noticed
+
+_KINDS: Final = {
+    Happening.NEW: analytics_pb2.EVENT_KIND_NEW,
+    Happening.UPDATE: analytics_pb2.EVENT_KIND_UPDATE,
+    Happening.END: analytics_pb2.EVENT_KIND_END,
+}
 
 
 def detection_message(detection: Detection) -> analytics_pb2.Detection:
@@ -28,6 +36,27 @@ def detection_message(detection: Detection) -> analytics_pb2.Detection:
             for point in detection.keypoints
         ],
     )
+
+
+def noticed_message(noticed: Noticed) -> analytics_pb2.Detection:
+    """One thing that was seen, with what the rules make of it."""
+    message = detection_message(noticed.detection)
+    message.track = noticed.track
+    message.zones.extend(noticed.zones)
+    return message
+
+
+def event_message(event: Event) -> analytics_pb2.Event:
+    """Something that a thing did."""
+    message = analytics_pb2.Event(
+        kind=_KINDS[event.happening],
+        track=event.track,
+        detection=noticed_message(Noticed(event.detection, event.track, event.zones)),
+        alert=event.alert,
+    )
+    message.first_seen_at.FromNanoseconds(round(event.first_seen_s * 1e9))
+    message.last_seen_at.FromNanoseconds(round(event.last_seen_s * 1e9))
+    return message
 
 
 def segmentation_message(segmentation: Segmentation) -> analytics_pb2.Segmentation:

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lock proto lint format test test-gpu demo bench golden fuzz detectors eval-recognition eval-stream evaluate clean
+.PHONY: help install lock proto lint format test test-api test-gpu chaos demo bench golden fuzz detectors eval-recognition eval-stream evaluate audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +40,13 @@ test: $(STAMP) ## Run all tests (ARGS="..." goes to pytest)
 	@sh requirements/system.sh
 	$(BIN)/python -m pytest $(ARGS)
 
+test-api: $(STAMP) ## Ask REST for hundreds of things that its description allows or forbids (some minutes)
+	$(BIN)/python -m pytest tests/server/test_openapi.py --hypothesis-profile=thorough $(ARGS)
+
+chaos: $(STAMP) ## Kill, freeze and starve every part, count what is kept, write docs/results/chaos.* (20 minutes; ARGS="--seed 7")
+	@sh requirements/system.sh
+	$(BIN)/python -m tests.chaos --out docs/results/chaos.json $(ARGS)
+
 test-gpu: $(STAMP) ## Compare the codec on the CPU and on CUDA, and write docs/results/gpu.json (skips without a GPU)
 	$(BIN)/python -m tests.gpu --out docs/results/gpu.json $(ARGS)
 
@@ -74,6 +81,9 @@ evaluate: $(STAMP) $(DETECTORS) ## Measure everything anew and write docs/result
 	$(BIN)/secondsight bench codec --picture $(KODAK)/kodim23.png --out docs/results/bench.json
 	$(BIN)/secondsight eval stream $(VIDEO) --moving person-dog --cache stream-cache --out docs/results/stream.json
 	$(BIN)/secondsight eval report --photos $(KODAK)
+
+audit: $(STAMP) ## Ask PyPI's advisories about every pinned package (needs the network; fails when it cannot ask)
+	$(BIN)/python requirements/audit.py
 
 clean: ## Remove the environment and what runs left behind
 	rm -rf $(VENV) demo-out bench-out .pytest_cache .mypy_cache .ruff_cache build *.egg-info

@@ -1,6 +1,7 @@
-# The server, with the weights of its default recogniser. Build from the repository's root:
+# The server and the worker, with the weights of the default recogniser. Build from the repository's root:
 #   docker build -f docker/server.Dockerfile -t secondsight-server .
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# A worker is the same image: docker run --entrypoint secondsight secondsight-server worker --store ...
+ARG PYTHON_IMAGE=python:3.11.13-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 # For an NVIDIA GPU build with --build-arg TORCH_INDEX=https://pypi.org/simple
@@ -19,20 +20,19 @@ COPY edge/ edge/
 COPY server/ server/
 COPY shared_models/ shared_models/
 COPY proto/ proto/
-RUN pip install --constraint requirements/lock.txt '.[server,embedded]'
+RUN pip install --constraint requirements/lock.txt '.[server,embedded,tracking]' \
+    && pip install --no-deps --requirement requirements/tracking.txt
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin secondsight \
     && install -d -o 10001 -g 10001 /data
 COPY --from=build /opt/secondsight /opt/secondsight
+COPY docker/healthy.py /opt/secondsight/healthy.py
+# It listens on 127.0.0.1 unless SECONDSIGHT_GRPC and SECONDSIGHT_HTTP say otherwise; see docker/compose.network.yml.
 ENV PATH=/opt/secondsight/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    SECONDSIGHT_DATA_FOLDER=/data \
-    SECONDSIGHT_GRPC=0.0.0.0:50051 \
-    SECONDSIGHT_HTTP=0.0.0.0:8080
+    SECONDSIGHT_DATA_FOLDER=/data
 USER 10001
 VOLUME /data
-EXPOSE 8080 50051
-HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/readyz', timeout=4)"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["python", "/opt/secondsight/healthy.py", "server"]
 ENTRYPOINT ["secondsight", "server"]

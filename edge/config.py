@@ -47,6 +47,8 @@ class WatchdogConfig:
             closed and opened again.
         first_frame_s: likewise until the first two frames tell how long a frame time is.
         still_s: identical frames for so long are reported; no camera with a sensor gives them.
+        reopen_base_s, reopen_cap_s, reopen_healthy_s: waits before a lost source is opened again, see
+            `edge.backoff.Backoff`.
         abandoned: so many reads that never come back are left behind; then none is begun until one comes back.
     """
 
@@ -54,10 +56,21 @@ class WatchdogConfig:
     frozen_frames: float = 10.0
     first_frame_s: float = 20.0
     still_s: float = 60.0
+    reopen_base_s: float = 0.5
+    reopen_cap_s: float = 30.0
+    reopen_healthy_s: float = 30.0
     abandoned: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("frozen_s", "frozen_frames", "first_frame_s", "still_s"):
+        for name in (
+            "frozen_s",
+            "frozen_frames",
+            "first_frame_s",
+            "still_s",
+            "reopen_base_s",
+            "reopen_cap_s",
+            "reopen_healthy_s",
+        ):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} of the watchdog is {getattr(self, name)}: give a number above 0")
         if self.abandoned < 1:
@@ -263,7 +276,7 @@ class EdgeConfig:
         tls: how the connection to the server is secured; None is plaintext.
         token_file: file with the camera's token, read at every connection; over plaintext to this machine only.
         store: Redis URL of the store for enhancement layers; None sends machine layers alone.
-        store_tls: how the connection to a store at `rediss://` is secured; None is as `tls`.
+        store_tls: how the connection to a store at `rediss://` is secured, read at the start; None is as `tls`.
         capture: which frames of the source are taken.
         quality, machine_quality: levels of the human view and of the machine layer, 0 is the smallest; None is the
             codec's default. `edge.encoder.Encoder` knows the limits of these and of `slices`. With `rate` they are the
@@ -291,6 +304,7 @@ class EdgeConfig:
         flush_timeout_s: at the end of a source, time without progress after which waiting frames are given up.
         grace_s: after SIGTERM, time for waiting frames.
         status_interval_s: between status lines.
+        trace_share: of frames that a trace follows through edge and server, 0 to 1; one that fails has one in any case.
     """
 
     camera_id: str
@@ -328,6 +342,7 @@ class EdgeConfig:
     flush_timeout_s: float = 60.0
     grace_s: float = 10.0
     status_interval_s: float = 5.0
+    trace_share: float = 0.01
 
     def __post_init__(self) -> None:
         try:

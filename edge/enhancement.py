@@ -50,6 +50,7 @@ class EnhancementKeeper:
             config.camera_id,
             config.store_timeout_s,
             Backoff(config.store_backoff_base_s, config.store_backoff_cap_s),
+            config.store_tls or config.tls,
         )
         self._memory = EnhancementMemory(self._config.verdict_s, self._config.waiting_bytes)
         self._ttl_ms = {

@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 import redis.asyncio as redis
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from edge.backoff import Backoff
+from edge.config import TlsConfig
 from edge.errors import ConfigError, EnhancementUnavailableError
 from secondsight import store_keys
+from secondsight.store_address import cluster_nodes, is_cluster
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -30,19 +34,14 @@ class EnhancementStore:
     down. Every method raises EnhancementUnavailableError meanwhile, and when the store fails.
     """
 
-    def __init__(self, url: str, camera_id: str, timeout_s: float, backoff: Backoff) -> None:
-        """Raises ConfigError when `url` is no Redis URL. Connects at the first command."""
-        try:
-            self._redis = redis.Redis.from_url(
-                url,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                # One retry, for the connection that a restarted store has left behind.
-                retry=Retry(NoBackoff(), 1),
-                decode_responses=False,
-            )
-        except ValueError as error:
-            raise ConfigError(f"{url!r} is no store address: give redis://HOST:PORT/0 ({error})") from error
+    def __init__(
+        self, url: str, camera_id: str, timeout_s: float, backoff: Backoff, tls: TlsConfig | None = None
+    ) -> None:
+        """Raises ConfigError when `url` is no Redis URL. Connects at the first command.
+
+        `tls` is for a URL that begins with rediss://, and gives way to what the URL itself says.
+        """
+        self._redis = open_store(url, timeout_s, tls)
         self._camera_id = camera_id
         self._backoff = backoff
         self._resume_at = 0.0
@@ -118,7 +117,7 @@ class EnhancementStore:
             raise EnhancementUnavailableError("the store of enhancement layers failed just now")
         try:
             done = await attempt()
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             if self._resume_at == 0.0:
                 _LOG.warning("the store takes no enhancement layers, frames go without: %s", str(error))
             self._resume_at = time.monotonic() + self._backoff.next_wait()
@@ -131,3 +130,37 @@ class EnhancementStore:
 
     def _address(self, name: Name) -> str:
         return store_keys.enhancement(self._camera_id, *name)
+
+
+def open_store(url: str, timeout_s: float, tls: TlsConfig | None) -> redis.Redis:
+    """A client that connects at its first command. Close it.
+
+    Raises:
+        ConfigError: `url` is no Redis URL.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        # One retry, for the connection that a restarted store has left behind.
+        "retry": Retry(NoBackoff(), 1),
+        "decode_responses": False,
+    }
+    try:
+        if not is_cluster(url):
+            return redis.Redis.from_url(url, **options, **_tls_options(url, tls))
+        first, others = cluster_nodes(url)
+        nodes = [ClusterNode(*other) for other in others]
+        cluster = RedisCluster.from_url(first, startup_nodes=nodes, **options, **_tls_options(first, tls))
+        return cast(redis.Redis, cluster)
+    except ValueError as error:
+        # Without the URL, which may hold a password.
+        raise ConfigError(
+            f"the store has no address that can be used: give redis://HOST:PORT/0 ({error})"
+        ) from error
+
+
+def _tls_options(url: str, tls: TlsConfig | None) -> dict[str, Any]:
+    if tls is None or urlsplit(url).scheme != "rediss":
+        return {}
+    options = {"ssl_ca_certs": tls.ca, "ssl_certfile": tls.certificate, "ssl_keyfile": tls.key}
+    return {name: str(path) for name, path in options.items() if path is not None}

@@ -3,6 +3,8 @@
 EdgeError
 ├── ConfigError             an option that cannot be: mend the command line
 ├── SourceError             the source cannot be opened or read
+├── SpoolError              frames cannot be kept where they should be
+│   └── SpoolInUseError     another edge keeps its frames there
 ├── EnhancementError        an enhancement layer cannot be had
 │   ├── EnhancementGoneError         it is not kept, or no longer
 │   └── EnhancementUnavailableError  its store does not answer now
@@ -28,6 +30,14 @@ class SourceError(EdgeError):
     """The source cannot be opened or read."""
 
 
+class SpoolError(EdgeError):
+    """Frames cannot be kept where they should be: mend the configuration or the folder."""
+
+
+class SpoolInUseError(SpoolError):
+    """Another edge keeps its frames there."""
+
+
 class EnhancementError(EdgeError):
     """An enhancement layer cannot be had."""
 
@@ -45,7 +55,11 @@ class UplinkError(EdgeError):
 
 
 class ServerRefusedError(UplinkError):
-    """The server could not be reached or ended the call."""
+    """The server could not be reached or ended the call. It wants to be left alone for `retry_after_s` seconds."""
+
+    def __init__(self, told: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(told)
+        self.retry_after_s = retry_after_s
 
 
 class ServerSilentError(UplinkError):

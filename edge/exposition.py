@@ -12,7 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from edge.errors import ConfigError
-from edge.metrics import KeyCause, SourceState, Tally
+from edge.metrics import KeyCause, RateReport, SourceState, SpoolReport, Tally
+from secondsight.certificates.expiry import expiry
 from secondsight.verdict import verdict_family
 
 PREFIX: Final = "secondsight_edge"
@@ -39,6 +40,21 @@ def _one(value: Callable[[Tally], float | None]) -> Callable[[Tally], _Labelled]
             yield (), float(known)
 
     return sample
+
+
+def _of_spool(value: Callable[[SpoolReport], float | None]) -> Callable[[Tally], _Labelled]:
+    """Likewise; none without a spool."""
+    return _one(lambda tally: None if tally.spool is None else value(tally.spool))
+
+
+def _rate(value: Callable[[RateReport], float | None]) -> Callable[[Tally], _Labelled]:
+    """Likewise, of rate control."""
+    return _one(lambda tally: None if tally.rate is None else value(tally.rate))
+
+
+def _spool(value: Callable[[SpoolReport], float | None]) -> Callable[[Tally], _Labelled]:
+    """Likewise, of the spool."""
+    return _one(lambda tally: None if tally.spool is None else value(tally.spool))
 
 
 def _dropped(tally: Tally) -> _Labelled:
@@ -140,31 +156,31 @@ _GAUGES: Final = (
         "rate_allowed_bits",
         "Bits per second that are allowed now.",
         (),
-        _one(lambda tally: tally.rate and tally.rate.allowed_kbit_s * 1e3),
+        _rate(lambda rate: rate.allowed_kbit_s * 1e3),
     ),
     (
         "rate_target_bits",
         "Bits per second that were asked for.",
         (),
-        _one(lambda tally: tally.rate and tally.rate.target_kbit_s and tally.rate.target_kbit_s * 1e3),
+        _rate(lambda rate: None if rate.target_kbit_s is None else rate.target_kbit_s * 1e3),
     ),
     (
         "daily_budget_bytes",
         "Bytes that a day may cost.",
         (),
-        _one(lambda tally: tally.rate and tally.rate.budget_bytes),
+        _rate(lambda rate: rate.budget_bytes),
     ),
     (
         "machine_level",
         "Level of the machine layer.",
         (),
-        _one(lambda tally: tally.rate and tally.rate.machine_level),
+        _rate(lambda rate: rate.machine_level),
     ),
     (
         "human_level",
         "Level of the human view.",
         (),
-        _one(lambda tally: tally.rate and tally.rate.human_level),
+        _rate(lambda rate: rate.human_level),
     ),
     (
         "unacknowledged_frames",
@@ -179,31 +195,31 @@ _GAUGES: Final = (
         (),
         _one(lambda tally: tally.credits),
     ),
-    ("spool_frames", "Frames in the spool.", (), _one(lambda tally: tally.spool and tally.spool.frames)),
-    ("spool_bytes", "Bytes in the spool.", (), _one(lambda tally: tally.spool and tally.spool.bytes)),
+    ("spool_frames", "Frames in the spool.", (), _of_spool(lambda spool: spool.frames)),
+    ("spool_bytes", "Bytes in the spool.", (), _of_spool(lambda spool: spool.bytes)),
     (
         "spool_limit_bytes",
         "Bytes that may be in the spool.",
         (),
-        _one(lambda tally: tally.spool and tally.spool.limit_bytes),
+        _of_spool(lambda spool: spool.limit_bytes),
     ),
     (
         "spool_oldest_seconds",
         "Age of the oldest frame in the spool.",
         (),
-        _one(lambda tally: tally.spool and tally.spool.oldest_s),
+        _of_spool(lambda spool: spool.oldest_s),
     ),
     (
         "spool_full",
         "1 while the next frame finds no room in the spool.",
         (),
-        _one(lambda tally: tally.spool and tally.spool.full),
+        _of_spool(lambda spool: spool.full),
     ),
     (
         "spool_failing",
         "1 while the spool's disk takes nothing and frames wait in memory.",
         (),
-        _one(lambda tally: tally.spool and tally.spool.failing),
+        _of_spool(lambda spool: spool.failing),
     ),
     ("connected", "1 while the server has welcomed this edge.", (), _one(lambda tally: tally.connected)),
     (
@@ -248,6 +264,12 @@ _GAUGES: Final = (
         "By how much this host's clock is ahead of the server's.",
         (),
         _one(lambda tally: tally.clock_offset),
+    ),
+    (
+        "certificate_expiry_timestamp_seconds",
+        "When the edge's own certificate ends.",
+        (),
+        _one(lambda tally: None if tally.certificate is None else expiry(tally.certificate)),
     ),
 )
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict, deque
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -157,6 +158,7 @@ class Tally:
         stages: seconds by stage.
         reconnects: connections after the first.
         restarts: times that the camera's edge failed and began again.
+        certificate: file of the edge's own certificate; None where it shows none.
         verdict: which part is slow, by the rules of `edge.diagnosis`.
     """
 
@@ -210,6 +212,7 @@ class Tally:
         default_factory=lambda: Histogram("stage_seconds", "-", ["stage"], registry=None, buckets=_SECONDS),
         compare=False,
     )
+    certificate: Path | None = None
     verdict: Verdict = WELL
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 

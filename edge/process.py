@@ -12,16 +12,20 @@ from typing import Any
 
 from edge.capture import Capture
 from edge.change import ChangeMeter
+from edge.channel import check_credentials
 from edge.config import EdgeConfig
 from edge.diagnosis import Diagnosis
-from edge.drop_policy import Backlog, DropPolicy, KeepAll, NewestWins
+from edge.drop_policy import DropPolicy, KeepAll, NewestWins, SpoolAll, SpoolNewest
 from edge.encoder import Encoder
 from edge.enhancement import EnhancementKeeper
 from edge.frame import EncodedFrame
+from edge.frame_trace import FrameTraces
+from edge.home import Home, Memory
 from edge.metrics import DropReason, Stage, Tally
 from edge.pending import Pending
 from edge.rate_control import Admission, RateControl
 from edge.sources import FrameSource, open_source
+from edge.spool import Spool
 from edge.uplink import Uplink
 from secondsight import limits
 from shared_models.errors import CodecError
@@ -37,19 +41,19 @@ class EdgeProcess:
 
         Raises:
             SourceError: there is no such source.
-            ConfigError: options that exclude each other.
+            ConfigError: options that exclude each other, or a certificate, key or token that cannot be read.
         """
+        check_credentials(config)
         self._config = config
         self._edge_version = edge_version
         self._tally = tally
+        if config.tls is not None:
+            tally.certificate = config.tls.certificate
         self._stopped = threading.Event()
         self._source: FrameSource = open_source(config.source, self._stopped, tally, config.capture.watchdog)
-        self._policy: DropPolicy = (
-            KeepAll(config.max_unacknowledged)
-            if config.keep_all
-            else NewestWins(config.max_unsent, config.max_unacknowledged)
-        )
-        self._pending = Pending(tally)
+        self._policy = _drop_policy(config, self._source.live)
+        self._traces = FrameTraces(config.camera_id, config.trace_share)
+        self._pending = Pending(tally, _home(config, tally), traces=self._traces)
         self._last_encode_problem = ""
         self._in_work = 0
 
@@ -62,6 +66,7 @@ class EdgeProcess:
         Raises:
             SourceError: the source failed; what it gave before was flushed.
             ConfigError: the codec does not have the levels that rate control may choose from.
+            SpoolError: the spool's folder is in use or may not be written.
         """
         config = self._config
         keeper = None if config.store is None else EnhancementKeeper(config, self._tally)
@@ -71,6 +76,7 @@ class EdgeProcess:
         if config.rate is not None:
             ladder = encoder.ladder(config.rate)
             rate = RateControl(config.rate, ladder, encoder.frames_at_once, self._tally.spending)
+        await self._pending.open()
         capture.start()
         pump = asyncio.create_task(self._pump(capture, encoder, rate))
         background = [
@@ -80,13 +86,16 @@ class EdgeProcess:
         ]
         if keeper is not None:
             background.append(asyncio.create_task(keeper.run()))
+        if config.spool is not None:
+            background.append(asyncio.create_task(self._pending.tend()))
         stopping = asyncio.create_task(stop.wait())
+        stopping.add_done_callback(lambda _: self._pending.notify())
         try:
             await _unless_failed(
                 asyncio.wait({pump, stopping}, return_when=asyncio.FIRST_COMPLETED), background
             )
             capture.stop()
-            flush = asyncio.create_task(self._flush(pump))
+            flush = asyncio.create_task(self._flush(pump, stop))
             try:
                 await _unless_failed(
                     asyncio.wait({flush, stopping}, return_when=asyncio.FIRST_COMPLETED), background
@@ -100,6 +109,7 @@ class EdgeProcess:
         finally:
             capture.stop()
             await _cancel(pump, stopping, *background)
+            await self._pending.close()
             if keeper is not None:
                 await keeper.close()
 
@@ -114,7 +124,7 @@ class EdgeProcess:
         failure: Exception | None = None
         async with asyncio.TaskGroup() as encoding:
             while True:
-                capture.why_waiting = DropReason.UPLINK_SLOW
+                capture.why_waiting = self._policy.reason
                 await self._pending.until(self._may_encode)
                 capture.why_waiting = DropReason.ENCODER_SLOW
                 await places.acquire()
@@ -152,8 +162,7 @@ class EdgeProcess:
             raise failure
 
     def _may_encode(self) -> bool:
-        waiting, more = self._pending.backlog, self._in_work
-        return self._policy.may_encode(Backlog(waiting.unsent + more, waiting.unacknowledged + more))
+        return self._policy.may_encode(self._pending.backlog_with(self._in_work))
 
     def _account(self, rate: RateControl, admission: Admission, coding: asyncio.Future[EncodedFrame]) -> None:
         """Tell rate control what an admitted frame has cost."""
@@ -178,6 +187,7 @@ class EdgeProcess:
         try:
             encoded = await coding
         except CodecError as error:
+            self._traces.encoding_failed(str(error))
             if (problem := str(error)) != self._last_encode_problem:
                 _LOG.warning("frames cannot be encoded: %s", problem)
                 self._last_encode_problem = problem
@@ -189,7 +199,9 @@ class EdgeProcess:
         if encoded is None:
             self._tally.drop(DropReason.ENCODE_FAILED)
         else:
-            self._queue(encoded)
+            # It is queued even if nobody waits for that any more.
+            with suppress(asyncio.CancelledError):
+                await self._queue(encoded)
 
     def _left_encoder(self, task: asyncio.Task[None]) -> None:
         self._in_work -= 1
@@ -197,7 +209,7 @@ class EdgeProcess:
             self._tally.drop(DropReason.STOPPED)
         self._pending.notify()
 
-    def _queue(self, encoded: EncodedFrame) -> None:
+    async def _queue(self, encoded: EncodedFrame) -> None:
         self._tally.encoded += 1
         self._tally.encode_us.append(encoded.encode_us)
         self._tally.spent(Stage.ENCODE, encoded.encode_us / 1e6)
@@ -213,25 +225,53 @@ class EdgeProcess:
             )
             self._tally.drop(DropReason.TOO_LARGE)
             if not encoded.predicted:
-                self._pending.lose(encoded)
+                await self._pending.lose(encoded)
             return
-        self._pending.add(encoded)
+        await self._pending.add(encoded)
 
-    async def _flush(self, pump: asyncio.Task[None]) -> None:
-        """Wait until nothing is pending, or for `flush_timeout_s` without any progress."""
+    async def _flush(self, pump: asyncio.Task[None], stop: asyncio.Event) -> None:
+        """Wait until nothing is pending, or for `flush_timeout_s` without any progress.
+
+        After `stop` what is in the spool waits for the next start.
+        """
         await asyncio.wait({pump})
-        while waiting := self._pending.backlog.unacknowledged:
+        pending = self._pending
+        while waiting := pending.backlog.unacknowledged:
+
+            def moved(waiting: int = waiting) -> bool:
+                return pending.backlog.unacknowledged < waiting or (
+                    stop.is_set() and not pending.backlog.in_memory
+                )
+
             try:
                 async with asyncio.timeout(self._config.flush_timeout_s):
-                    await self._pending.until_fewer_than(waiting)
+                    await pending.until(moved)
             except TimeoutError:
                 _LOG.warning("the server has acknowledged nothing for %g s", self._config.flush_timeout_s)
+                return
+            if stop.is_set() and not pending.backlog.in_memory:
                 return
 
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(self._config.status_interval_s)
             _LOG.info("%s: %s", self._config.camera_id, self._tally.status_line())
+
+
+def _drop_policy(config: EdgeConfig, live: bool) -> DropPolicy:
+    if config.spool is not None and config.delivery == "complete":
+        return SpoolAll(config.keep_all or not live, config.max_unacknowledged)
+    if config.spool is not None:
+        return SpoolNewest(config.max_unsent, config.max_unacknowledged)
+    if config.keep_all:
+        return KeepAll(config.max_unacknowledged)
+    return NewestWins(config.max_unsent, config.max_unacknowledged)
+
+
+def _home(config: EdgeConfig, tally: Tally) -> Home:
+    if config.spool is None:
+        return Memory()
+    return Spool(config.spool, config.camera_id, config.delivery == "complete", config.spool_age_s, tally)
 
 
 async def _unless_failed(work: Coroutine[Any, Any, Any], background: list[asyncio.Task[None]]) -> None:

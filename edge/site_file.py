@@ -124,12 +124,13 @@ class _Document:
             return [self._value(item, (*path, str(index))) for index, item in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode):
             return self._loader.construct_object(node, deep=True)
-        own = [key.value for key, _ in node.value]
+        seen: set[str] = set()
         for key, _ in node.value:
-            if own.count(key.value) > 1:
+            if key.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"{'.'.join((*path, key.value))} is given twice", problem_mark=key.start_mark
                 )
+            seen.add(key.value)
         self._loader.flatten_mapping(node)
         tree = {}
         for key, value in node.value:

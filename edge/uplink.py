@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import grpc.aio
@@ -26,9 +26,12 @@ from edge.errors import (
 )
 from edge.metrics import KeyCause, Tally
 from edge.pending import Pending, PendingFrame
+from edge.retry_info import retry_after_s
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 
 _LOG = logging.getLogger(__name__)
+
+_NOTHING_TO_SEND_S: Final = 0.05
 
 if TYPE_CHECKING:
     PushCall = grpc.aio.StreamStreamCall[ingest_pb2.PushRequest, ingest_pb2.PushResponse]
@@ -68,6 +71,8 @@ class Uplink:
                 self._backoff.reset()
             except UplinkError as error:
                 self._backoff.lived(time.monotonic() - began if self._tally.connected else 0.0)
+                if isinstance(error, ServerRefusedError):
+                    reconnect_after_s = error.retry_after_s
                 # As text: a log handler that keeps the error would keep its frames, and in them the call's socket.
                 _LOG.warning("uplink to %s: %s", self._config.server, str(error))
             finally:
@@ -86,7 +91,7 @@ class Uplink:
             call = ingest_pb2_grpc.IngestServiceStub(channel).Push(metadata=call_metadata(config))
             stream = _Stream(call, self._pending, self._keeper, config, self._tally)
             async with _within(config.connect_timeout_s, "Welcome"):
-                credit = await stream.greet(
+                welcome = await stream.greet(
                     ingest_pb2.Hello(
                         camera_id=config.camera_id,
                         session=self._pending.session,
@@ -95,20 +100,24 @@ class Uplink:
                         keeps_enhancement=self._keeper is not None,
                     )
                 )
+            await self._pending.welcome(welcome.session, welcome.last_stored_sequence)
+            self._tally.credits = welcome.credits
             self._tally.connect()
             _LOG.info(
                 "uplink to %s: session %d, %d frames may be under way",
                 config.server,
                 self._pending.session,
-                credit,
+                welcome.credits,
             )
             return await stream.exchange()
         except grpc.aio.AioRpcError as error:
-            raise ServerRefusedError(f"{error.code().name}: {error.details()}") from error
+            wait = retry_after_s(error, self._config.backoff_cap_s)
+            raise ServerRefusedError(f"{error.code().name}: {error.details()}", wait) from error
         finally:
             # grpcio keeps calls that were not cancelled, and their sockets (grpc/grpc#43462, #42125).
             if call is not None:
                 call.cancel()
+            self._pending.hang_up()
             await channel.close(grace=None)
 
 
@@ -136,8 +145,8 @@ class _Stream:
         self._heard_at = time.monotonic()
         self._refusals: set[str] = set()
 
-    async def greet(self, hello: ingest_pb2.Hello) -> int:
-        """Send Hello and take Welcome; returns the first credits."""
+    async def greet(self, hello: ingest_pb2.Hello) -> ingest_pb2.Welcome:
+        """Send Hello and take Welcome."""
         await self._write(ingest_pb2.PushRequest(hello=hello))
         response = await self._read()
         if response is None or response.WhichOneof("kind") != "welcome":
@@ -145,9 +154,7 @@ class _Stream:
         welcome = response.welcome
         if welcome.session == 0:
             raise ProtocolError("the server welcomed this edge to session 0")
-        self._pending.welcome(welcome.session, welcome.last_stored_sequence)
-        self._tally.credits = welcome.credits
-        return welcome.credits
+        return welcome
 
     async def exchange(self) -> float:
         """Send and settle frames until the stream ends; `reconnect_after` in seconds if by a drain.
@@ -167,14 +174,17 @@ class _Stream:
             await pending.until(lambda: self._draining is not None or self._may_send())
             if self._draining is not None:
                 return await self._leave()
-            frame = pending.next_unsent()
-            assert frame is not None
+            frame = await pending.next_unsent()
+            if frame is None:
+                # What there was is dropped, or its home cannot give it just now.
+                await asyncio.sleep(_NOTHING_TO_SEND_S)
+                continue
             if self._keeper is not None:
                 usable = await self._keeper.stow(frame)
                 if not usable and frame.key is not None:
                     pending.want_key(KeyCause.STORE, instead_of=frame.key)
                 # Meanwhile the server may have begun to drain, or refused the key frame that this one needs.
-                if self._draining is not None or pending.next_unsent() is not frame:
+                if self._draining is not None or await pending.next_unsent() is not frame:
                     continue
             if pending.under_way == 0:
                 self._heard_at = time.monotonic()
@@ -182,7 +192,7 @@ class _Stream:
             await self._write(ingest_pb2.PushRequest(frame=_message(frame, self._config.camera_id)))
 
     def _may_send(self) -> bool:
-        return self._pending.backlog.unsent > 0 and self._pending.under_way < self._tally.credits
+        return self._pending.has_unsent and self._pending.under_way < self._tally.credits
 
     async def _leave(self) -> None:
         """After a Drain: what the server took before it is still acknowledged."""
@@ -202,7 +212,7 @@ class _Stream:
                     self._tally.credits = response.ack.credits
                     if response.ack.HasField("server_time"):
                         self._tally.hear_clock(response.ack.server_time.ToNanoseconds() / 1e9)
-                    self._pending.acknowledge(response.ack.acked_sequence)
+                    await self._pending.acknowledge(response.ack.acked_sequence)
                 case "nack":
                     reason = ingest_pb2.NackReason.Name(response.nack.reason)
                     # Once per reason: whatever is wrong with one frame tends to be wrong with all.
@@ -210,7 +220,7 @@ class _Stream:
                     self._refusals.add(reason)
                     nack = response.nack
                     _LOG.log(level, "frame %d refused, %s: %s", nack.sequence, reason, nack.detail)
-                    self._pending.refuse(response.nack.sequence, reason)
+                    await self._pending.refuse(response.nack.sequence, reason)
                 case "key_request":
                     _LOG.info("the server asks for a key frame: %s", response.key_request.detail)
                     self._pending.server_wants_key()
@@ -304,6 +314,7 @@ def _message(pending: PendingFrame, camera_id: str) -> frame_pb2.Frame:
         ),
         reference_sequence=reference_sequence,
         reference_session=reference_session,
+        traceparent="" if pending.trace is None else pending.trace.traceparent,
     )
     message.captured_at.FromNanoseconds(frame.captured_at_ns)
     return message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import wraps
@@ -12,12 +13,15 @@ from typing import Any, Final, ParamSpec, TypeVar
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, frame_pb2
-from server import metrics
+from server.enhancement_stores import EnhancementStores
+from server.enhancement_wanted import Asked
 from server.errors import (
+    CameraStoreSilentError,
     EnhancementError,
     EnhancementEvictedError,
     EnhancementExpiredError,
@@ -28,6 +32,7 @@ from server.errors import (
     UnknownCameraError,
     UnknownFrameError,
 )
+from server.kept_frames import KeptFrames
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -48,6 +53,10 @@ class EnhancementState(StrEnum):
     """Its time to live is over."""
     EVICTED = "evicted"
     """It went before its time, because the store was full."""
+    AT_EDGE = "at_edge"
+    """The edge has it, and is asked for it when somebody wants to see the frame."""
+    UNREACHABLE = "unreachable"
+    """It may be kept, in a store of the camera's that does not answer now."""
     NOT_STORED = "not_stored"
     """The edge stored none."""
     KEY_GONE = "key_gone"
@@ -71,6 +80,8 @@ class StoredFrame:
     """Of the machine layer, which `frame` lacks when it is one of a page."""
     result: analytics_pb2.RecognitionResult | None
     enhancement: EnhancementState
+    enhancement_expires_at: Timestamp | None
+    """When its layer's life is over; None when there is none, or when the edge alone knows."""
 
     @property
     def key_frame(self) -> str | None:
@@ -122,8 +133,10 @@ class Catalogue:
     A page is read `read_at_once` entries at a time: with their layers, all of them might not fit in memory.
     """
 
-    def __init__(self, redis: Redis, *, read_at_once: int) -> None:
+    def __init__(self, redis: Redis, stores: EnhancementStores, *, read_at_once: int) -> None:
         self._redis = redis
+        self._stores = stores
+        self._kept_frames = KeptFrames(redis)
         self._read_at_once = read_at_once
 
     @_asks_store
@@ -167,6 +180,23 @@ class Catalogue:
         return FramePage(page, page[-1].name if len(found) > limit else None)
 
     @_asks_store
+    async def kept(self, camera_id: str, *, before: str | None, limit: int) -> FramePage:
+        """Frames that outlive their stream, likewise.
+
+        Raises:
+            UnknownCameraError
+        """
+        await self._check_camera(camera_id)
+        last = None if before is None else store_keys.parse_entry_id(before)
+        names = [name for name in await self._kept_frames.names(camera_id) if last is None or name < last]
+        found: list[StoredFrame] = []
+        for name in names[:limit]:
+            with suppress(UnknownFrameError):  # the store was full
+                stored = await self.frame(camera_id, store_keys.entry_id(*name))
+                found.append(replace(stored, frame=_without_layer(stored.frame)))
+        return FramePage(found, store_keys.entry_id(*names[limit - 1]) if len(names) > limit else None)
+
+    @_asks_store
     async def frame(self, camera_id: str, name: str) -> StoredFrame:
         """One frame.
 
@@ -183,49 +213,34 @@ class Catalogue:
         pipeline.xrange(store_keys.frames(camera_id), name, name)
         pipeline.xrange(store_keys.results(camera_id), name, name)
         entries, results = await pipeline.execute()
-        if not entries:
-            raise UnknownFrameError(camera_id, name)
         result = results[0][1][store_keys.RESULT_FIELD] if results else None
-        (stored,) = await self._stored([(entries[0][0], entries[0][1][store_keys.FRAME_FIELD], result)])
+        if entries:
+            found = entries[0][1][store_keys.FRAME_FIELD]
+        else:
+            kept = await self._kept_frames.find(camera_id, *store_keys.parse_entry_id(name))
+            if kept is None:
+                raise UnknownFrameError(camera_id, name)
+            found, result = kept.frame, result or kept.result
+        (stored,) = await self._stored([(name.encode(), found, result)])
         return stored
 
     @_asks_store
-    async def enhancement(self, stored: StoredFrame) -> bytes:
-        """The enhancement layer of a frame.
-
-        Raises:
-            EnhancementNotStoredError: the edge stored none.
-            EnhancementExpiredError: it did, and its time to live is over.
-            EnhancementEvictedError: it did, and the store let it go before its time.
-        """
-        layer: Any = await self._redis.get(_enhancement_key(stored.frame))
-        return _fetched(stored.frame, layer)
-
-    @_asks_store
-    async def human_layers(self, stored: StoredFrame) -> HumanLayers:
-        """What a human view takes beside the frame itself, at once: of a predicted frame also its key frame's layers.
-
-        Raises:
-            EnhancementError: an enhancement layer cannot be had, its own or its key frame's.
-            KeyFrameGoneError
-        """
-        frame = stored.frame
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.get(_enhancement_key(frame))
-        if stored.key_frame is not None:
-            pipeline.get(_key_enhancement_key(frame))
-            pipeline.xrange(store_keys.frames(frame.id.camera_id), stored.key_frame, stored.key_frame)
-        own, *of_key = await pipeline.execute()
-        enhancement = _fetched(frame, own)
-        if not of_key:
-            return HumanLayers(enhancement, None)
-        layer, entries = of_key
-        key = _key_frame(frame, entries)
-        return HumanLayers(enhancement, KeyLayers(key.machine_layer, _fetched(key, layer, needed_by=frame)))
+    async def enhancement_state(
+        self, frame: frame_pb2.Frame, needed_by: frame_pb2.Frame | None = None
+    ) -> EnhancementState:
+        """What has become of a layer that no store has; of a key frame's, `needed_by` one that is predicted from it."""
+        receipt = frame.enhancement
+        if needed_by is not None and receipt.bytes:
+            # Whoever stores the layer of a predicted frame has that of the key frame live on as long.
+            receipt = max(
+                receipt, needed_by.enhancement, key=lambda either: either.expires_at.ToNanoseconds()
+            )
+        (word,) = await self._words([frame])
+        return _state(receipt, word, kept=False)
 
     @_asks_store
-    async def key_layers(self, frame: frame_pb2.Frame) -> KeyLayers:
-        """What the machine view of a predicted frame takes beside the frame itself.
+    async def key_frame(self, frame: frame_pb2.Frame) -> frame_pb2.Frame:
+        """The key frame that a predicted frame is predicted from.
 
         Raises:
             KeyFrameGoneError
@@ -233,7 +248,22 @@ class Catalogue:
         name = key_frame_of(frame)
         assert name is not None
         entries: Any = await self._redis.xrange(store_keys.frames(frame.id.camera_id), name, name)
-        return KeyLayers(_key_frame(frame, entries).machine_layer)
+        if entries:
+            return frame_pb2.Frame.FromString(entries[0][1][store_keys.FRAME_FIELD])
+        kept = await self._kept_frames.find(
+            frame.id.camera_id, frame.reference_session, frame.reference_sequence
+        )
+        if kept is None:
+            raise KeyFrameGoneError(frame.id.camera_id, _name(frame), name)
+        return frame_pb2.Frame.FromString(kept.frame)
+
+    async def key_layers(self, frame: frame_pb2.Frame) -> KeyLayers:
+        """What the machine view of a predicted frame takes beside the frame itself.
+
+        Raises:
+            KeyFrameGoneError
+        """
+        return KeyLayers((await self.key_frame(frame)).machine_layer)
 
     async def _check_camera(self, camera_id: str) -> None:
         if not await self._redis.hexists(store_keys.CAMERAS, camera_id):
@@ -258,22 +288,42 @@ class Catalogue:
     async def _stored(self, rows: list[tuple[bytes, bytes, bytes | None]]) -> list[StoredFrame]:
         """Parse rows of (entry id, frame, result)."""
         frames = [frame_pb2.Frame.FromString(frame) for _, frame, _ in rows]
-        pipeline = self._redis.pipeline(transaction=False)
-        for frame in frames:
-            pipeline.exists(_enhancement_key(frame))
-            pipeline.exists(_key_enhancement_key(frame))
-        kept = await pipeline.execute()
+        words = await self._words(frames)
+        states = await self._states(frames, words)
         return [
             StoredFrame(
                 name=entry_id.decode(),
                 frame=frame,
                 machine_bytes=len(frame.machine_layer),
                 result=None if result is None else analytics_pb2.RecognitionResult.FromString(result),
-                enhancement=_state_with_key(frame.enhancement, own=bool(own), of_key=bool(of_key)),
+                enhancement=state,
+                enhancement_expires_at=_expires_at(frame.enhancement, word),
             )
-            for (entry_id, _, result), frame, own, of_key in zip(
-                rows, frames, kept[::2], kept[1::2], strict=True
-            )
+            for (entry_id, _, result), frame, word, state in zip(rows, frames, words, states, strict=True)
+        ]
+
+    async def _words(self, frames: list[frame_pb2.Frame]) -> list[_Word]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for frame in frames:
+            _look_up(pipeline, frame)
+        parts = await pipeline.execute()
+        return [_Word(*word) for word in zip(parts[::2], parts[1::2], strict=True)]
+
+    async def _states(self, frames: list[frame_pb2.Frame], words: list[_Word]) -> list[EnhancementState]:
+        """Of frames of one camera."""
+        if not frames:
+            return []
+        layers = [key for frame in frames for key in (_enhancement_key(frame), _key_enhancement_key(frame))]
+        try:
+            kept = await self._stores.exist(frames[0].id.camera_id, layers)
+        except CameraStoreSilentError:
+            return [
+                EnhancementState.UNREACHABLE if frame.enhancement.bytes else EnhancementState.NOT_STORED
+                for frame in frames
+            ]
+        return [
+            _state_with_key(frame.enhancement, word, own=own, of_key=of_key)
+            for frame, word, own, of_key in zip(frames, words, kept[::2], kept[1::2], strict=True)
         ]
 
 
@@ -285,40 +335,70 @@ def _without_layer(frame: frame_pb2.Frame) -> frame_pb2.Frame:
     return slight
 
 
-def _key_frame(frame: frame_pb2.Frame, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> frame_pb2.Frame:
-    """The key frame of a predicted frame, from what the store has under its name."""
-    if not entries:
-        raise KeyFrameGoneError(frame.id.camera_id, _name(frame), key_frame_of(frame) or "")
-    return frame_pb2.Frame.FromString(entries[0][1][store_keys.FRAME_FIELD])
+def check_enhancement(stored: StoredFrame) -> None:
+    """Raise EnhancementError unless a frame has an enhancement layer, as far as anybody knows."""
+    if stored.enhancement in _WHY_GONE:
+        raise enhancement_gone(stored.enhancement, stored.frame)
 
 
-def _fetched(frame: frame_pb2.Frame, layer: bytes | None, needed_by: frame_pb2.Frame | None = None) -> bytes:
-    """The enhancement layer of a frame; of a key frame, `needed_by` one that is predicted from it."""
-    receipt = frame.enhancement
-    if needed_by is not None and receipt.bytes:
-        # Whoever stores the layer of a predicted frame has that of the key frame live on as long.
-        receipt = max(receipt, needed_by.enhancement, key=lambda either: either.expires_at.ToNanoseconds())
-    state = _state(receipt, kept=layer is not None)
-    if layer is None or state is not EnhancementState.KEPT:
-        raise _WHY_GONE[state](
-            frame.id.camera_id, _name(frame), None if needed_by is None else _name(needed_by)
-        )
-    metrics.LAYER_BYTES.labels(frame.id.camera_id, "enhancement").inc(len(layer))
-    return bytes(layer)
+def enhancement_gone(
+    state: EnhancementState, frame: frame_pb2.Frame, needed_by: frame_pb2.Frame | None = None
+) -> EnhancementError:
+    """Why there is no layer of a frame; of a key frame, `needed_by` one that is predicted from it."""
+    return _WHY_GONE[state](frame.id.camera_id, _name(frame), None if needed_by is None else _name(needed_by))
 
 
-def _state_with_key(receipt: frame_pb2.EnhancementReceipt, *, own: bool, of_key: bool) -> EnhancementState:
-    state = _state(receipt, kept=own)
-    return EnhancementState.KEY_GONE if state is EnhancementState.KEPT and not of_key else state
+@dataclass(frozen=True)
+class _Word:
+    """What is known of a layer beside its receipt.
+
+    Attributes:
+        kept_until_ms: milliseconds since the epoch, where somebody had it kept for longer.
+        asked: how far a request to the edge is.
+    """
+
+    kept_until_ms: float | None
+    asked: bytes | None
 
 
-def _state(receipt: frame_pb2.EnhancementReceipt, *, kept: bool) -> EnhancementState:
-    if receipt.bytes == 0:
-        return EnhancementState.NOT_STORED
+def _look_up(pipeline: Pipeline, frame: frame_pb2.Frame) -> None:
+    """Ask for the two parts of `_Word`."""
+    camera_id = frame.id.camera_id
+    pipeline.zscore(store_keys.retained(camera_id), _name(frame))
+    pipeline.get(store_keys.asked(camera_id, frame.id.session, frame.id.sequence))
+
+
+def _expires_at(receipt: frame_pb2.EnhancementReceipt, word: _Word) -> Timestamp | None:
+    if word.kept_until_ms is not None and receipt.place == frame_pb2.ENHANCEMENT_PLACE_EDGE:
+        return None
+    if word.kept_until_ms is None and not receipt.HasField("expires_at"):
+        return None
+    expires_at = Timestamp()
+    expires_at.FromMilliseconds(max(receipt.expires_at.ToMilliseconds(), round(word.kept_until_ms or 0)))
+    return expires_at
+
+
+def _state_with_key(
+    receipt: frame_pb2.EnhancementReceipt, word: _Word, *, own: bool, of_key: bool
+) -> EnhancementState:
+    state = _state(receipt, word, kept=own)
+    key_may_be_asked_for = receipt.place == frame_pb2.ENHANCEMENT_PLACE_EDGE
+    if state is EnhancementState.KEPT and not of_key and not key_may_be_asked_for:
+        return EnhancementState.KEY_GONE
+    return state
+
+
+def _state(receipt: frame_pb2.EnhancementReceipt, word: _Word, *, kept: bool) -> EnhancementState:
     if kept:
         return EnhancementState.KEPT
+    if receipt.bytes == 0:
+        return EnhancementState.NOT_STORED
     # A receipt without the time counts as over: nothing says that it was not.
-    is_over = receipt.expires_at.ToNanoseconds() <= time.time_ns()
+    until_ms = max(receipt.expires_at.ToMilliseconds(), word.kept_until_ms or 0)
+    is_over = until_ms <= time.time() * 1000
+    gone_there = word.asked == Asked.GONE.value
+    if receipt.place == frame_pb2.ENHANCEMENT_PLACE_EDGE and not is_over and not gone_there:
+        return EnhancementState.AT_EDGE
     return EnhancementState.EXPIRED if is_over else EnhancementState.EVICTED
 
 

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import AbstractContextManager, nullcontext
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondsight.logs import LogFormat, set_up_logging
+from secondsight.secrets import without_secrets
+from secondsight.tracing import tracing_as
 from server.config import EMBEDDED_STORE, ServerConfig
+from server.options import (
+    KEYS_MEMORY,
+    PICTURES_MEMORY,
+    AlertLabelOption,
+    AlertScoreOption,
+    CameraStoreOption,
+    CodecThreadsOption,
+    DeviceOption,
+    KeysMemoryOption,
+    LogFormatOption,
+    LogLevel,
+    LogLevelOption,
+    MinimumScoreOption,
+    PicturesMemoryOption,
+    ProfileOption,
+    RecogniserOption,
+    RecogniserThreadsOption,
+    RetainAlertOption,
+    RetainDetectionOption,
+    RulesOption,
+    WorkerNameOption,
+    camera_stores,
+)
 from server.store.config import StoreConfig, parse_size
+from server.tls import tls_of
 
 if TYPE_CHECKING:
     from server.process import Server
@@ -29,22 +54,14 @@ and choose a password of your own. It is shown this time only; `secondsight acce
 """
 
 
-class LogLevel(StrEnum):
-    """How much is told."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
 @app.command()
 def server(
     store: Annotated[
         str,
         typer.Option(
             envvar="SECONDSIGHT_STORE",
-            help="URL of a Redis or Valkey (redis://...), or `embedded` for one of our own.",
+            help="URL of a Redis or Valkey (redis://..., or redis+cluster://HOST:PORT,HOST:PORT), or `embedded` for "
+            "one of our own.",
         ),
     ] = _DEFAULTS.store,
     data: Annotated[
@@ -81,6 +98,23 @@ def server(
             "loopback, and DATA/access.json decides anywhere else.",
         ),
     ] = _DEFAULTS.access_file,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SECONDSIGHT_TLS_CERTIFICATE",
+            help="Certificate of this server in PEM, for gRPC and HTTP; read again when it is renewed.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(envvar="SECONDSIGHT_TLS_KEY", help="Its key, in PEM.")
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SECONDSIGHT_TLS_CLIENT_CA",
+            help="Authorities that sign for cameras and analytics: gRPC clients without a certificate are refused.",
+        ),
+    ] = None,
     insecure_transport: Annotated[
         bool,
         typer.Option(
@@ -93,34 +127,29 @@ def server(
         int,
         typer.Option(envvar="SECONDSIGHT_AUDIT_DAYS", help="For which records of the audit are kept."),
     ] = _DEFAULTS.audit_days,
-    profile: Annotated[
-        str, typer.Option(envvar="SECONDSIGHT_PROFILE", help="The codec's profile.")
-    ] = _DEFAULTS.profile,
-    device: Annotated[
-        str, typer.Option(envvar="SECONDSIGHT_DEVICE", help="Where to decode: auto, cpu or cuda.")
-    ] = _DEFAULTS.device,
-    codec_threads: Annotated[
-        int, typer.Option(envvar="SECONDSIGHT_CODEC_THREADS", help="Threads that decode.")
-    ] = _DEFAULTS.codec_threads,
-    recogniser: Annotated[
-        str,
+    profile: ProfileOption = _DEFAULTS.profile,
+    device: DeviceOption = _DEFAULTS.device,
+    codec_threads: CodecThreadsOption = _DEFAULTS.codec_threads,
+    has_worker: Annotated[
+        bool,
         typer.Option(
-            envvar="SECONDSIGHT_RECOGNISER",
-            help="What looks at the frames: ssd-mobilenet, nanodet, persons, onnx:PATH or none.",
+            "--worker/--no-worker",
+            envvar="SECONDSIGHT_WORKER",
+            help="Recognise in this process too, or leave that to `secondsight worker`.",
         ),
-    ] = _DEFAULTS.recogniser,
-    recogniser_threads: Annotated[
-        int, typer.Option(envvar="SECONDSIGHT_RECOGNISER_THREADS", help="Threads that recognise.")
-    ] = _DEFAULTS.recogniser_threads,
-    minimum_score: Annotated[
-        float,
-        typer.Option(
-            envvar="SECONDSIGHT_MINIMUM_SCORE", help="Detections below it are not published, 0 to 1."
-        ),
-    ] = _DEFAULTS.minimum_score,
-    worker_name: Annotated[
-        str, typer.Option(envvar="SECONDSIGHT_WORKER_NAME", help="Name of the worker in its consumer group.")
-    ] = _DEFAULTS.worker_name,
+    ] = True,
+    recogniser: RecogniserOption = _DEFAULTS.recogniser,
+    recogniser_threads: RecogniserThreadsOption = _DEFAULTS.recogniser_threads,
+    rules: RulesOption = None,
+    minimum_score: MinimumScoreOption = _DEFAULTS.minimum_score,
+    pictures_memory: PicturesMemoryOption = PICTURES_MEMORY,
+    keys_memory: KeysMemoryOption = KEYS_MEMORY,
+    worker_name: WorkerNameOption = _DEFAULTS.worker_name,
+    camera_store: CameraStoreOption = [],  # noqa: B006  # typer reads it, nobody writes it
+    retain_detection: RetainDetectionOption = _DEFAULTS.retain_detection,
+    retain_alert: RetainAlertOption = _DEFAULTS.retain_alert,
+    alert_label: AlertLabelOption = [],  # noqa: B006
+    alert_score: AlertScoreOption = _DEFAULTS.alert_score,
     backlog_frames: Annotated[
         int,
         typer.Option(
@@ -130,6 +159,20 @@ def server(
     frames_kept: Annotated[
         int, typer.Option(envvar="SECONDSIGHT_FRAMES_KEPT", help="Frames of a camera that stay in the store.")
     ] = _DEFAULTS.frames_kept,
+    frames_most: Annotated[
+        int,
+        typer.Option(
+            envvar="SECONDSIGHT_FRAMES_MOST",
+            help="Frames of a camera that stay while a task other than the default one has yet to recognise them.",
+        ),
+    ] = _DEFAULTS.frames_most,
+    store_replicas: Annotated[
+        int,
+        typer.Option(
+            envvar="SECONDSIGHT_STORE_REPLICAS",
+            help="Replicas of the store that must have a frame before it is acknowledged. Not with a cluster.",
+        ),
+    ] = _DEFAULTS.replicas,
     group_frames: Annotated[
         int,
         typer.Option(
@@ -148,10 +191,8 @@ def server(
         int,
         typer.Option(envvar="SECONDSIGHT_RESULTS_KEPT", help="Results of a camera that stay in the store."),
     ] = _DEFAULTS.results_kept,
-    log_level: Annotated[
-        LogLevel,
-        typer.Option(envvar="SECONDSIGHT_LOG_LEVEL", help="Least of what is told on standard error."),
-    ] = LogLevel.INFO,
+    log_level: LogLevelOption = LogLevel.INFO,
+    log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Take in frames, recognise what they show, and answer analytics (gRPC) and operators (REST, page).
 
@@ -165,6 +206,7 @@ def server(
         grpc=grpc,
         http=http,
         access_file=access,
+        tls=tls_of(tls_certificate, tls_key, tls_client_ca),
         insecure_transport=insecure_transport,
         audit_days=audit_days,
         profile=profile,
@@ -172,17 +214,27 @@ def server(
         codec_threads=codec_threads,
         recogniser=recogniser,
         recogniser_threads=recogniser_threads,
+        rules=rules,
         minimum_score=minimum_score,
+        pictures_bytes=parse_size(pictures_memory),
+        references_bytes=parse_size(keys_memory),
         worker_name=worker_name,
+        camera_stores=camera_stores(camera_store),
+        retain_detection=retain_detection,
+        retain_alert=retain_alert,
+        alert_labels=tuple(alert_label),
+        alert_score=alert_score,
         backlog_frames=backlog_frames,
         frames_kept=frames_kept,
+        frames_most=frames_most,
+        replicas=store_replicas,
         group_frames=group_frames,
         results_kept=results_kept,
         frame_pixels=frame_pixels,
     )
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
+    set_up_logging(log_format, log_level.upper())
     with _store(config) as embedded:
-        _serve(config, config.store if embedded is None else embedded.url)
+        _serve(config, config.store if embedded is None else embedded.url, has_worker)
 
 
 def _store(config: ServerConfig) -> AbstractContextManager[EmbeddedStore | None]:
@@ -195,7 +247,7 @@ def _store(config: ServerConfig) -> AbstractContextManager[EmbeddedStore | None]
     )
 
 
-def _serve(config: ServerConfig, store_url: str) -> None:
+def _serve(config: ServerConfig, store_url: str, has_worker: bool) -> None:
     import asyncio
 
     from server.process import Server
@@ -204,13 +256,19 @@ def _serve(config: ServerConfig, store_url: str) -> None:
     from shared_models import load_codec, use_threads
 
     use_threads(config.codec_threads)
-    recogniser = load_recogniser(
-        config.recogniser, minimum_score=config.minimum_score, threads=config.recogniser_threads
+    recogniser = (
+        load_recogniser(
+            config.recogniser, minimum_score=config.minimum_score, threads=config.recogniser_threads
+        )
+        if has_worker
+        else None
     )
     codec = load_codec(config.profile, device=config.device)
 
     def announce(server: Server) -> None:
-        typer.echo(f"ready grpc={server.grpc_address} http={server.http_address} store={store_url}")
+        typer.echo(
+            f"ready grpc={server.grpc_address} http={server.http_address} store={without_secrets(store_url)}"
+        )
 
     async def run() -> None:
         server = Server(config, store_url, codec, recogniser)
@@ -218,6 +276,7 @@ def _serve(config: ServerConfig, store_url: str) -> None:
         if first is not None:
             # Past the log: what it says is for the eyes of whoever starts the server, once.
             typer.echo(_FIRST_LOGIN.format(name=first.name, password=first.password), err=True)
-        await serve_until_told(server, announce)
+        with tracing_as("secondsight-server"):
+            await serve_until_told(server, announce)
 
     asyncio.run(run())

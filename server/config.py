@@ -8,7 +8,9 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from secondsight import store_keys
+from secondsight.store_address import is_cluster
 from server.errors import ServerConfigError
+from server.tls import ServerTlsConfig
 
 EMBEDDED_STORE = "embedded"
 _LEAST_PIXELS = 16 * 16
@@ -146,10 +148,13 @@ class ServerConfig:
     """URLs of the stores in which enhancement layers of cameras lie, where that is not the server's own."""
     camera_store_patience: float = 3.0
     """For one answer of such a store."""
-    retain_detection: float = 3600.0
-    """How long an enhancement layer in a store that the server reaches is kept when something was recognised,"""
+    retain_detection: float | None = None
+    """How long an enhancement layer in a store that the server reaches is kept when something was recognised; None: as
+    long as any other. Of those that wait at an edge the edge's configuration says it."""
     retain_alert: float = 7 * 24 * 3600.0
-    """and when somebody has to look at it."""
+    """Likewise, when somebody has to look at it."""
+    rules: Path | None = None
+    """File of what is published of each camera's detections, and of its zones, see `server.watch.rules`."""
     alert_labels: tuple[str, ...] = ()
     """Detections with these labels make a frame one that somebody has to look at,"""
     alert_score: float = 0.5
@@ -158,6 +163,8 @@ class ServerConfig:
     """How long a request waits for an enhancement layer to come over the uplink, unless it says so itself,"""
     enhancement_wait_most: float = 30.0
     """and at most."""
+    enhancement_waits: int = 32
+    """Requests that wait for edges at once."""
     enhancement_poll: float = 0.05
     """Between two looks whether it has come."""
     enhancement_fetched: float = 60.0
@@ -177,6 +184,8 @@ class ServerConfig:
 
     access_file: Path | None = None
     """Who may do what. None: nobody is asked while all addresses are the loopback's, else `data`/access.json."""
+    tls: ServerTlsConfig | None = None
+    """On the gRPC and HTTP ports; None: plaintext."""
     insecure_transport: bool = False
     """Listen beyond the loopback without TLS, because something before the server does it."""
     session_idle: float = 30 * 60
@@ -190,8 +199,8 @@ class ServerConfig:
     reason_characters: int = 500
     address_bytes: int = 4096
     """Of a request: path and query."""
-    header_bytes: int = 16 * 1024
-    """Of a request: all its headers."""
+    header_bytes: int = 8 * 1024
+    """Of a request: all its headers. Uvicorn reads no more than 16 KiB of them with the address."""
     body_bytes: int = 64 * 1024
     """Of a request."""
     metadata_bytes: int = 8 * 1024
@@ -202,6 +211,10 @@ class ServerConfig:
 
     drain_grace: float = 3.0
     """For edges to close their streams, and for REST answers under way."""
+    leave_within: float = 20.0
+    """For a worker to finish the frames in hand."""
+    probe_within: float = 2.0
+    """The store has to take a write, or a probe calls it away."""
 
     store_connections: int = 1024
     """To the store, or to each node of a cluster, for each of the two purposes that it has clients for."""
@@ -209,11 +222,12 @@ class ServerConfig:
     def __post_init__(self) -> None:
         for address in self._addresses:
             parse_address(address)
-        if not self.on_loopback and not self.insecure_transport:
+        if not self.on_loopback and self.tls is None and not self.insecure_transport:
             raise ServerConfigError(
                 f"{' and '.join(self._addresses)} are not on this machine's loopback alone, and there is no TLS: keys "
-                "and pictures would be sent in the clear; listen on 127.0.0.1, or give --insecure-transport when "
-                "something before the server does TLS"
+                "and pictures would be sent in the clear; give --tls-certificate and --tls-key (`secondsight "
+                "certificates make` makes them), listen on 127.0.0.1, or give --insecure-transport when something "
+                "before the server does TLS"
             )
         if self.audit_days < 1:
             raise ServerConfigError("audit_days is 0: nothing would be on record; use at least 1")
@@ -226,11 +240,13 @@ class ServerConfig:
                 store_keys.checked_camera_id(camera_id)
             except store_keys.InvalidCameraIdError as error:
                 raise ServerConfigError(f"a store is named for a camera that cannot be: {error}") from error
-        if not 0 < self.retain_detection <= self.retain_alert:
+        if self.retain_detection is not None and not 0 < self.retain_detection <= self.retain_alert:
             raise ServerConfigError(
                 f"retain_detection ({self.retain_detection}) is not between 0 and retain_alert "
                 f"({self.retain_alert}): an alert is kept for at least as long as a detection"
             )
+        if not 0 <= self.alert_score <= 1:
+            raise ServerConfigError(f"alert_score is {self.alert_score}; use 0 to 1")
         if not 0 <= self.enhancement_wait <= self.enhancement_wait_most:
             raise ServerConfigError(
                 f"enhancement_wait is {self.enhancement_wait}; use 0 to {self.enhancement_wait_most}, the most"
@@ -243,6 +259,11 @@ class ServerConfig:
             store_keys.checked_camera_id(self.task)
         except store_keys.InvalidCameraIdError as error:
             raise ServerConfigError(f"{self.task!r} is no name of a task: {error}") from error
+        if self.replicas and is_cluster(self.store):
+            raise ServerConfigError(
+                "replicas are waited for at a single store only (--store-replicas); of a cluster, have each node "
+                "refuse writes without replicas (min-replicas-to-write)"
+            )
         if self.frames_most < self.frames_kept:
             raise ServerConfigError(
                 f"frames_most ({self.frames_most}) is below frames_kept ({self.frames_kept}), which stay in any case; "

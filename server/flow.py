@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -103,11 +103,6 @@ class Flows(Collector):
     def forget(self, camera_id: str) -> None:
         """Watch a camera no longer."""
         self._cameras.pop(camera_id, None)
-
-    @property
-    def watched(self) -> Iterable[str]:
-        """Cameras that are watched."""
-        return tuple(self._cameras)
 
     def collect(self) -> Iterator[Metric]:
         """One family per measure."""

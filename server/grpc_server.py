@@ -12,8 +12,10 @@ from secondsight.v1 import analytics_pb2, analytics_pb2_grpc, ingest_pb2, ingest
 from server.access.access import Access
 from server.access.grpc_interceptor import AccessInterceptor
 from server.analytics import Analytics
+from server.audit.audit import Audit
 from server.config import ServerConfig, parse_address
 from server.ingest import Ingest
+from server.tls import grpc_credentials
 
 _SERVICES = (
     ingest_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name,
@@ -24,10 +26,13 @@ _SERVICES = (
 class GrpcServer:
     """IngestService and AnalyticsService beside health and reflection. `start`, `turn_away`, `stop`."""
 
-    def __init__(self, ingest: Ingest, analytics: Analytics, access: Access, config: ServerConfig) -> None:
+    def __init__(
+        self, ingest: Ingest, analytics: Analytics, access: Access, audit: Audit, config: ServerConfig
+    ) -> None:
         self._ingest = ingest
         self._analytics = analytics
         self._access = access
+        self._audit = audit
         self._config = config
         self._health = grpc_health.HealthServicer()
 
@@ -36,10 +41,11 @@ class GrpcServer:
 
         Raises:
             OSError: the address cannot be listened on.
+            ServerConfigError: there is no certificate where there should be one.
         """
         config = self._config
         self._server = grpc.aio.server(
-            interceptors=(AccessInterceptor(self._access),),
+            interceptors=(AccessInterceptor(self._access, self._audit),),
             maximum_concurrent_rpcs=config.grpc_streams,
             options=[
                 ("grpc.max_receive_message_length", limits.MESSAGE_BYTES),
@@ -69,7 +75,11 @@ class GrpcServer:
         )
         host, _ = parse_address(config.grpc)
         try:
-            port = self._server.add_insecure_port(config.grpc)
+            port = (
+                self._server.add_insecure_port(config.grpc)
+                if config.tls is None
+                else self._server.add_secure_port(config.grpc, grpc_credentials(config.tls))
+            )
         except RuntimeError as error:
             raise OSError(f"cannot listen on {config.grpc} for gRPC: {error}") from error
         await self._server.start()

@@ -11,12 +11,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.config import parse_address
+from server.tls import ServerTlsConfig, http_context
 
 
 class HttpServer(uvicorn.Server):
     """Serves `app` on `address` after `listen` until `should_exit`. The process has its own signal handlers."""
 
-    def __init__(self, app: FastAPI, address: str, drain_grace: float) -> None:
+    def __init__(
+        self, app: FastAPI, address: str, drain_grace: float, tls: ServerTlsConfig | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -25,6 +28,7 @@ class HttpServer(uvicorn.Server):
                 log_level=logging.WARNING,
                 access_log=False,
                 timeout_graceful_shutdown=max(1, round(drain_grace)),
+                ssl_context_factory=None if tls is None else lambda _config, _default: http_context(tls),
             )
         )
         self._address = address
@@ -34,7 +38,10 @@ class HttpServer(uvicorn.Server):
 
         Raises:
             OSError: the address cannot be listened on.
+            ServerConfigError: there is no certificate where there should be one.
         """
+        # Else uvicorn would look at its certificate only when it serves.
+        self.config.load()
         host, port = parse_address(self._address)
         try:
             self._socket = socket.create_server((host, port))

@@ -18,11 +18,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from secondsight import limits, store_keys
 from secondsight.logs import log_fields
+from secondsight.tracing import Stretch, TraceContext, tracer
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 from server import metrics
 from server.access.access import Access
 from server.access.caller import CameraCaller, caller
+from server.cancelling import cancel_all
 from server.config import ServerConfig
+from server.enhancement_forwarding import Forwarding
+from server.enhancement_wanted import Wanted
 from server.errors import StoreUnavailableError
 from server.frame_bus import Appending, FrameBus
 from server.groups import KeyFrame
@@ -49,6 +53,8 @@ class _Lack(StrEnum):
     """What the frame says about its reference contradicts its machine layer."""
     GROUP_FULL = auto()
     """Too many frames are predicted from one key frame."""
+    STORE_FULL = auto()
+    """The store is full, and nothing else may go than the group that the frame belongs to."""
 
 
 class _RefusedError(Exception):
@@ -83,8 +89,11 @@ class _ProtocolError(Exception):
 class Ingest(ingest_pb2_grpc.IngestServiceServicer):
     """IngestService. One stream per camera; a newer one takes over from an older one."""
 
-    def __init__(self, bus: FrameBus, codec: Codec, access: Access, config: ServerConfig) -> None:
+    def __init__(
+        self, bus: FrameBus, wanted: Wanted, codec: Codec, access: Access, config: ServerConfig
+    ) -> None:
         self._bus = bus
+        self._wanted = wanted
         self._codec = codec
         self._access = access
         self._config = config
@@ -118,6 +127,9 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             self._admit(peer)
             requests = aiter(request_iterator)
             hello = await self._hello(requests, context)
+            if hello.only_asks:
+                await context.write(ingest_pb2.PushResponse(welcome=_answer_to_a_question()))
+                return
             self._admit_camera(hello.camera_id)
             with log_fields(camera=hello.camera_id):
                 await self._converse(hello, requests, context)
@@ -189,6 +201,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         let_in = caller.get()
         if isinstance(let_in, CameraCaller) and let_in.camera_id != hello.camera_id:
+            _log.warning("the token of camera %s was used for %r", let_in.camera_id, hello.camera_id)
             await context.abort(
                 grpc.StatusCode.PERMISSION_DENIED,
                 f"the token is of camera {let_in.camera_id!r}, not of {hello.camera_id!r}",
@@ -219,6 +232,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                 backlog=await self._bus.backlog(camera_id),
                 frame_pace=Pace(config.frames_per_second, config.frames_per_second * config.burst),
                 byte_pace=Pace(config.bytes_per_second, config.bytes_per_second * config.burst),
+                keeps_enhancement=hello.keeps_enhancement,
             )
             if camera_id in await self._bus.cameras():
                 self._watch(uplink)
@@ -234,17 +248,19 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
 
     async def _serve(self, uplink: Uplink, requests: AsyncIterator[ingest_pb2.PushRequest]) -> None:
         await uplink.welcome()
-        taking = asyncio.create_task(self._take(uplink, requests))
+        forwarding = Forwarding(uplink, self._wanted, self._config)
+        taking = asyncio.create_task(self._take(uplink, requests, forwarding))
         granting = asyncio.create_task(self._grant(uplink))
         superseded = asyncio.create_task(uplink.superseded.wait())
         ageing = asyncio.create_task(self._age(uplink))
-        tasks = (taking, granting, superseded, ageing)
+        tasks = [taking, granting, superseded, ageing]
+        if uplink.keeps_enhancement:
+            tasks.append(asyncio.create_task(forwarding.run()))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
             # Cancelled tasks have to be over before the call is, or grpc keeps what they hold.
+            await cancel_all(tasks)
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         if uplink.superseded.is_set():
             await uplink.context.abort(grpc.StatusCode.ABORTED, SUPERSEDED)
@@ -267,13 +283,22 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             await uplink.context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         raise error
 
-    async def _take(self, uplink: Uplink, requests: AsyncIterator[ingest_pb2.PushRequest]) -> None:
+    async def _take(
+        self, uplink: Uplink, requests: AsyncIterator[ingest_pb2.PushRequest], forwarding: Forwarding
+    ) -> None:
         async for request in requests:
-            if uplink.draining.is_set():
-                continue
-            if request.WhichOneof("kind") != "frame":
-                raise _ProtocolError("after its Hello a stream carries frames and nothing else")
-            await self._take_frame(uplink, request.frame)
+            match request.WhichOneof("kind"):
+                case "enhancement":
+                    if not await forwarding.take(request.enhancement):
+                        raise _ProtocolError("an enhancement layer came that was not asked for")
+                case "frame" if not uplink.draining.is_set():
+                    await self._take_frame(uplink, request.frame)
+                case "frame":
+                    continue
+                case _:
+                    raise _ProtocolError(
+                        "after its Hello a stream carries frames and answers to requests, and nothing else"
+                    )
 
     def _watch(self, uplink: Uplink) -> None:
         """Measure this camera from now on: the store knows it."""
@@ -325,6 +350,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             metrics.FRAMES_REFUSED.labels(reason).inc()
             if uplink.flow is not None:
                 uplink.flow.refused[reason].add()
+            _trace(frame, "refuse", 0.0, failure=f"{reason}: {refused.detail}")
             await uplink.refuse(sequence, refused.reason, refused.detail)
             if isinstance(refused, _NoReferenceError) and await uplink.request_key(refused.detail):
                 metrics.KEY_REQUESTS.labels(refused.lack.value).inc()
@@ -420,6 +446,11 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                     f"the group of key frame {key.entry_id} holds {self._config.group_frames} frames, the limit "
                     "(--group-frames)",
                 )
+            case Appending.NO_ROOM:
+                raise _NoReferenceError(
+                    _Lack.STORE_FULL,
+                    f"the store is full; only when the next group begins can it let go of that of {key.entry_id}",
+                )
             case Appending.NOT_RISING:
                 raise _RefusedError(
                     ingest_pb2.NACK_REASON_ORDER,
@@ -439,6 +470,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         metrics.UPLINK_SECONDS.observe(max(0.0, way))
         edge_wait = max(0, timing.queue_us - timing.encode_us) / 1e6
         uplink.flow.store(len(frame.machine_layer), edge_wait, store_wait, way)
+        _trace(frame, "store", store_wait)
 
     async def _grant(self, uplink: Uplink) -> None:
         """Give credits back as recognition catches up, and let the edge hear from us when nothing else happens."""
@@ -462,6 +494,13 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         uplink.backlog = await self._bus.backlog(uplink.camera_id)
         if uplink.flow is not None:
             metrics.BACKLOG.labels(uplink.camera_id).set(uplink.backlog)
+
+
+def _answer_to_a_question() -> ingest_pb2.Welcome:
+    """For an edge that only asks: to no session."""
+    welcome = ingest_pb2.Welcome()
+    welcome.server_time.GetCurrentTime()
+    return welcome
 
 
 def _key_of(uplink: Uplink, frame: frame_pb2.Frame, header: Header) -> KeyFrame:
@@ -498,6 +537,17 @@ def _not_stored(claimed: KeyFrame, last_key: KeyFrame | None) -> _NoReferenceErr
     return _NoReferenceError(
         _Lack.NOT_STORED, f"the frame is predicted from key frame {claimed}, but {found}"
     )
+
+
+def _trace(frame: frame_pb2.Frame, stage: str, seconds: float, failure: str = "") -> None:
+    """A stage of a frame that has just ended, as a span; a failure in any case."""
+    attributes: dict[str, str | int] = {
+        "camera": frame.id.camera_id[:64],
+        "session": frame.id.session,
+        "sequence": frame.id.sequence,
+    }
+    context = TraceContext.parse(frame.traceparent)
+    tracer().record(context, [Stretch.ending_now(stage, seconds)], attributes, failure)
 
 
 def _host(peer: str) -> str:

@@ -63,8 +63,7 @@ class Lane:
         except LeaseLostError:
             metrics.LEASES_LOST.inc()
             _log.warning("camera %s is no longer this worker's", self.camera_id)
-        else:
-            await self._give_back()
+        await self._give_back()
 
     async def _work_on(self, claimed: Claimed) -> None:
         if claimed.tries > self._config.tries:

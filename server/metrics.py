@@ -136,6 +136,10 @@ LAG: Final = Gauge(
 )
 DEAD_LETTERS: Final = Gauge("secondsight_dead_letters", "Frames given up that are kept.", ["camera", "task"])
 
+CERTIFICATE_EXPIRY: Final = Gauge(
+    "secondsight_certificate_expiry_timestamp_seconds", "When the server's certificate ends; 0 without TLS."
+)
+
 FLOWS: Final = Flows()
 REGISTRY.register(FLOWS)
 

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from server.cancelling import cancel_all
+
 _log = logging.getLogger(__name__)
 
 
@@ -28,12 +30,19 @@ class Parts:
             task.result()
             raise RuntimeError(f"the {self._of}'s {task.get_name()} ended by itself")
 
+    async def end_of(self, name: str, within: float) -> None:
+        """Wait for one part, which was told to end; if it has not ended `within` seconds it is cancelled."""
+        await self._end([task for task in self._tasks if task.get_name() == name], within)
+
     async def end(self, within: float) -> None:
         """Wait for all parts, which were told to end; what has not ended `within` seconds is cancelled."""
-        if not self._tasks:
+        await self._end(self._tasks, within)
+
+    async def _end(self, tasks: list[asyncio.Task[None]], within: float) -> None:
+        if not tasks:
             return
-        _, late = await asyncio.wait(self._tasks, timeout=within)
+        _, late = await asyncio.wait(tasks, timeout=within)
         for task in late:
             _log.warning("the %s's %s did not end in time", self._of, task.get_name())
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_all(late)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -21,8 +21,10 @@ def make_private_folder(folder: Path) -> None:
         os.chown(folder, owner.st_uid, owner.st_gid)
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Put `content` in the place of the file: after a crash either the old or the new one is there, on disk.
+def write_private(path: Path, content: bytes, *, name_at_once: bool = True) -> None:
+    """Put `content` in the place of the file: after a crash either the old or the new one is there, whole.
+
+    It is the new one when this had returned; without `name_at_once` it may be the old one if the power failed.
 
     Raises:
         OSError
@@ -38,7 +40,8 @@ def write_private(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if name_at_once:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

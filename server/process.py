@@ -15,6 +15,7 @@ from server.frame_bus import FrameBus
 from server.grpc_server import GrpcServer
 from server.http_server import HttpServer
 from server.ingest import Ingest
+from server.kept_frames import KeptFrames
 from server.layers import Codec, Layers
 from server.parts import Parts
 from server.recognition import Recogniser
@@ -22,6 +23,7 @@ from server.rest.app import create_app
 from server.rest.services import Services
 from server.result_feed import ResultFeed
 from server.store.client import Role, open_client
+from server.store.writable import Writable
 from server.store_watch import StoreWatch
 from server.views import Views
 from server.worker import Worker
@@ -35,12 +37,13 @@ class Server:
     ) -> None:
         self._config = config
         self.access = Access(config)
+        audit = Audit(config)
         self._redis = open_client(store_url, Role.COMMANDS, max_connections=config.store_connections)
         self._blocking = open_client(store_url, Role.BLOCKING, max_connections=config.store_connections)
         bus = FrameBus(self._redis, self._blocking, config)
         self._stores = EnhancementStores(self._redis, config)
         wanted = Wanted(self._redis, self._blocking, config)
-        retention = EnhancementRetention(self._stores, wanted, config)
+        retention = EnhancementRetention(self._stores, wanted, KeptFrames(self._redis), config)
         catalogue = Catalogue(self._redis, self._stores, read_at_once=config.frames_read_at_once)
         enhancement = EnhancementSource(catalogue, self._stores, wanted, config)
         self._layers = Layers(
@@ -50,22 +53,24 @@ class Server:
             references_bytes=config.references_bytes,
         )
         self._ingest = Ingest(bus, wanted, codec, self.access, config)
-        self._analytics = Analytics(bus, ResultFeed(bus, config), catalogue, self.access)
+        self._feed = ResultFeed(bus, config)
+        self._analytics = Analytics(bus, self._feed, catalogue, self.access)
         self._worker = (
             None if recogniser is None else Worker(bus, self._layers, recogniser, retention, config)
         )
         self._services = Services(
             catalogue,
+            Writable(self._redis, config.probe_within),
             enhancement,
             retention,
             Views(enhancement, self._layers, config),
             self.access,
-            Audit(config),
+            audit,
             config,
         )
         self.app = create_app(self._services)
-        self._grpc = GrpcServer(self._ingest, self._analytics, self.access, config)
-        self._http = HttpServer(self.app, config.http, config.drain_grace)
+        self._grpc = GrpcServer(self._ingest, self._analytics, self.access, audit, config)
+        self._http = HttpServer(self.app, config.http, config.drain_grace, config.tls)
         self._watch = StoreWatch(self._redis, config)
         self._parts = Parts("server")
 
@@ -98,10 +103,12 @@ class Server:
         self._analytics.leave()
         self._watch.leave()
         self._http.should_exit = True
+        await self._parts.end_of("worker", within=self._config.leave_within)
         await self._parts.end(within=2 * grace)
         await self._grpc.stop(grace)
         if self._worker is not None:
             self._worker.close()
+        await self._feed.close()
         self._layers.close()
         await self._stores.close()
         await self._blocking.aclose()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from time import perf_counter
+from time import perf_counter, time_ns
 
 from google.protobuf.message import DecodeError
 
 from secondsight import store_keys
+from secondsight.tracing import Stretch, TraceContext, tracer
 from secondsight.v1 import analytics_pb2, frame_pb2
+from server import metrics
 from server.config import ServerConfig
 from server.errors import DecodingFailedError, KeyFrameGoneError, WorkerStuckError
 from server.frame_bus import Claimed
 from server.layers import Layers
+from server.messages import event_message, noticed_message, segmentation_message
 from server.recognition import Recogniser
 from server.recognition.batching import Batching
-from server.messages import event_message, noticed_message, segmentation_message
 from server.session import now
 from server.watch.watch import Watch
 from shared_models import errors as codec_errors
@@ -36,7 +38,9 @@ class Recognising:
         self._config = config
         self._in_hand = asyncio.Semaphore(config.frames_in_hand)
         self._batching = Batching(recogniser)
-        self._stuck = False
+        self._closed = False
+        self.is_stuck = False
+        """Whether a frame did not come to an end: what waits behind it will not either."""
 
     async def result(self, claimed: Claimed, watch: Watch) -> analytics_pb2.RecognitionResult:
         """What is seen in a frame, under the rules of its camera; a failure where nothing can be.
@@ -55,11 +59,15 @@ class Recognising:
                 async with asyncio.timeout(self._config.recognise_within):
                     await self._recognise_frame(claimed.frame, result, watch)
             except TimeoutError:
-                self._stuck = True
+                self.is_stuck = True
                 raise WorkerStuckError(
                     claimed.camera_id, claimed.entry_id, self._config.recognise_within
                 ) from None
+        if self._closed:
+            # Whatever failed did so because this worker ends; another one has the frame next.
+            raise asyncio.CancelledError
         result.recognised_at.CopyFrom(now())
+        _trace(result)
         return result
 
     def given_up(self, claimed: Claimed) -> analytics_pb2.RecognitionResult:
@@ -73,7 +81,8 @@ class Recognising:
 
     def close(self) -> None:
         """Give the recogniser's thread back, unless it is stuck: then it ends with the process."""
-        self._batching.close(wait=not self._stuck)
+        self._closed = True
+        self._batching.close(wait=not self.is_stuck)
 
     async def _recognise_frame(
         self, stored: bytes, result: analytics_pb2.RecognitionResult, watch: Watch
@@ -84,6 +93,7 @@ class Recognising:
             result.machine_bytes = len(frame.machine_layer)
             result.enhancement.CopyFrom(frame.enhancement)
             result.traceparent = frame.traceparent
+            self._note_wait(frame)
             if frame.reference_sequence:
                 result.key_frame.camera_id = result.frame.camera_id
                 result.key_frame.session = frame.reference_session
@@ -93,6 +103,14 @@ class Recognising:
             result.failure = f"the frame cannot be decoded ({type(error).__name__}: {error})"
         except (DecodingFailedError, KeyFrameGoneError) as error:
             result.failure = str(error)
+
+    def _note_wait(self, frame: frame_pb2.Frame) -> None:
+        if frame.HasField("stored_at"):
+            waited = time_ns() - frame.stored_at.ToNanoseconds()
+            metrics.WAIT_SECONDS.observe(max(0.0, waited / 1e9))
+            context = TraceContext.parse(frame.traceparent)
+            waiting = Stretch("wait for recognition", frame.stored_at.ToNanoseconds(), time_ns())
+            tracer().record(context, [waiting], {"camera": frame.id.camera_id})
 
     async def _see(
         self, frame: frame_pb2.Frame, result: analytics_pb2.RecognitionResult, watch: Watch
@@ -121,6 +139,26 @@ class Recognising:
         result.alert = watched.alert
         if seen.segmentation is not None:
             result.segmentation.CopyFrom(segmentation_message(seen.segmentation))
+
+
+def _trace(result: analytics_pb2.RecognitionResult) -> None:
+    """Decoding and recognition as spans, which ended just now. A failure of a frame without a trace begins one."""
+    decode_ns, recognise_ns = 1000 * result.timing.decode_us, 1000 * result.timing.recognise_us
+    ended = result.recognised_at.ToNanoseconds()
+    decoded = ended - recognise_ns
+    context = tracer().record(
+        TraceContext.parse(result.traceparent),
+        [Stretch("decode", decoded - decode_ns, decoded), Stretch("recognise", decoded, ended)],
+        {
+            "camera": result.frame.camera_id,
+            "session": result.frame.session,
+            "sequence": result.frame.sequence,
+            "task": result.task,
+        },
+        result.failure,
+    )
+    if context is not None:
+        result.traceparent = context.traceparent
 
 
 def _empty_result(claimed: Claimed, recogniser: str, task: str) -> analytics_pb2.RecognitionResult:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from server.cancelling import cancel_all
 from server.config import ServerConfig
 from server.errors import StoreUnavailableError
 from server.frame_bus import FrameBus
@@ -78,6 +79,10 @@ class ResultFeed:
             self._looked_at = time.monotonic()
             self._cameras = await self._bus.cameras()
         return self._cameras
+
+    async def close(self) -> None:
+        """End the waiting reads."""
+        await cancel_all([tail.task for tail in self._tails.values() if tail.task is not None])
 
     @contextmanager
     def following(self, task: str) -> Iterator[Follower]:

@@ -37,6 +37,7 @@ class Uplink:
     backlog: int
     frame_pace: Pace
     byte_pace: Pace
+    keeps_enhancement: bool = False
     flow: CameraFlow | None = None
     beyond_pace: int = 0
     superseded: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,6 +107,17 @@ class Uplink:
         self.stored_sequence = max(self.stored_sequence, sequence)
         if self.last_key is None or key.place > self.last_key.place:
             self.last_key = key
+
+    async def retain(self, retain: pb.Retain) -> None:
+        """Have the edge keep a frame's enhancement layer for longer."""
+        async with self._writing:
+            await self.context.write(pb.PushResponse(retain=retain))
+
+    async def ask_enhancement(self, request: int, session: int, sequence: int) -> None:
+        """Ask the edge for the enhancement layer of a frame. `request` is unique on the stream."""
+        async with self._writing:
+            asked = pb.EnhancementRequest(request=request, session=session, sequence=sequence)
+            await self.context.write(pb.PushResponse(enhancement_request=asked))
 
     async def drain(self, reconnect_after: float) -> None:
         """Ask the edge to finish, and acknowledge nothing that comes later."""

@@ -15,10 +15,12 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
 from secondsight import store_keys
+from secondsight.certificates.expiry import expiry
 from server import metrics
 from server.config import ServerConfig
 from server.lag import NO_SUCH_KEY, Lags
 from server.store.client import STORE_ERRORS
+from server.task_scripts import PRESENT
 
 
 class StoreWatch:
@@ -29,12 +31,14 @@ class StoreWatch:
         self._lags = Lags(redis)
         self._config = config
         self._leaving = asyncio.Event()
+        self._known: set[str] = set()
         self._results: dict[str, int] = {}
         self._tasks: set[str] = {store_keys.DEFAULT_TASK}
 
     async def run(self) -> None:
         """Look until `leave`. A store that does not answer is looked at again the next time."""
         while not self._leaving.is_set():
+            self._look_at_certificate()
             try:
                 await self.look()
                 metrics.STORE_UP.set(1)
@@ -48,14 +52,20 @@ class StoreWatch:
         """Return from `run` soon."""
         self._leaving.set()
 
+    def _look_at_certificate(self) -> None:
+        tls = self._config.tls
+        if tls is not None and (ends := expiry(tls.certificate)) is not None:
+            metrics.CERTIFICATE_EXPIRY.set(ends)
+
     async def look(self) -> None:
         """Look once. Raises one of `STORE_ERRORS`."""
         await self._look_at_memory()
         stored_at: Any = await self._redis.hgetall(store_keys.CAMERAS)
         cameras = {name.decode(): int(moment) / 1e9 for name, moment in stored_at.items()}
-        for gone in set(metrics.FLOWS.watched) - cameras.keys():
+        for gone in self._known - cameras.keys():
             metrics.forget_camera(gone)
             self._results.pop(gone, None)
+        self._known = set(cameras)
         metrics.CAMERAS.set(len(cameras))
         for camera_id, moment in cameras.items():
             flow = metrics.FLOWS.watch(camera_id)
@@ -113,6 +123,6 @@ class StoreWatch:
             metrics.FLOWS.watch(camera_id).results.add(added - before)
 
     async def _look_at_workers(self, task: str) -> None:
-        seconds, microseconds = await self._redis.time()
-        there = 1000 * (seconds - self._config.lease) + microseconds / 1000
-        metrics.WORKERS.labels(task).set(await self._redis.zcount(store_keys.workers(task), there, "+inf"))
+        within = round(self._config.lease * 1000)
+        there = await self._redis.eval(PRESENT, 1, store_keys.workers(task), within)
+        metrics.WORKERS.labels(task).set(int(there))

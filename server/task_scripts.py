@@ -22,12 +22,12 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Who has the lease, or nil. One that lasts longer than any is given was written under another clock, before the store
--- failed over.
+-- Who has the lease, or nil. One that lasts much longer than any is given was written under another clock, before the
+-- store failed over.
 local function holder(lease, longest)
   local name, ends = unpack(redis.call('HMGET', lease, 'worker', 'until'))
   local left = (tonumber(ends or '0') or 0) - now()
-  if name and left > 0 and left <= longest then return name end
+  if name and left > 0 and left <= 2 * longest then return name end
 end
 """
 
@@ -65,6 +65,14 @@ return redis.call('ZRANGE', KEYS[1], 0, -1)
 )
 """KEYS: the workers of a task. ARGV: a worker, for how long (ms) it counts as there, whether it leaves (1).
 Gives all that are there."""
+
+PRESENT: Final = (
+    _LEASE
+    + """
+return redis.call('ZCOUNT', KEYS[1], string.format('%.0f', now() - tonumber(ARGV[1])), '+inf')
+"""
+)
+"""KEYS: the workers of a task. ARGV: for how long (ms) a worker counts as there. Gives how many are there."""
 
 CLAIM: Final = (
     _LEASE

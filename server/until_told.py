@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import signal
 from collections.abc import Callable
 from typing import Protocol, TypeVar
+
+from secondsight import systemd
+from server.errors import WorkerStuckError
+
+_log = logging.getLogger(__name__)
 
 
 class Serving(Protocol):
@@ -23,6 +30,8 @@ _Serves = TypeVar("_Serves", bound=Serving)
 async def serve_until_told(serving: _Serves, announce: Callable[[_Serves], None]) -> None:
     """Serve until SIGTERM or SIGINT. `announce` is called once requests are taken.
 
+    Ends the process on the spot, with EX_SOFTWARE, when its worker is stuck: whoever supervises it starts another.
+
     Raises:
         OSError: an address cannot be listened on.
     """
@@ -32,15 +41,21 @@ async def serve_until_told(serving: _Serves, announce: Callable[[_Serves], None]
         loop.add_signal_handler(number, told.set)
     await serving.start()
     announce(serving)
-    waiting = asyncio.create_task(told.wait())
-    failing = asyncio.create_task(serving.failed())
-    try:
-        await asyncio.wait((waiting, failing), return_when=asyncio.FIRST_COMPLETED)
-        if failing.done():
-            failing.result()
-    finally:
-        for task in (waiting, failing):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
-        await serving.stop()
+    async with systemd.told(told):
+        waiting = asyncio.create_task(told.wait())
+        failing = asyncio.create_task(serving.failed())
+        try:
+            await asyncio.wait((waiting, failing), return_when=asyncio.FIRST_COMPLETED)
+            if failing.done():
+                failing.result()
+        except WorkerStuckError as error:
+            # A thread that does not end keeps the interpreter from ending, and what is stored needs no farewell.
+            _log.critical("%s", error)
+            logging.shutdown()
+            os._exit(os.EX_SOFTWARE)
+        finally:
+            for task in (waiting, failing):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
+            await serving.stop()

@@ -13,8 +13,9 @@ from enum import StrEnum
 from PIL import Image
 
 from secondsight.v1 import frame_pb2
-from server.catalogue import Catalogue, HumanLayers, StoredFrame
+from server.catalogue import HumanLayers, StoredFrame
 from server.config import ServerConfig
+from server.enhancement import EnhancementSource
 from server.errors import SlicesNotStoredError, UndecodableLayerError, ViewsBusyError
 from server.layers import Layers, Picture
 from shared_models import errors as codec_errors
@@ -67,19 +68,28 @@ class ViewRequest:
 class Views:
     """Makes views, a bounded number at once."""
 
-    def __init__(self, catalogue: Catalogue, layers: Layers, config: ServerConfig) -> None:
-        self._catalogue = catalogue
+    def __init__(self, enhancement: EnhancementSource, layers: Layers, config: ServerConfig) -> None:
+        self._enhancement = enhancement
         self._layers = layers
         self._config = config
         self._under_way = 0
 
     async def gather(
-        self, stored: StoredFrame, view: View, image_format: ImageFormat, slices: int | None
+        self,
+        stored: StoredFrame,
+        view: View,
+        image_format: ImageFormat,
+        slices: int | None,
+        wait_s: float | None = None,
     ) -> ViewRequest:
         """Fetch the layers of a view. A key frame that a machine view needs is fetched when it is made.
 
+        Args:
+            wait_s: how long layers may take to come over the camera's uplink, if they wait at its edge.
+
         Raises:
             EnhancementError: the human view was asked for and cannot be had.
+            EnhancementUnavailableError: likewise, for now.
             KeyFrameGoneError: likewise.
             StoreUnavailableError
         """
@@ -89,7 +99,7 @@ class Views:
             format=image_format,
             slices=slices if human else None,
             frame=stored.frame,
-            layers=await self._catalogue.human_layers(stored) if human else None,
+            layers=await self._enhancement.human_layers(stored, wait_s) if human else None,
         )
 
     async def make(self, request: ViewRequest) -> bytes:

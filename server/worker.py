@@ -10,6 +10,7 @@ import socket
 from contextlib import suppress
 
 from server import metrics
+from server.cancelling import cancel_all
 from server.config import ServerConfig
 from server.enhancement_retention import EnhancementRetention
 from server.errors import StoreUnavailableError
@@ -38,12 +39,11 @@ class Worker:
         layers: Layers,
         recogniser: Recogniser,
         retention: EnhancementRetention,
-        rules: Rules,
         config: ServerConfig,
     ) -> None:
         self._bus = bus
         self._retention = retention
-        self._rules = rules
+        self._rules = Rules.of_file(config.rules)
         self._config = config
         self._recognising = Recognising(layers, recogniser, config)
         # Another process of the same name, or the next one, is another worker.
@@ -59,11 +59,16 @@ class Worker:
         """Those that the worker has."""
         return sorted(lane.camera_id for lane in self._lanes)
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was told to leave."""
+        return self._leaving.is_set()
+
     async def run(self) -> None:
         """Recognise frames until `leave`; wait for the store when it is away.
 
         Raises:
-            WorkerStuckError
+            WorkerStuckError: at once, without a wait for the other lanes, which may be stuck behind the one that is.
         """
         try:
             while not self._leaving.is_set():
@@ -76,13 +81,17 @@ class Worker:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._config.lease_look):
                         await self._leaving.wait()
-        finally:
             for lane in self._lanes:
                 lane.leave()
-            await asyncio.gather(*self._lanes.values(), return_exceptions=True)
-            metrics.LEASES.labels(self._config.task).set(0)
+            await asyncio.gather(*self._lanes.values())
             with suppress(StoreUnavailableError):
                 await self._leases.depart()
+        finally:
+            metrics.LEASES.labels(self._config.task).set(0)
+            for lane in self._lanes:
+                lane.leave()
+            if not self._recognising.is_stuck:
+                await cancel_all(self._lanes.values())
 
     def leave(self) -> None:
         """Finish the frames in hand, let others have the cameras and return from `run`."""
@@ -106,10 +115,10 @@ class Worker:
         for camera_id in share.give_back:
             if camera_id in lanes:
                 lanes[camera_id].leave()
-        taken = await self._leases.take(share.take)
+        taken = await self._leases.take([camera_id for camera_id in share.take if camera_id not in lanes])
         # A lane may have ended with its lease lost, and the worker may have the lease again before anybody else.
         own = {camera_id for camera_id, holder in holders.items() if holder == self.name}
-        for camera_id in sorted({*taken, *own} - lanes.keys() - set(share.give_back)):
+        for camera_id in sorted({*taken, *own} - lanes.keys()):
             self._begin(camera_id)
         metrics.LEASES.labels(self._config.task).set(len(self._lanes))
 

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 _FALLBACK_FRAME_RATE: Final = Fraction(25)
 _HIGHEST_FRAME_RATE: Final = 1000
 _LONGEST_STEP_S: Final = 60
+_MOST_PIXELS: Final = 8192 * 8192
+"""Of a picture, before memory is taken for it: no camera's are larger, but a stream may claim anything."""
 
 
-def decoded_frames(container: InputContainer, name: str) -> Generator[CapturedFrame]:
+def decoded_frames(container: InputContainer, name: str, *, live: bool = False) -> Generator[CapturedFrame]:
     """Frames of the first video stream, RGB, in presentation order, times rising from 0.
 
     A frame comes one frame time after the one before it where it has no time stamp, or one that is not later, or later
@@ -33,7 +35,9 @@ def decoded_frames(container: InputContainer, name: str) -> Generator[CapturedFr
     if not container.streams.video:
         raise SourceError(f"{name} holds no video stream")
     stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
+    # Threads that share out pictures, not parts of one, hold back as many pictures as there are threads.
+    stream.thread_type = "SLICE" if live else "AUTO"
+    stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
     frame_rate = stream.average_rate
     # Containers that do not know it give 0, or the ticks of their clock.
     if frame_rate is None or not 0 < frame_rate <= _HIGHEST_FRAME_RATE:

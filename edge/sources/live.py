@@ -29,9 +29,6 @@ from edge.metrics import SourceState, Tally
 
 _LOG = logging.getLogger(__name__)
 
-_BACKOFF_BASE_S: Final = 0.5
-_BACKOFF_CAP_S: Final = 30.0
-_BACKOFF_HEALTHY_S: Final = 30.0
 _INTERVALS: Final = 32
 _CLOCK_OFF_US: Final = 10_000_000
 _LAST_WAIT_S: Final = 1.0
@@ -83,7 +80,8 @@ class LiveSource:
         Raises:
             Exception: a fault of ours in reading the camera.
         """
-        backoff = Backoff(_BACKOFF_BASE_S, _BACKOFF_CAP_S, _BACKOFF_HEALTHY_S)
+        watchdog = self._watchdog
+        backoff = Backoff(watchdog.reopen_base_s, watchdog.reopen_cap_s, watchdog.reopen_healthy_s)
         clock = _Clock(self._tally)
         opened = 0
         while self._may_open():

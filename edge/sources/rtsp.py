@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import time
 from collections.abc import Generator
 from typing import Final
 from urllib.parse import urlsplit
@@ -36,7 +38,13 @@ class RtspCamera:
     def frames(self) -> Generator[CapturedFrame]:
         """Frames of one connection; see `edge.sources.live.Camera`."""
         options = {"rtsp_transport": "tcp", "timeout": str(round(self._read_timeout_s * 1e6))}
-        with av.open(
-            self._url, options=options, timeout=(_OPEN_TIMEOUT_S, self._read_timeout_s)
-        ) as container:
-            yield from decoded_frames(container, self.name)
+        began = time.monotonic()
+        try:
+            container = av.open(self._url, options=options, timeout=(_OPEN_TIMEOUT_S, self._read_timeout_s))
+        except av.FFmpegError as error:
+            # FFmpeg calls what it was interrupted in invalid data.
+            if time.monotonic() - began >= _OPEN_TIMEOUT_S:
+                raise TimeoutError(errno.ETIMEDOUT, f"no answer for {_OPEN_TIMEOUT_S:.0f} s") from error
+            raise
+        with container:
+            yield from decoded_frames(container, self.name, live=True)

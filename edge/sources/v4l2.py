@@ -45,4 +45,4 @@ class V4l2Camera:
     def frames(self) -> Generator[CapturedFrame]:
         """Frames until the device fails or is unplugged; see `edge.sources.live.Camera`."""
         with av.open(self.name, format="v4l2", options=self._options) as container:
-            yield from decoded_frames(container, self.name)
+            yield from decoded_frames(container, self.name, live=True)

@@ -23,7 +23,10 @@ from typer.core import TyperCommand, TyperGroup
 from secondsight.secrets import without_secrets
 
 COMMAND_GROUP = "secondsight.commands"
-GROUPS = {"eval": "Measure the codec's quality beside other codecs."}
+GROUPS = {
+    "bench": "Measure speed.",
+    "eval": "Measure the codec's quality beside other codecs.",
+}
 OWN_PACKAGES = frozenset({"edge", "server", "secondsight", "shared_models"})
 
 

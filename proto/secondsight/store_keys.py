@@ -27,6 +27,9 @@ key                                        type    holds                        
                                                    ``unavailable``
 ``{camera}:retained``                      zset    frame -> until when its layer is kept, ms since epoch,        bounded
                                                    where that is longer than its receipt says
+``{camera}:kept:SESSION-SEQUENCE``         hash    copy of a frame that is to outlive its stream: ``frame``,     its TTL
+                                                   ``result``
+``{camera}:kept``                          zset    frame -> until when its copy is kept, ms since epoch      bounded
 ``{camera}:uplink``                        string  the uplink that reads ``wanted``                              its TTL
 =========================================  ======  ========================================================  =========
 
@@ -141,6 +144,16 @@ def asked(camera_id: str, session: int, sequence: int) -> str:
 def retained(camera_id: str) -> str:
     """Frames of a camera whose enhancement layers are kept for longer than their receipts say."""
     return f"{{{camera_id}}}:retained"
+
+
+def kept(camera_id: str, session: int, sequence: int) -> str:
+    """Copy of a frame that is to outlive its stream."""
+    return f"{{{camera_id}}}:kept:{entry_id(session, sequence)}"
+
+
+def kept_index(camera_id: str) -> str:
+    """Frames of a camera of which there are copies that outlive their stream."""
+    return f"{{{camera_id}}}:kept"
 
 
 def uplink(camera_id: str) -> str:

@@ -1,7 +1,8 @@
 """Traces of single frames through edge, server and worker: spans of our own, exported by OpenTelemetry.
 
 A frame that is sampled carries a W3C ``traceparent`` (https://www.w3.org/TR/trace-context/) in its message; each
-process adds its stages as spans to that trace. gRPC's own instrumentation is not used: it makes one span of an endless stream.
+process adds its stages as spans to that trace. gRPC's own instrumentation is not used: it makes one span of an endless
+stream.
 
 OpenTelemetry is optional (the extra ``tracing``). It is imported only when an endpoint is configured; without one
 frames that are sampled still carry their ``traceparent``, and spans cost a comparison.
@@ -14,7 +15,8 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -89,7 +91,6 @@ class Tracer:
 
     Args:
         service: name of the process, as ``secondsight-edge``.
-        share: of frames that are traced, 0 to 1.
         endpoint: base of an OTLP collector's HTTP address, as ``http://127.0.0.1:4318``; None exports nothing.
         exporter: in its place, for tests.
 
@@ -100,11 +101,9 @@ class Tracer:
     def __init__(
         self,
         service: str,
-        share: float = SAMPLED_SHARE,
         endpoint: str | None = None,
         exporter: SpanExporter | None = None,
     ) -> None:
-        self._share = share
         self._provider: TracerProvider | None = None
         if exporter is None and endpoint is not None:
             exporter = _otlp(endpoint)
@@ -116,9 +115,9 @@ class Tracer:
         """Whether spans go anywhere."""
         return self._provider is not None
 
-    def sample(self) -> TraceContext | None:
-        """The context of a frame that begins; None when it is not traced."""
-        return TraceContext.new() if random.random() < self._share else None
+    def sample(self, share: float = SAMPLED_SHARE) -> TraceContext | None:
+        """The context of a frame that begins; None when it is not among the `share` that is traced, 0 to 1."""
+        return TraceContext.new() if random.random() < share else None
 
     def record(
         self,
@@ -150,13 +149,28 @@ class Tracer:
             self._provider.shutdown()
 
 
-def tracer_from_environment(service: str, share: float = SAMPLED_SHARE) -> Tracer:
-    """A tracer that exports where OTEL_EXPORTER_OTLP_ENDPOINT says, if it says.
+_tracer = Tracer("secondsight")
+
+
+def tracer() -> Tracer:
+    """The tracer of this process. Outside `tracing_as` it exports nothing."""
+    return _tracer
+
+
+@contextmanager
+def tracing_as(service: str, exporter: SpanExporter | None = None) -> Iterator[None]:
+    """Be `service` meanwhile, and export where OTEL_EXPORTER_OTLP_ENDPOINT says, if it says.
 
     Raises:
         TracingUnavailableError
     """
-    return Tracer(service, share, os.environ.get(ENDPOINT_VARIABLE) or None)
+    global _tracer
+    before, _tracer = _tracer, Tracer(service, os.environ.get(ENDPOINT_VARIABLE) or None, exporter)
+    try:
+        yield
+    finally:
+        _tracer.close()
+        _tracer = before
 
 
 def _otlp(endpoint: str) -> SpanExporter:

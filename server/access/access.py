@@ -109,7 +109,6 @@ class Access:
             AccessFileError: the new password cannot be kept.
         """
         self._logins.take(address)
-        self._logins.take(f"{address} {name}")
         user = self._current().users.get(name)
         if not await self._passwords.verify(password, user.password if user else None) or user is None:
             raise LoginFailedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar, cast
 
@@ -11,6 +12,9 @@ from secondsight.v1 import analytics_pb2, ingest_pb2
 from server import metrics
 from server.access.access import Access
 from server.access.caller import LOOPBACK, Caller, Permission, Principal, caller
+from server.audit.audit import Audit
+from server.audit.record import Event, Outcome, Subject
+from server.errors import AuditUnavailableError
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -35,8 +39,9 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
     Health and reflection are open. Whoever wants to hold on to a call asks `Access.renewed` now and then.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, audit: Audit) -> None:
         self._access = access
+        self._audit = audit
 
     async def intercept_service(
         self,
@@ -53,7 +58,9 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         let_in, refusal = self._let_in(service, _bearer(handler_call_details))
         if let_in is None:
             metrics.CALLERS_REFUSED.labels("grpc").inc()
-            return cast("grpc.RpcMethodHandler[_Request, _Response]", _refusing(handler, refusal))
+            return cast(
+                "grpc.RpcMethodHandler[_Request, _Response]", self._refusing(handler, refusal, service)
+            )
         # The handler runs in the same task, and so in the same context.
         caller.set(let_in)
         return handler
@@ -68,6 +75,27 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
             return principal if principal is not None and principal.may(Permission.LOOK) else None, _NO_KEY
         return None, f"nobody may call {service}"
 
+    def _refusing(self, handler: Any, refusal: str, service: str) -> Any:
+        """A handler of the same kind that lets nobody in."""
+
+        async def refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+            event = Event(
+                subject=Subject.CALL,
+                outcome=Outcome.REFUSED,
+                address=context.peer().rpartition(":")[0],
+                detail=f"{service} without a credential that would do",
+            )
+            with contextlib.suppress(AuditUnavailableError):
+                await self._audit.record_refusal(event)
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, refusal)
+
+        kind = "_".join(
+            "stream" if streaming else "unary"
+            for streaming in (handler.request_streaming, handler.response_streaming)
+        )
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        return make(refuse, handler.request_deserializer, handler.response_serializer)
+
 
 def calling_principal() -> Principal:
     """The person or program that opened the call that is being served."""
@@ -80,17 +108,3 @@ def _bearer(details: grpc.HandlerCallDetails) -> str:
             scheme, _, token = value.partition(" ")
             return token.strip() if scheme.lower() == "bearer" else ""
     return ""
-
-
-def _refusing(handler: Any, refusal: str) -> Any:
-    """A handler of the same kind that lets nobody in."""
-
-    async def refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await context.abort(grpc.StatusCode.UNAUTHENTICATED, refusal)
-
-    kind = "_".join(
-        "stream" if streaming else "unary"
-        for streaming in (handler.request_streaming, handler.response_streaming)
-    )
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    return make(refuse, handler.request_deserializer, handler.response_serializer)

@@ -21,7 +21,7 @@ _hasher: Final = PasswordHasher()
 
 
 def one_time_password() -> str:
-    """A password of 120 random bits, in groups that can be typed."""
+    """A password of 118 random bits, in groups that can be typed."""
     characters = "abcdefghjkmnpqrstuvwxyz23456789"
     return "-".join("".join(secrets.choice(characters) for _ in range(6)) for _ in range(4))
 

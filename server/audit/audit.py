@@ -13,7 +13,10 @@ from server.audit.record import Event
 from server.config import ServerConfig
 from server.errors import AuditUnavailableError, TooManyRequestsError
 
-_REFUSALS_PER_MINUTE = 60
+_REFUSALS_PER_MINUTE = 10
+"""From one address,"""
+_MOST_REFUSALS_PER_MINUTE = 60
+"""and from all."""
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +27,7 @@ class Audit:
     def __init__(self, config: ServerConfig) -> None:
         self._chain = Chain.of(config)
         self._refusals = Throttle("refusals", _REFUSALS_PER_MINUTE)
+        self._all_refusals = Throttle("refusals", _MOST_REFUSALS_PER_MINUTE)
         self._unwritten = 0
 
     async def record(self, event: Event) -> None:
@@ -41,14 +45,16 @@ class Audit:
             raise AuditUnavailableError from error
 
     async def record_refusal(self, event: Event) -> None:
-        """Write down what was refused. Beyond a number a minute from one address they are counted, and the next record
-        tells how many: a stranger must not fill the disk.
+        """Write down what was refused. Beyond a number a minute it is counted, and the next record tells how many were.
+
+        A stranger must not fill the disk.
 
         Raises:
             AuditUnavailableError
         """
         try:
             self._refusals.take(event.address)
+            self._all_refusals.take("")
         except TooManyRequestsError:
             self._unwritten += 1
             return

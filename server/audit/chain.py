@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from server.private_file import give_to_owner_of, locked, make_private_folder, s
 _log = logging.getLogger(__name__)
 
 HEAD: Final = "head.json"
+SET_ASIDE: Final = ".unreadable"
 _LOCK: Final = "lock"
 _MOST_LINE: Final = 64 * 1024
 
@@ -80,6 +82,8 @@ class Chain:
         segment, at = head.segment, head.bytes
         if not segment or at >= self._segment_bytes or self._is_old(segment, record):
             segment, at = f"{record.sequence:012d}.jsonl", 0
+            if (self._folder / segment).exists():
+                self._set_aside(segment)
         descriptor = os.open(
             self._folder / segment, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
@@ -95,7 +99,8 @@ class Chain:
         if at == 0:
             sync_folder(self._folder)
         head = Head(record.sequence, record.hash, segment, at + len(line))
-        write_private(self._folder / HEAD, json.dumps(asdict(head)).encode())
+        # An older head does no harm: the records behind it are whole, and taken in.
+        write_private(self._folder / HEAD, json.dumps(asdict(head)).encode(), name_at_once=False)
         return record, head
 
     def _is_old(self, segment: str, record: Record) -> bool:
@@ -114,7 +119,7 @@ class Chain:
             for last in records(self._folder):  # noqa: B007  # the last is wanted
                 pass
             if last is None:
-                return Head()
+                return self._begun_anew()
             return self._recovered(
                 Head(last.sequence, last.hash), "the head was missing; a cut-off tail would not be seen"
             )
@@ -131,6 +136,20 @@ class Chain:
         if size > head.bytes or self._begun_after(head):
             return self._behind(head)
         return head
+
+    def _begun_anew(self) -> Head:
+        """The head of an audit without a record; segments that can hold none are set aside."""
+        unreadable = segments(self._folder)
+        if not unreadable:
+            return Head()
+        for name in unreadable:
+            self._set_aside(name)
+        return self._recovered(Head(), f"no record could be read in {len(unreadable)} segments, set aside")
+
+    def _set_aside(self, segment: str) -> None:
+        """Keep what cannot be gone on with, out of the way of what is written."""
+        path = self._folder / segment
+        path.rename(path.with_name(f"{segment}.{time.time_ns()}{SET_ASIDE}"))
 
     def _begun_after(self, head: Head) -> bool:
         return any(name > head.segment for name in segments(self._folder))

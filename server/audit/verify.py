@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from server.audit.chain import lines, read_head
+from server.audit.chain import SET_ASIDE, lines, read_head
 from server.audit.record import GENESIS, Outcome, Record, Subject
 from server.errors import AuditError
 
@@ -97,6 +97,8 @@ def verify(folder: Path, anchors: tuple[Anchor, ...] = ()) -> Findings:
             case _, Outcome.DELIVERED | Outcome.FAILED:
                 unfinished.pop(record.event.request, None)
     found.last = previous
+    for path in sorted(folder.glob(f"*{SET_ASIDE}")):
+        found.faults.append(f"{path.name}: no record in it could be read, so that it was set aside")
     _judge_ends(found, head is not None, removed_before, pinned)
     if unfinished:
         numbers = ", ".join(str(number) for number in list(unfinished.values())[:5])

@@ -2,17 +2,19 @@
 
 /** A problem document (RFC 9457), or a server that cannot be reached. */
 export class Problem extends Error {
-  constructor(title, detail, status) {
+  constructor(title, detail, status, type = "") {
     super(detail);
     this.title = title;
     this.status = status;
+    this.kind = type.replace("/problems/", "");
   }
 }
 
-async function ask(address, accept) {
+async function ask(address, accept, method = "GET", content = undefined) {
+  const headers = { Accept: accept, ...(content && { "Content-Type": "application/json" }) };
   let response;
   try {
-    response = await fetch(address, { headers: { Accept: accept } });
+    response = await fetch(address, { method, headers, body: content && JSON.stringify(content) });
   } catch {
     throw new Problem("The server cannot be reached", "Check that it runs; the page goes on by itself.", 0);
   }
@@ -22,9 +24,24 @@ async function ask(address, accept) {
       problem.title ?? `The server answered ${response.status}`,
       problem.detail ?? response.statusText,
       response.status,
+      problem.type,
     );
   }
   return response;
+}
+
+/** Whether the server asks who is there, and who is logged in. */
+export async function session() {
+  return (await ask("/v1/session", "application/json")).json();
+}
+
+export async function beginSession(name, password, newPassword) {
+  const login = { name, password, ...(newPassword && { new_password: newPassword }) };
+  return (await ask("/v1/session", "application/json", "POST", login)).json();
+}
+
+export async function endSession() {
+  await ask("/v1/session", "application/json", "DELETE");
 }
 
 export async function cameras() {

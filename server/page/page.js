@@ -2,6 +2,7 @@
 
 import { Problem, cameras, frames, view } from "./api.js";
 import { ago, chips, draw } from "./draw.js";
+import { letIn } from "./session.js";
 import { open } from "./viewer.js";
 
 const POLL = 1000;
@@ -95,12 +96,27 @@ async function refresh() {
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     say("away", `${problem.title}. ${problem.message}`);
+    if (problem.status === 401) inside = false;
+  }
+}
+
+/** False until the server has let this browser in, and again when its session is over. */
+let inside = false;
+
+async function enter() {
+  try {
+    await letIn();
+    inside = true;
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    say("away", `${problem.title}. ${problem.message}`);
   }
 }
 
 async function keepFresh() {
   for (;;) {
-    if (!document.hidden) await refresh();
+    if (!inside) await enter();
+    if (inside && !document.hidden) await refresh();
     await new Promise((resolve) => setTimeout(resolve, POLL));
   }
 }

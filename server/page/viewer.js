@@ -2,6 +2,7 @@
 
 import { view } from "./api.js";
 import { bytes, chips, draw } from "./draw.js";
+import { now } from "./session.js";
 
 const dialog = document.querySelector("#viewer");
 const machine = panel("#machine");
@@ -10,7 +11,11 @@ const boxes = document.querySelector("#boxes");
 const slices = document.querySelector("#slices");
 const took = document.querySelector("#took");
 
+const reason = document.querySelector("#reason");
+const reasonText = document.querySelector("#reason-text");
+
 let shown = null;
+let told = ""; // what the human view of this frame is for, where the server asks for that
 
 function panel(selector) {
   const figure = document.querySelector(selector);
@@ -40,7 +45,32 @@ export function open(frame, bitmap) {
   slices.disabled = count === 0;
   if (!dialog.open) dialog.showModal();
   paint();
-  askForHumanView();
+  told = "";
+  reason.hidden = true;
+  const { asks, person, reason_characters } = now();
+  if (!asks) {
+    askForHumanView();
+    return;
+  }
+  blank(human.canvas, machine.bitmap);
+  human.bytes.textContent = "";
+  took.textContent = "";
+  if (!person?.human_views) {
+    say("Not allowed", `a ${person?.role ?? "guest"} sees machine views; human views take the role operator`);
+    return;
+  }
+  human.message.hidden = true;
+  human.spinner.hidden = true;
+  reason.hidden = false;
+  reasonText.maxLength = reason_characters;
+  reasonText.value = "";
+  reasonText.focus();
+}
+
+function say(title, text) {
+  human.message.querySelector("b").textContent = title;
+  human.message.querySelector("span").textContent = text;
+  human.message.hidden = false;
 }
 
 function detections() {
@@ -62,7 +92,8 @@ async function askForHumanView() {
   const begun = performance.now();
   try {
     const chosen = slices.value ? `&slices=${slices.value}` : "";
-    const bitmap = await view(frame.links.human_view + chosen);
+    const why = told ? `&reason=${encodeURIComponent(told)}` : "";
+    const bitmap = await view(frame.links.human_view + chosen + why);
     if (frame !== shown) return;
     human.bitmap = bitmap;
     human.bytes.textContent =
@@ -73,9 +104,7 @@ async function askForHumanView() {
     if (frame !== shown) return;
     human.bitmap = null;
     blank(human.canvas, machine.bitmap);
-    human.message.querySelector("b").textContent = problem.title ?? "The picture cannot be shown";
-    human.message.querySelector("span").textContent = problem.message;
-    human.message.hidden = false;
+    say(problem.title ?? "The picture cannot be shown", problem.message);
   } finally {
     if (frame === shown) human.spinner.hidden = true;
   }
@@ -92,7 +121,16 @@ function blank(canvas, like) {
 }
 
 boxes.addEventListener("change", paint);
-slices.addEventListener("change", askForHumanView);
+slices.addEventListener("change", () => {
+  if (reason.hidden && (told || !now().asks)) askForHumanView();
+});
+reason.addEventListener("submit", (event) => {
+  event.preventDefault();
+  told = reasonText.value.trim();
+  if (!told) return;
+  reason.hidden = true;
+  askForHumanView();
+});
 document.querySelector("#viewer-close").addEventListener("click", () => dialog.close());
 dialog.addEventListener("click", (event) => {
   if (event.target === dialog) dialog.close();

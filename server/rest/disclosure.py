@@ -139,6 +139,28 @@ class Disclosures:
             await disclosure.ended(Outcome.FAILED, detail)
             raise
 
+    async def turned_away(self, request: Request, principal: Principal | None, error: AccessError) -> None:
+        """Write down that somebody asked for what people can be recognised in and was not even let in.
+
+        Raises:
+            AuditUnavailableError
+        """
+        subject = _subject_of(request)
+        if subject is None:
+            return
+        event = Event(
+            subject=subject,
+            outcome=Outcome.REFUSED,
+            principal=principal.name if principal is not None else "",
+            role=principal.role if principal is not None else "",
+            via=principal.via if principal is not None else "",
+            address=address_of(request),
+            camera=request.path_params.get("camera", "")[:_LONGEST_NAME],
+            frame=request.path_params.get("frame", "")[:_LONGEST_NAME],
+            detail=str(error),
+        )
+        await self._audit.record_refusal(event)
+
     def _checked(self, reason: str | None) -> str:
         told = (reason or "").strip()
         if not told and not self._access.open:
@@ -151,6 +173,17 @@ class Disclosures:
         if any(unicodedata.category(character) in _UNPRINTABLE for character in told):
             raise ReasonError("a reason is one line of text, without control characters")
         return told
+
+
+def _subject_of(request: Request) -> Subject | None:
+    """What a request that was not let in asked for, when that would have gone on record."""
+    if request.method == "POST":
+        return Subject.KEEP
+    if request.path_params.get("layer") == "enhancement":
+        return Subject.ENHANCEMENT_LAYER
+    if request.query_params.get("view") == "human":
+        return Subject.HUMAN_VIEW
+    return None
 
 
 def address_of(request: Request) -> str:

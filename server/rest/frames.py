@@ -12,10 +12,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from secondsight import store_keys
-from secondsight.v1 import analytics_pb2, frame_pb2
+from secondsight.v1 import analytics_pb2
 from server.access.caller import Permission
 from server.audit.record import Subject
-from server.catalogue import EnhancementState, StoredFrame
+from server.catalogue import EnhancementState, FramePage, StoredFrame
 from server.errors import InvalidCursorError
 from server.rest.conditional import conditional
 from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
@@ -27,6 +27,14 @@ from server.rest.services import Serving
 router = APIRouter(prefix="/v1/cameras/{camera}/frames", tags=["frames"], responses=PROBLEM_RESPONSES)
 
 CameraName = Annotated[str, Path(description="A camera, as listed by /v1/cameras.")]
+WaitQuery = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        description="Seconds that enhancement layers may take to come over the camera's uplink, when only its "
+        "edge has them; the server has a most.",
+    ),
+]
 FrameName = Annotated[str, Path(description="SESSION-SEQUENCE, as listed by the camera's frames.")]
 
 
@@ -36,7 +44,9 @@ class Enhancement(BaseModel):
     state: EnhancementState
     bytes: int
     slices: int
-    expires_at: datetime | None
+    expires_at: datetime | None = Field(
+        description="When its life is over; null when there is none, or when the edge alone knows."
+    )
 
 
 class Box(BaseModel):
@@ -114,20 +124,16 @@ async def list_frames(
     config = services.config
     page = await services.catalogue.frames(
         camera,
-        before=None if cursor is None else _from_cursor(cursor),
+        before=None if cursor is None else from_cursor(cursor),
         limit=min(limit or config.page_frames, config.page_frames_limit),
     )
-    following = None
-    if page.next_before is not None:
-        url = request.url.include_query_params(cursor=_to_cursor(page.next_before))
-        following = f"{url.path}?{url.query}"
-    return Frames(frames=[_frame(stored) for stored in page.frames], next=following)
+    return page_document(request, page)
 
 
 @router.get("/{frame}", operation_id="get_frame", summary="One frame")
 async def get_frame(services: Serving, camera: CameraName, frame: FrameName) -> Frame:
     """One frame with its result."""
-    return _frame(await services.catalogue.frame(camera, frame))
+    return frame_document(await services.catalogue.frame(camera, frame))
 
 
 @router.get(
@@ -144,6 +150,7 @@ async def get_layer(
     camera: CameraName,
     frame: FrameName,
     layer: Layer,
+    wait: WaitQuery = None,
     reason: ReasonQuery = None,
     reason_header: ReasonHeader = None,
 ) -> Response:
@@ -164,7 +171,7 @@ async def get_layer(
         reason=told_reason(reason, reason_header),
     ) as disclosure:
         stored = await services.catalogue.frame(camera, frame)
-        content = await services.catalogue.enhancement(stored)
+        content = await services.enhancement.layer(stored, wait)
         return disclosure.of(_layer(request, stored, layer, content))
 
 
@@ -214,7 +221,17 @@ def _links(stored: StoredFrame) -> dict[str, str]:
     return links
 
 
-def _frame(stored: StoredFrame) -> Frame:
+def page_document(request: Request, page: FramePage) -> Frames:
+    """A page of frames, with the address of the next one."""
+    following = None
+    if page.next_before is not None:
+        url = request.url.include_query_params(cursor=_to_cursor(page.next_before))
+        following = f"{url.path}?{url.query}"
+    return Frames(frames=[frame_document(stored) for stored in page.frames], next=following)
+
+
+def frame_document(stored: StoredFrame) -> Frame:
+    """A frame as it is told."""
     frame = stored.frame
     return Frame(
         frame=stored.name,
@@ -225,18 +242,19 @@ def _frame(stored: StoredFrame) -> Frame:
         pts_us=frame.pts_us,
         key_frame=stored.key_frame,
         machine_bytes=stored.machine_bytes,
-        enhancement=_enhancement(frame.enhancement, stored.enhancement),
+        enhancement=_enhancement(stored),
         result=None if stored.result is None else _result(stored.result),
         links=_links(stored),
     )
 
 
-def _enhancement(receipt: frame_pb2.EnhancementReceipt, state: EnhancementState) -> Enhancement:
+def _enhancement(stored: StoredFrame) -> Enhancement:
+    receipt, expires_at = stored.frame.enhancement, stored.enhancement_expires_at
     return Enhancement(
-        state=state,
+        state=stored.enhancement,
         bytes=receipt.bytes,
         slices=receipt.slices,
-        expires_at=utc(receipt.expires_at) if receipt.HasField("expires_at") else None,
+        expires_at=None if expires_at is None else utc(expires_at),
     )
 
 
@@ -269,7 +287,12 @@ def _to_cursor(name: str) -> str:
     return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
 
 
-def _from_cursor(cursor: str) -> str:
+def from_cursor(cursor: str) -> str:
+    """The frame before which a page begins.
+
+    Raises:
+        InvalidCursorError
+    """
     try:
         name = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         return store_keys.entry_id(*store_keys.parse_entry_id(name))

@@ -11,7 +11,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from server import metrics
 from server.access.caller import LOOPBACK, Permission, Principal
 from server.config import is_loopback
-from server.errors import CrossSiteError, ForbiddenError, UnauthenticatedError, UnknownHostError
+from server.errors import AccessError, CrossSiteError, ForbiddenError, UnauthenticatedError, UnknownHostError
 from server.rest.services import Serving
 
 _COOKIE: Final = "secondsight"
@@ -39,16 +39,21 @@ async def let_in(
         check_host(request)
         check_same_site(request)
         return LOOPBACK
-    principal = services.access.principal(bearer.credentials) if bearer else session_of(request, services)
-    if principal is None:
-        metrics.CALLERS_REFUSED.labels("http").inc()
-        raise UnauthenticatedError
-    principal.check(Permission.LOOK)
-    camera = request.path_params.get("camera")
-    if camera is not None and not principal.sees(camera):
-        raise ForbiddenError(
-            f"your access does not cover camera {camera!r}; an admin of the server can widen it"
-        )
+    principal = None
+    try:
+        principal = services.access.principal(bearer.credentials) if bearer else session_of(request, services)
+        if principal is None:
+            metrics.CALLERS_REFUSED.labels("http").inc()
+            raise UnauthenticatedError
+        principal.check(Permission.LOOK)
+        camera = request.path_params.get("camera")
+        if camera is not None and not principal.sees(camera):
+            raise ForbiddenError(
+                f"your access does not cover camera {camera!r}; an admin of the server can widen it"
+            )
+    except AccessError as error:
+        await services.disclosures.turned_away(request, principal, error)
+        raise
     return principal
 
 
@@ -75,8 +80,10 @@ def session_of(request: Request, services: Serving) -> Principal | None:
     token = request.cookies.get(_cookie_name(request))
     if token is None:
         return None
-    check_same_site(request, by_cookie=True)
-    return services.access.in_session(token)
+    principal = services.access.in_session(token)
+    if principal is not None:
+        check_same_site(request, by_cookie=True)
+    return principal
 
 
 def check_host(request: Request) -> None:
@@ -89,15 +96,15 @@ def check_host(request: Request) -> None:
 
 
 def check_same_site(request: Request, *, by_cookie: bool = False) -> None:
-    """Raise CrossSiteError when a page of another site asks for a change.
+    """Raise CrossSiteError when a page of another site asks, or when it is not known whose page asks for a change.
 
     Browsers say whose page asks. What says nothing is no browser, and has no cookies that it was not given on purpose;
     with a cookie it has to say.
     """
-    if request.method in _SAFE_METHODS:
-        return
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None:
+    if request.method in _SAFE_METHODS:
+        same = site != "cross-site"
+    elif site is not None:
         same = site in ("same-origin", "none")
     elif origin is not None:
         same = urlsplit(origin).netloc == request.headers.get("host")

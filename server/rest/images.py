@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from server.access.caller import Permission
+from secondsight.tracing import Stretch, TraceContext, tracer
+from server.access.caller import Permission, Principal
 from server.audit.record import Subject
 from server.rest.conditional import is_current, not_modified, strong_tag, tagged
 from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
-from server.rest.frames import CameraName, FrameName, key_frame_headers
+from server.rest.frames import CameraName, FrameName, WaitQuery, key_frame_headers
 from server.rest.gate import Caller
 from server.rest.negotiation import negotiate_format
 from server.rest.problems import PROBLEM_RESPONSES
@@ -46,6 +50,10 @@ async def get_image(
         ImageFormat | None, Query(description="Chosen by the Accept header when left out.")
     ] = None,
     accept: Annotated[str | None, Header()] = None,
+    traceparent: Annotated[
+        str | None, Header(description="W3C trace context of who asks, if the request is traced.")
+    ] = None,
+    wait: WaitQuery = None,
     reason: ReasonQuery = None,
     reason_header: ReasonHeader = None,
 ) -> Response:
@@ -53,7 +61,33 @@ async def get_image(
 
     A human view takes the role operator and a reason, and is on record before it is made.
     """
-    image_format = format or negotiate_format(accept)
+    with _traced(traceparent, f"{view} view", camera, frame):
+        return await _answer(
+            request,
+            services,
+            caller,
+            camera,
+            frame,
+            view,
+            slices,
+            format or negotiate_format(accept),
+            wait,
+            told_reason(reason, reason_header),
+        )
+
+
+async def _answer(
+    request: Request,
+    services: Services,
+    caller: Principal,
+    camera: str,
+    frame: str,
+    view: View,
+    slices: int | None,
+    image_format: ImageFormat,
+    wait: float | None,
+    reason: str | None,
+) -> Response:
     if view is View.MACHINE:
         return await _image(request, services, camera, frame, view, image_format, None)
     async with services.disclosures.begin(
@@ -64,9 +98,26 @@ async def get_image(
         camera=camera,
         frame=frame,
         view=view,
-        reason=told_reason(reason, reason_header),
+        reason=reason,
     ) as disclosure:
-        return disclosure.of(await _image(request, services, camera, frame, view, image_format, slices))
+        return disclosure.of(await _image(request, services, camera, frame, view, image_format, slices, wait))
+
+
+@contextmanager
+def _traced(traceparent: str | None, name: str, camera: str, frame: str) -> Iterator[None]:
+    begun = time.time_ns()
+    failure = ""
+    try:
+        yield
+    except Exception as error:
+        failure = type(error).__name__
+        raise
+    finally:
+        # Operators trace their own requests; failures of those who do not are in the audit and the metrics.
+        context = TraceContext.parse(traceparent or "")
+        if context is not None:
+            span = Stretch(name, begun, time.time_ns())
+            tracer().record(context, [span], {"camera": camera, "frame": frame}, failure)
 
 
 async def _image(
@@ -77,9 +128,10 @@ async def _image(
     view: View,
     image_format: ImageFormat,
     slices: int | None,
+    wait: float | None = None,
 ) -> Response:
     stored = await services.catalogue.frame(camera, frame)
-    asked = await services.views.gather(stored, view, image_format, slices)
+    asked = await services.views.gather(stored, view, image_format, slices, wait)
     tag = strong_tag(asked.digest)
     if is_current(request, tag):
         return not_modified(tag, _VARY)

@@ -26,6 +26,8 @@ class Readiness(BaseModel):
 
     ready: bool
     store: bool
+    store_detail: str
+    """What ails the store; empty when nothing does."""
     leaving: bool
 
 
@@ -42,19 +44,19 @@ async def get_health() -> Health:
     responses={503: {"model": Readiness}},
 )
 async def get_readiness(services: Serving, response: Response) -> Readiness:
-    """200 when the store answers and the server is not about to leave, else 503.
+    """200 when the store takes what is written and the server is not about to leave, else 503.
 
     The model is loaded before anything is answered.
     """
+    detail = ""
     try:
-        await services.catalogue.ping()
-        store = True
-    except StoreUnavailableError:
-        store = False
-    ready = store and not services.leaving
+        await services.writable.check()
+    except StoreUnavailableError as error:
+        detail = str(error)
+    ready = not detail and not services.leaving
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return Readiness(ready=ready, store=store, leaving=services.leaving)
+    return Readiness(ready=ready, store=not detail, store_detail=detail, leaving=services.leaving)
 
 
 @router.get(

@@ -57,6 +57,18 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     errors.EnhancementEvictedError: _Kind(
         HTTPStatus.GONE, "enhancement-evicted", "The enhancement layer was evicted"
     ),
+    errors.NoUplinkError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "edge-not-connected", "The edge that has the layer is not connected"
+    ),
+    errors.EdgeTooSlowError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "edge-too-slow", "The layer has not come in time"
+    ),
+    errors.EdgeStoreSilentError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "edge-store-silent", "The edge's store does not answer"
+    ),
+    errors.CameraStoreSilentError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "camera-store-silent", "The camera's store does not answer"
+    ),
     errors.SlicesNotStoredError: _Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "slices-not-stored", "The enhancement layer has fewer slices"
     ),
@@ -153,14 +165,20 @@ async def _server_error(request: Request, error: Exception) -> JSONResponse:
     if kind is None:
         return await _defect(request, error)
     headers = {}
+    detail = str(error)
+    if isinstance(error, errors.AccessFileError):
+        _log.error("%s", error)
+        detail = "the access file cannot be used; the server's log tells why"
     if isinstance(error, (errors.UnauthenticatedError, errors.LoginFailedError)):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, (errors.ViewsBusyError, errors.TooManyRequestsError)):
+    if isinstance(
+        error, (errors.ViewsBusyError, errors.TooManyRequestsError, errors.EnhancementUnavailableError)
+    ):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.StoreUnavailableError):
         _log.info("%s cannot be answered: %r", request.url.path, error.__cause__)
         headers["Retry-After"] = str(services_of(request).config.store_retry_after)
-    return _answer(request, kind, str(error), headers)
+    return _answer(request, kind, detail, headers)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -176,7 +194,8 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers) if error.headers else None
-    return _answer(request, _Kind(status, "", status.phrase), status.description or status.phrase, headers)
+    told = error.detail if error.detail != status.phrase else status.description or status.phrase
+    return _answer(request, _Kind(status, "", status.phrase), told, headers)
 
 
 def answer_by_status(request: Request, status: HTTPStatus, detail: str) -> JSONResponse:

@@ -11,7 +11,10 @@ from server.access.access import Access
 from server.audit.audit import Audit
 from server.catalogue import Catalogue
 from server.config import ServerConfig
+from server.enhancement import EnhancementSource
+from server.enhancement_retention import EnhancementRetention
 from server.rest.disclosure import Disclosures
+from server.store.writable import Writable
 from server.views import Views
 
 
@@ -20,6 +23,9 @@ class Services:
     """Parts of the server that routes call. `leaving` turns the readiness probe."""
 
     catalogue: Catalogue
+    writable: Writable
+    enhancement: EnhancementSource
+    retention: EnhancementRetention
     views: Views
     access: Access
     audit: Audit

@@ -2,7 +2,6 @@
 
 from enum import Enum, auto
 from typing import Final, cast
-from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -10,13 +9,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
+from secondsight.store_address import cluster_nodes, is_cluster
+
 LONGEST_BLOCK_MS: Final = 2000
 """Give no more than this as BLOCK: a client of the role `BLOCKING` waits a little longer for its answer."""
 
 STORE_ERRORS: Final = (RedisError, RedisClusterException)
 """What a client raises when the store does not do what it is asked."""
 
-_CLUSTER: Final = "+cluster"
 _RETRIES: Final = 3
 _CONNECT_TIMEOUT_S: Final = 2.0
 _ANSWER_TIMEOUT_S: Final = 5.0
@@ -34,11 +34,6 @@ class Role(Enum):
     BLOCKING = auto()
 
 
-def is_cluster(url: str) -> bool:
-    """Whether `url` names a cluster: ``redis+cluster://HOST:PORT[,HOST:PORT...]``, or ``rediss+cluster://``."""
-    return urlsplit(url).scheme.endswith(_CLUSTER)
-
-
 def open_client(url: str, role: Role = Role.COMMANDS, *, max_connections: int = 32) -> Redis:
     """Make a client with a pool of its own; it connects at its first command. Close it with `aclose()`.
 
@@ -50,7 +45,7 @@ def open_client(url: str, role: Role = Role.COMMANDS, *, max_connections: int = 
     camera, and raises one error more: `STORE_ERRORS` names them all. There, `max_connections` counts for each node.
 
     Raises:
-        ValueError: `url` has no scheme that redis-py knows, or no host.
+        ValueError: `url` has no scheme that is known (`secondsight.store_address`), or no host.
     """
     if is_cluster(url):
         return _open_cluster(url, role, max_connections)
@@ -68,20 +63,10 @@ def open_client(url: str, role: Role = Role.COMMANDS, *, max_connections: int = 
 
 
 def _open_cluster(url: str, role: Role, max_connections: int) -> Redis:
-    parts = urlsplit(url)
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    first, *others = hosts.split(",")
+    first, others = cluster_nodes(url)
     cluster = RedisCluster.from_url(
-        urlunsplit(
-            (
-                parts.scheme.removesuffix(_CLUSTER),
-                f"{credentials}@{first}" if credentials else first,
-                parts.path,
-                parts.query,
-                "",
-            )
-        ),
-        startup_nodes=[ClusterNode(*_host_and_port(other)) for other in others],
+        first,
+        startup_nodes=[ClusterNode(*other) for other in others],
         # Cameras on nodes that live go on while others are away.
         require_full_coverage=False,
         decode_responses=False,
@@ -93,13 +78,6 @@ def _open_cluster(url: str, role: Role, max_connections: int) -> Redis:
         retry=_retry(role),
     )
     return cast(Redis, cluster)
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ValueError(f"{address!r} is no node of a cluster; use HOST:PORT")
-    return host, int(port)
 
 
 def _answer_timeout(role: Role) -> float:

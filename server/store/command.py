@@ -1,6 +1,5 @@
 """Run an embedded store (Valkey) in the foreground."""
 
-import logging
 import signal
 import threading
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from secondsight.logs import LogFormat, set_up_logging
 from server.store.config import StoreConfig, parse_size
 from server.store.embedded import EmbeddedStore
 
@@ -28,7 +28,7 @@ def store(
     ] = "512mb",
 ) -> None:
     """Run a store until it is told to end (SIGTERM, or Ctrl-C)."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    set_up_logging(LogFormat.TEXT)
     config = StoreConfig(data=data, port=port, unix_socket=unix_socket, max_memory=parse_size(max_memory))
     told_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

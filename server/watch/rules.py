@@ -18,6 +18,7 @@ cameras:
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,6 +102,15 @@ class Rules(_Strict):
         return self.cameras.get(camera_id, self.default)
 
     @classmethod
+    def of_file(cls, path: Path | None) -> Rules:
+        """Rules from a file; those that leave everything as it is without one.
+
+        Raises:
+            RulesError
+        """
+        return cls() if path is None else cls.load(path)
+
+    @classmethod
     def load(cls, path: Path) -> Rules:
         """Rules from a YAML file.
 
@@ -112,10 +122,17 @@ class Rules(_Strict):
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise RulesError(f"the rules in {path} cannot be read: {error}") from error
         try:
-            return cls.model_validate(content or {})
+            rules = cls.model_validate(content or {})
         except ValidationError as error:
             faults = "; ".join(
                 f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}"
                 for fault in error.errors()
             )
             raise RulesError(f"the rules in {path} cannot be: {faults}") from error
+        tracks = any(each.track for each in (rules.default, *rules.cameras.values()))
+        if tracks and find_spec("trackers") is None:
+            raise RulesError(
+                f"the rules in {path} track things, which takes packages that are not installed: "
+                "pip install --no-deps -r requirements/tracking.txt"
+            )
+        return rules

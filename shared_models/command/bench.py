@@ -45,15 +45,7 @@ _SLOW_REPEATS: Final = 3
 _PAPER_SIDE: Final = 128
 """Of the picture on which its multiply-accumulates are counted, pixels."""
 
-app = typer.Typer(help="Measure the codec's speed beside other codecs.", no_args_is_help=True)
 
-
-@app.callback()
-def bench() -> None:
-    """Measure speed."""
-
-
-@app.command()
 def codec(
     context: typer.Context,
     picture: Annotated[Path | None, typer.Option(help="A picture; 1/f noise when left out.")] = None,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -92,7 +92,7 @@ def trend(process: str, quantity: str, at_s: list[float], values: list[float]) -
 class Soak:
     """Samples of processes, by name."""
 
-    def __init__(self, pids: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, pids: Mapping[str, int]) -> None:
         self._pids = pids
         self._samples: defaultdict[str, list[tuple[float, Footprint]]] = defaultdict(list)
 
@@ -100,7 +100,7 @@ class Soak:
         """Take samples for so long."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            for name, pid in self._pids().items():
+            for name, pid in self._pids.items():
                 with contextlib.suppress(OSError):
                     self._samples[name].append((time.monotonic(), Footprint.of(pid)))
             await asyncio.sleep(every_s)

@@ -3,46 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import redis
+import yaml
 
 from secondsight.demo.processes import SERVER_READY, STORE_READY, Child, Children, free_ports
+from shared_models import Codec, load_codec
 from tests.chaos import camera
 from tests.chaos.observer import Observer, Subscriber, watching
 from tests.chaos.proxy import Proxy
+from tests.chaos.unruly import UnrulyCamera
 from tests.chaos.witness import Witness
 
 ROOT: Final = Path(__file__).parents[2]
 StoreKind = Literal["valkey", "redis"]
 
-EDGE_READY: Final = r"^ready camera="
-WORKER_READY: Final = r"^worker ready|^ready"
+EDGE_READY: Final = r"^ready cameras="
+WORKER_READY: Final = r"^ready worker="
+_SMALL_CACHES: Final = ("--pictures-memory", "4mb", "--keys-memory", "24mb")
+"""They are full after a minute, so that what grows after that is no cache."""
 _REDIS_READY: Final = r"Ready to accept connections"
 _FAKETIME: Final = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/local/lib/faketime/libfaketimeMT.so.1")
-
-
-@functools.cache
-def offers(command: str, option: str) -> bool:
-    """Whether `secondsight COMMAND` has an option."""
-    program = str(Path(sysconfig.get_path("scripts"), "secondsight"))
-    told = subprocess.run(
-        [program, command, "--help"], capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"}
-    )
-    return option in told.stdout.replace(",", " ").split()
 
 
 @functools.cache
@@ -64,21 +62,24 @@ class EdgePlan:
     Attributes:
         clip: a recording; None is a network camera of numbered pictures.
         rate: pictures a second of the network camera.
-        options: of `secondsight edge`, beside addresses.
+        settings: of the camera in the edge's site file, beside addresses.
+        spool_bytes: limit of its spool; None gives it none.
     """
 
     camera: str
     clip: Path | None = None
-    rate: float = 2.0
-    options: tuple[str, ...] = ()
+    rate: float = 1.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    spool_bytes: int | None = None
 
 
 @dataclass
 class Part:
-    """A process, and how it says that it is ready."""
+    """A process, and how it says that it is ready. Whoever ends it holds `ending` until it runs again."""
 
     child: Child
     ready: str
+    ending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal that ends it, and wait for that."""
@@ -95,11 +96,20 @@ class Part:
     @asynccontextmanager
     async def frozen(self) -> AsyncIterator[None]:
         """Meanwhile it does nothing, and its connections stay open."""
-        os.kill(self.child.pid, signal.SIGSTOP)
-        try:
+        async with frozen(self.child.pid):
             yield
-        finally:
-            os.kill(self.child.pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def frozen(pid: int) -> AsyncIterator[None]:
+    """Stop a process meanwhile; it may be killed by somebody else."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 @dataclass
@@ -114,7 +124,7 @@ class Life:
         counts = self.counts
         return int(
             counts["captured"]
-            + counts.get("recovered", 0)
+            + counts["inherited"]
             - counts["acked"]
             - sum(counts["dropped"].values())
             - counts["unacknowledged"]
@@ -131,6 +141,7 @@ class Edge:
     clock: Path
     lens: Part | None = None
     rtsp: Proxy | None = None
+    clock_offset_s: int = 0
 
 
 @dataclass
@@ -150,11 +161,20 @@ class Installation:
     http_port: int
     frames_kept: int
     recogniser: str
+    guarded: bool
+    analyst_key: str | None = field(default=None, init=False)
     store: Part = field(init=False)
     server: Part = field(init=False)
-    worker: Part | None = None
+    worker: Part = field(init=False)
     edges: dict[str, Edge] = field(default_factory=dict)
     lives: list[Life] = field(default_factory=list)
+    lost_lives: int = 0
+    spooled: defaultdict[str, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
+    breaches: list[str] = field(default_factory=list)
+    refusals: Counter[str] = field(default_factory=Counter)
+    _unruly: int = 0
+    longest_absence_s: float = 20.0
+    spool_full_s: float = 25.0
     client: redis.Redis = field(init=False)
     observer: Observer = field(init=False)
     subscriber: Subscriber = field(init=False)
@@ -163,41 +183,63 @@ class Installation:
     @property
     def parts(self) -> dict[str, Part]:
         """What runs, by name."""
-        parts = {"store": self.store, "server": self.server}
-        if self.worker is not None:
-            parts["worker"] = self.worker
-        parts |= {f"edge {name}": edge.part for name, edge in self.edges.items()}
-        return parts
+        parts = {"store": self.store, "server": self.server, "worker": self.worker}
+        return parts | {f"edge {name}": edge.part for name, edge in self.edges.items()}
 
     async def start(self) -> None:
         """Store, server and worker; edges are started one by one."""
-        self.client = redis.Redis(port=self.store_port)
+        self.client = redis.Redis(port=self.store_port, socket_timeout=2.0)
         self.store = Part(*self._start_store())
         await self.store.child.ready(self.store.ready)
         store_url = f"redis://127.0.0.1:{self.server_store.port}/0"
-        apart = offers("server", "--no-worker")
+        if self.guarded:
+            self.analyst_key = await self._access("user", "add", "analyst", then=("user", "key", "analyst"))
         self.server = Part(
             self.children.start(
                 "server",
-                *("server", "--store", store_url),
+                *("server", "--no-worker", "--store", store_url, "--data", str(self.folder / "data")),
                 *("--grpc", f"127.0.0.1:{self.grpc_port}", "--http", f"127.0.0.1:{self.http_port}"),
                 *("--frames-kept", str(self.frames_kept), "--results-kept", str(self.frames_kept)),
-                *("--codec-threads", "1", "--recogniser", self.recogniser),
-                *(("--no-worker",) if apart else ()),
+                *("--codec-threads", "1", *_SMALL_CACHES),
+                *(("--access", str(self.access_file)) if self.guarded else ()),
             ),
             SERVER_READY,
         )
+        self.worker = Part(
+            self.children.start(
+                "worker",
+                *("worker", "--store", store_url, "--http", "127.0.0.1:0"),
+                *("--recogniser", self.recogniser, "--codec-threads", "1", *_SMALL_CACHES),
+            ),
+            WORKER_READY,
+        )
         await self.server.child.ready(SERVER_READY)
-        if apart:
-            self.worker = Part(
-                self.children.start(
-                    "worker",
-                    *("worker", "--store", store_url, "--recogniser", self.recogniser),
-                    *("--codec-threads", "1"),
-                ),
-                WORKER_READY,
-            )
-            await self.worker.child.ready(WORKER_READY)
+        await self.worker.child.ready(WORKER_READY)
+
+    @property
+    def access_file(self) -> Path:
+        """Who may do what on this installation."""
+        return self.folder / "access.json"
+
+    async def token(self, camera: str) -> str | None:
+        """A fresh token for a camera; None where nobody asks for one."""
+        return await self._access("camera", "add", camera) if self.guarded else None
+
+    async def revoke(self, camera: str) -> None:
+        """Take a camera's tokens from it."""
+        await self._access("camera", "revoke", camera)
+
+    async def _access(self, *arguments: str, then: tuple[str, ...] = ()) -> str:
+        """The last line that `secondsight access ARGUMENTS` prints."""
+        program = str(Path(sysconfig.get_path("scripts"), "secondsight"))
+        where = ("--data", str(self.folder / "data"), "--file", str(self.access_file))
+        process = await asyncio.create_subprocess_exec(
+            program, "access", *arguments, *where, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        told, problem = await process.communicate()
+        if process.returncode != 0:
+            raise RuntimeError(f"secondsight access {' '.join(arguments)}: {problem.decode()}")
+        return await self._access(*then) if then else told.decode().splitlines()[-1] if told else ""
 
     async def start_edge(self, plan: EdgePlan) -> Edge:
         """A camera and its edge."""
@@ -220,12 +262,23 @@ class Installation:
                 camera.READY,
             )
             await lens.child.ready(camera.READY)
+        site_file = folder / "site.yaml"
+        settings: dict[str, Any] = {
+            "source": source,
+            "server": f"127.0.0.1:{self.uplink.port}",
+            "store": f"redis://127.0.0.1:{self.edge_store.port}/0",
+            **plan.settings,
+        }
+        if plan.spool_bytes is not None:
+            settings["spool"] = {"folder": str(folder / "spool"), "max_bytes": plan.spool_bytes}
+        token = await self.token(plan.camera)
+        if token is not None:
+            (folder / "token").write_text(token)
+            settings["token_file"] = str(folder / "token")
+        site_file.write_text(yaml.safe_dump({"cameras": {plan.camera: settings}, "encoders": 1}))
         child = self.children.start(
             f"edge-{plan.camera}",
-            *("edge", "--camera", plan.camera, "--source", source, "--summary", str(summary)),
-            *("--server", f"127.0.0.1:{self.uplink.port}"),
-            *("--store", f"redis://127.0.0.1:{self.edge_store.port}/0"),
-            *plan.options,
+            *("edge", "--config", str(site_file), "--summary", str(summary)),
             environment=_own_clock(clock) if plan.clip is None else {},
         )
         edge = Edge(plan, Part(child, EDGE_READY), summary, clock, lens, rtsp)
@@ -240,24 +293,55 @@ class Installation:
         code = await edge.part.child.ended()
         if code != 0:
             raise edge.part.child.failure(f"ended with {code}")
-        life = Life(edge.plan.camera, json.loads(edge.summary.read_text()))
+        life = Life(edge.plan.camera, json.loads(edge.summary.read_text())["cameras"][edge.plan.camera])
         self.lives.append(life)
         return life
 
-    def store_pid(self) -> int:
-        """Of the server that holds the data; Valkey's supervisor is another process."""
-        info: Any = self.client.info("server")
-        return int(info["process_id"])
-
-    async def store_answers(self) -> None:
-        """Wait until the store does."""
+    async def ask_store(self, ask: Callable[[redis.Redis], Any]) -> Any:
+        """Ask until the store answers; it may be frozen or away."""
         while True:
             try:
-                await asyncio.to_thread(self.client.ping)
+                return await asyncio.to_thread(ask, self.client)
             except (redis.ConnectionError, redis.TimeoutError):
                 await asyncio.sleep(0.05)
-            else:
-                return
+
+    async def store_pid(self) -> int:
+        """Of the server that holds the data; Valkey's supervisor is another process."""
+        info = await self.ask_store(lambda client: client.info("server"))
+        return int(info["process_id"])
+
+    @staticmethod
+    @functools.cache
+    def codec() -> Codec:
+        """What the processes load."""
+        return load_codec("lite", device="cpu")
+
+    def unruly_name(self, kind: str) -> str:
+        """Name of a camera that nobody else has."""
+        self._unruly += 1
+        return f"{kind}-{self._unruly}"
+
+    async def unruly(self, kind: str) -> UnrulyCamera:
+        """A client that does not keep to the rules, as a camera of its own."""
+        camera = self.unruly_name(kind)
+        target, codec = f"127.0.0.1:{self.uplink.port}", self.codec()
+        return UnrulyCamera(target, camera, codec, await self.token(camera))
+
+    def note_spool(self, edge: Edge) -> None:
+        """Remember which frames lie in an edge's spool while no process has it."""
+        path = self.folder / edge.plan.camera / "spool" / edge.plan.camera / "frames.db"
+        if edge.plan.spool_bytes is None or not path.exists():
+            return
+        with contextlib.closing(sqlite3.connect(path)) as spool:
+            self.spooled[edge.plan.camera].update(spool.execute("SELECT captured_at_ns, pts_us FROM frame"))
+
+    def lost_from_spool(self, camera: str) -> set[tuple[int, int]]:
+        """Frames that were noted and never stored: by their times, which are theirs alone."""
+        stored = {
+            (frame.captured_at.ToNanoseconds(), frame.pts_us)
+            for _, frame in self.observer.cameras[camera].stored
+        }
+        return self.spooled[camera] - stored
 
     async def settled(self, within_s: float = 120.0) -> None:
         """Wait until all that is stored is recognised and was seen by observer and subscriber."""
@@ -303,11 +387,13 @@ async def running(
     store_kind: StoreKind = "valkey",
     frames_kept: int = 1000,
     recogniser: str = "none",
+    guarded: bool = False,
 ) -> AsyncIterator[Installation]:
     """An installation that takes frames; everything ends with the context.
 
     Args:
         recogniser: `none` goes the same way as any other, and costs nothing.
+        guarded: cameras and subscribers are asked who they are.
     """
     store_port, grpc_port, http_port = free_ports(0, 0, 0)
     witness = Witness()
@@ -334,11 +420,12 @@ async def running(
             http_port=http_port,
             frames_kept=frames_kept,
             recogniser=recogniser,
+            guarded=guarded,
         )
         await site.start()
         stack.callback(site.client.close)
         site.observer = Observer(f"redis://127.0.0.1:{store_port}/0")
-        site.subscriber = Subscriber(f"127.0.0.1:{grpc_port}")
+        site.subscriber = Subscriber(f"127.0.0.1:{grpc_port}", site.analyst_key)
         await stack.enter_async_context(watching(site.observer, site.subscriber))
         for plan in plans:
             await site.start_edge(plan)

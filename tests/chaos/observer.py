@@ -101,10 +101,11 @@ class Observer:
 class Subscriber:
     """An analytics backend that goes on from its last offsets whenever its stream ends."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, key: str | None = None) -> None:
         self.got: defaultdict[str, list[Name]] = defaultdict(list)
         self.calls = 0
         self._target = target
+        self._metadata = () if key is None else (("authorization", f"Bearer {key}"),)
         self._offsets: dict[str, str] = {}
 
     def forget(self) -> None:
@@ -125,7 +126,8 @@ class Subscriber:
             call = analytics_pb2_grpc.AnalyticsServiceStub(channel).Subscribe(
                 analytics_pb2.SubscribeRequest(
                     resume_after=self._offsets, start_from=analytics_pb2.START_FROM_EARLIEST
-                )
+                ),
+                metadata=self._metadata,
             )
             self.calls += 1
             try:

@@ -87,8 +87,8 @@ def test_what_is_no_sampled_context_is_none(traceparent: str) -> None:
 
 
 def test_the_share_of_frames_is_what_was_asked_for() -> None:
-    assert Tracer("tests", share=0.0).sample() is None
-    assert Tracer("tests", share=1.0).sample() is not None
+    assert Tracer("tests").sample(0.0) is None
+    assert Tracer("tests").sample(1.0) is not None
 
 
 def test_stages_become_spans_of_one_trace(collector: Collector) -> None:
@@ -112,7 +112,7 @@ def test_stages_become_spans_of_one_trace(collector: Collector) -> None:
 
 
 def test_a_failure_is_traced_though_its_frame_was_not(collector: Collector) -> None:
-    tracer = Tracer("secondsight-server", share=0.0, endpoint=collector.address)
+    tracer = Tracer("secondsight-server", endpoint=collector.address)
     assert tracer.record(None, [Stretch("decode", 1, 2)], {}) is None
     context = tracer.record(None, [Stretch("decode", 1, 2)], {}, failure="it cannot be decoded")
     tracer.close()
@@ -126,8 +126,8 @@ def test_nothing_of_opentelemetry_is_imported_before_an_endpoint_is_named() -> N
     script = (
         "import sys\n"
         "from secondsight.tracing import Stretch, Tracer\n"
-        "tracer = Tracer('tests', share=1.0)\n"
-        "tracer.record(tracer.sample(), [Stretch.ending_now('encode', 0.1)], {})\n"
+        "tracer = Tracer('tests')\n"
+        "tracer.record(tracer.sample(1.0), [Stretch.ending_now('encode', 0.1)], {})\n"
         "tracer.close()\n"
         "print(any(name.startswith('opentelemetry') for name in sys.modules))\n"
     )

@@ -18,6 +18,11 @@ class Conversation:
         self._context = context
         self.over = asyncio.Event()
 
+    @property
+    def authorization(self) -> str | bytes | None:
+        """What the edge showed of itself."""
+        return dict(self._context.invocation_metadata() or ()).get("authorization")
+
     async def hello(self) -> ingest_pb2.Hello:
         request = await self._context.read()
         assert request.WhichOneof("kind") == "hello"
@@ -39,6 +44,12 @@ class Conversation:
         welcome = ingest_pb2.Welcome(session=session, last_stored_sequence=last_stored, credits=credits)
         await self._context.write(ingest_pb2.PushResponse(welcome=welcome))
 
+    async def answer_question(self, server_time_s: float) -> None:
+        """Welcome an edge that only asks."""
+        welcome = ingest_pb2.Welcome()
+        welcome.server_time.FromNanoseconds(round(server_time_s * 1e9))
+        await self._context.write(ingest_pb2.PushResponse(welcome=welcome))
+
     async def ack(self, sequence: int, credits: int = 8) -> None:
         ack = ingest_pb2.Ack(acked_sequence=sequence, credits=credits)
         await self._context.write(ingest_pb2.PushResponse(ack=ack))
@@ -50,6 +61,19 @@ class Conversation:
     async def key_request(self) -> None:
         request = ingest_pb2.KeyRequest(detail="as the test wants it")
         await self._context.write(ingest_pb2.PushResponse(key_request=request))
+
+    async def retain(self, session: int, sequence: int, retention: frame_pb2.Retention) -> None:
+        retain = ingest_pb2.Retain(session=session, sequence=sequence, retention=retention)
+        await self._context.write(ingest_pb2.PushResponse(retain=retain))
+
+    async def ask_enhancement(self, request: int, session: int, sequence: int) -> None:
+        asked = ingest_pb2.EnhancementRequest(request=request, session=session, sequence=sequence)
+        await self._context.write(ingest_pb2.PushResponse(enhancement_request=asked))
+
+    async def enhancement(self) -> ingest_pb2.EnhancementReply:
+        request = await self._context.read()
+        assert request.WhichOneof("kind") == "enhancement"
+        return request.enhancement
 
     async def drain(self, after_s: float = 0.0) -> None:
         drain = ingest_pb2.Drain()
@@ -70,7 +94,7 @@ class ScriptedServer(ingest_pb2_grpc.IngestServiceServicer):
 
     def __init__(self) -> None:
         self._calls: asyncio.Queue[Conversation] = asyncio.Queue()
-        self._refusal: tuple[grpc.StatusCode, str] | None = None
+        self._refusal: tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]] | None = None
         self.refused = 0
 
     async def Push(self, _requests: object, context: grpc.aio.ServicerContext) -> None:
@@ -83,19 +107,31 @@ class ScriptedServer(ingest_pb2_grpc.IngestServiceServicer):
         if self._refusal is not None:
             await context.abort(*self._refusal)
 
-    def refuse(self, code: grpc.StatusCode | None, detail: str = "as the test wants it") -> None:
-        self._refusal = None if code is None else (code, detail)
+    def refuse(
+        self,
+        code: grpc.StatusCode | None,
+        detail: str = "as the test wants it",
+        metadata: tuple[tuple[str, bytes], ...] = (),
+    ) -> None:
+        self._refusal = None if code is None else (code, detail, metadata)
 
     async def conversation(self) -> Conversation:
         return await self._calls.get()
 
 
 @asynccontextmanager
-async def listening(servicer: ScriptedServer, port: int = 0) -> AsyncIterator[int]:
+async def listening(
+    servicer: ScriptedServer, port: int = 0, credentials: grpc.ServerCredentials | None = None
+) -> AsyncIterator[int]:
     """Serve on loopback; yields the port."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.http2.bdp_probe", 0)])
     ingest_pb2_grpc.add_IngestServiceServicer_to_server(servicer, server)
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    address = f"127.0.0.1:{port}"
+    bound = (
+        server.add_insecure_port(address)
+        if credentials is None
+        else server.add_secure_port(address, credentials)
+    )
     await server.start()
     try:
         yield bound

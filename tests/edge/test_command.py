@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from edge.command import app
+from edge.config import (
+    CaptureConfig,
+    CodecConfig,
+    EdgeConfig,
+    EnhancementConfig,
+    SiteConfig,
+    SpoolConfig,
+    TlsConfig,
+)
+from edge.site_check import Finding
 from tests.edge.conftest import ClipMaker
 from tests.edge.scripted_server import ScriptedServer
 
@@ -169,3 +181,112 @@ async def test_rate_options_that_cannot_be_are_usage_errors(
     # The message is wrapped in a frame.
     assert named in " ".join(complained.replace("│", " ").split())
     assert "Traceback" not in complained
+
+
+@pytest.mark.usefixtures("logging_as_before")
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        (
+            "cameras: {a: {sorce: x}}",
+            (),
+            "site.yaml:1: cameras.a.sorce: there is no such key: did you mean source?",
+        ),
+        ("cameras: {a: {source: x}}", (), "cameras.a: has no server: give it here or under `defaults`"),
+        ("cameras: {}", ("--quality", "1"), "--quality is for one camera"),
+    ],
+)
+def test_a_site_file_is_a_usage_error_when_it_is_wrong_or_not_alone(
+    tmp_path: Path, text: str, options: tuple[str, ...], told: str
+) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(text)
+    result = CliRunner().invoke(app, ["--config", str(path), *options])
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.replace("│", " ").split())
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_camera_without_a_source_is_a_usage_error() -> None:
+    result = CliRunner().invoke(app, ["--camera", "door"])
+    assert result.exit_code == 2
+    assert "missing option --source" in result.stderr
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_options_of_one_camera_become_its_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    checked: list[SiteConfig] = []
+
+    async def check_site(config: SiteConfig, patience_s: float) -> list[Finding]:
+        checked.append(config)
+        return []
+
+    monkeypatch.setattr("edge.site_check.check_site", check_site)
+    result = CliRunner().invoke(
+        app,
+        [
+            *(
+                "--camera",
+                "door",
+                "--source",
+                "x.mp4",
+                "--server",
+                "hub.example:1",
+                "--store",
+                "redis://h:1/0",
+            ),
+            *("--ca", "ca.pem", "--certificate", "c.pem", "--key", "k.pem", "--token-file", "token"),
+            *("--spool", str(tmp_path), "--delivery", "complete", "--threads", "2", "--device", "cpu"),
+            *("--enhancement", "nth", "--nth", "5", "--place", "edge", "--ttl", "100000"),
+            *("--frame-rate", "2", "--max-side", "640", "check"),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    (site,) = checked
+    assert site == SiteConfig(
+        (
+            EdgeConfig(
+                "door",
+                "x.mp4",
+                "hub.example:1",
+                tls=TlsConfig(Path("ca.pem"), Path("c.pem"), Path("k.pem")),
+                token_file=Path("token"),
+                store="redis://h:1/0",
+                capture=CaptureConfig(frame_rate=2, max_side=640),
+                spool=SpoolConfig(tmp_path),
+                delivery="complete",
+                enhancement=EnhancementConfig("nth", 5, routine_s=100000, detection_s=100000, place="edge"),
+            ),
+        ),
+        codec=CodecConfig(threads=2, device="cpu"),
+        encoders=2,
+        restart=None,
+    )
+
+
+async def test_a_site_runs_until_sigterm_and_sums_up_every_camera(
+    server: Server, make_clip: ClipMaker, tmp_path: Path
+) -> None:
+    script, address = server
+    site = tmp_path / "site.yaml"
+    site.write_text(
+        f"defaults: {{server: '{address}', capture: {{loop: true}}}}\n"
+        f"cameras: {{front: {{source: {make_clip()}}}, gone: {{source: {tmp_path / 'gone.mkv'}}}}}\n"
+    )
+    process = await edge("--config", str(site))
+    talk = await script.conversation()
+    hello = await talk.greet(session=1)
+    await talk.ack((await talk.frame()).id.sequence, credits=64)
+    acknowledging = asyncio.create_task(_acknowledge_all(talk))
+    process.send_signal(signal.SIGTERM)
+    code, printed, complained = await outcome(process)
+    acknowledging.cancel()
+    assert code == 0, complained
+    assert printed[0] == "ready cameras=front,gone"
+    cameras = json.loads(printed[-1])["cameras"]
+    assert (hello.camera_id, cameras["front"]["unacknowledged"]) == ("front", 0)
+    assert cameras["front"]["acked"] >= 1
+    assert cameras["gone"]["restarts"] >= 1
+    assert "camera gone failed: there is no file or folder" in complained

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import re
 import threading
 import time
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
+from edge.config import WatchdogConfig
 from edge.errors import SourceError
+from edge.metrics import SourceState, Tally
 from edge.sources import open_source
+from edge.sources.synthetic import Scene, SyntheticPicture
 from tests.edge.conftest import ClipMaker
 
 
@@ -45,7 +53,7 @@ def test_a_folder_gives_its_images_by_name_upright_and_in_rgb(tmp_path: Path) ->
     assert frames[0].pts_us < frames[1].pts_us
 
 
-@pytest.mark.parametrize("address", ["nowhere.mp4", "ftp://camera/stream", "v4l2:///dev/video0?zoom=2"])
+@pytest.mark.parametrize("address", ["nowhere.mp4", "ftp://camera/stream"])
 def test_an_address_that_names_nothing_is_refused(address: str) -> None:
     with pytest.raises(SourceError):
         open_source(address, threading.Event())
@@ -67,3 +75,100 @@ def test_a_broken_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG broken")
     with pytest.raises(SourceError, match=r"a\.png"):
         list(open_source(str(tmp_path), threading.Event()).frames())
+
+
+def test_what_is_joined_from_several_recordings_goes_on_in_time(tmp_path: Path) -> None:
+    parts = []
+    for start_s in (7200, 100, 100):
+        path = tmp_path / "part.ts"
+        with av.open(str(path), "w", format="mpegts") as container:
+            stream = container.add_stream("mpeg2video", rate=25)
+            stream.width, stream.height = 64, 48
+            stream.pix_fmt = "yuv420p"
+            for index in range(5):
+                picture = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+                picture.pts, picture.time_base = 25 * start_s + index, Fraction(1, 25)
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+        parts.append(path.read_bytes())
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(parts))
+    times = [frame.pts_us for frame in open_source(str(joined), threading.Event()).frames()]
+    assert len(times) >= 13
+    steps = {round((later - earlier) / 1000) for earlier, later in pairwise(times)}
+    assert steps <= {40, 80}
+
+
+def test_a_synthetic_camera_gives_a_scene_in_its_own_pace() -> None:
+    tally = Tally()
+    source = open_source("synthetic://?width=160&height=96&fps=100&seed=3", threading.Event(), tally)
+    assert source.live
+    began = time.monotonic()
+    frames = []
+    for frame in source.frames():
+        frames.append(frame)
+        if len(frames) == 20:
+            source.close()
+    assert time.monotonic() - began >= 0.15
+    assert tally.source_reconnects == 0
+    assert all(frame.image.shape == (96, 160, 3) and frame.image.dtype == np.uint8 for frame in frames)
+    picture = SyntheticPicture(Scene(width=160, height=96, fps=100, seed=3))
+    # Its name in the scene is its time: whoever was late has left some out.
+    assert np.array_equal(frames[-1].image, picture.at(round(frames[-1].pts_us / 10_000)))
+
+
+def test_a_scene_is_that_of_its_seed_with_noise_and_motion() -> None:
+    scene = Scene(width=160, height=96, seed=1, noise=3.0)
+    one, again, other = (SyntheticPicture(s) for s in (scene, scene, replace(scene, seed=2)))
+    assert np.array_equal(one.at(7), again.at(7))
+    assert not np.array_equal(one.at(7), other.at(7))
+    still = SyntheticPicture(replace(scene, objects=0))
+    noise = still.at(7).astype(float) - still.at(8)
+    assert np.std(noise) == pytest.approx(3.0 * 2**0.5, rel=0.1)
+    moved = np.abs(one.at(0).astype(float) - one.at(15)) > 30
+    assert 0.01 < moved.mean() < 0.9
+
+
+@pytest.mark.parametrize(
+    ("address", "named"),
+    [
+        ("synthetic://?widht=64", "widht"),
+        ("synthetic://?width=wide", "'wide'"),
+        ("synthetic://?width=8", "16 to 8192"),
+        ("synthetic://?fps=0", "frames per second"),
+        ("v4l2:///dev/video0?zoom=2", "zoom"),
+        ("v4l2:///dev/video0?width=640", "width and height"),
+        ("v4l2:///dev/video0?fps=fast", "'fast'"),
+        ("ftp://camera/stream", "rtsp://"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_camera_is_named(address: str, named: str) -> None:
+    with pytest.raises(SourceError, match=re.escape(named)):
+        open_source(address, threading.Event())
+
+
+@pytest.mark.parametrize("address", ["/dev/video97", "v4l2:///dev/video97?width=640&height=480&format=mjpeg"])
+def test_a_device_that_is_not_plugged_in_is_waited_for(
+    address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tally = Tally()
+    camera = open_source(
+        address, threading.Event(), tally, WatchdogConfig(reopen_base_s=0.01, reopen_cap_s=0.01)
+    )
+    assert camera.live
+    thread = threading.Thread(target=lambda: list(camera.frames()))
+    thread.start()
+    while tally.source_reconnects < 3:
+        time.sleep(0.01)
+    camera.close()
+    thread.join()
+    assert tally.source is SourceState.AWAY
+    assert "/dev/video97: No such file or directory" in caplog.text
+
+
+@pytest.mark.skipif(not Path("/dev/video0").exists(), reason="no camera is plugged in at /dev/video0")
+def test_a_camera_that_is_plugged_in_gives_frames() -> None:
+    source = open_source("/dev/video0", threading.Event())
+    frame = next(iter(source.frames()))
+    source.close()
+    assert frame.image.dtype == np.uint8 and frame.image.ndim == 3

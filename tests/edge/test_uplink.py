@@ -40,22 +40,22 @@ class Rig:
         self.pending, self.tally, self.task = pending, tally, task
         self._frames = Frames()
 
-    def add(self, names: str) -> None:
+    async def add(self, names: str) -> None:
         """Key frames, one a letter."""
         for name in names:
-            self.pending.add(self._frames.key(name))
+            await self.pending.add(self._frames.key(name))
 
-    def add_group(self, key: str, names: str = "") -> EncodedFrame:
+    async def add_group(self, key: str, names: str = "") -> EncodedFrame:
         """A key frame and frames predicted from it."""
         frame = self._frames.key(key)
-        self.pending.add(frame)
-        self.predict(frame, names)
+        await self.pending.add(frame)
+        await self.predict(frame, names)
         return frame
 
-    def predict(self, key: EncodedFrame, names: str) -> None:
+    async def predict(self, key: EncodedFrame, names: str) -> None:
         """Frames predicted from `key`."""
         for name in names:
-            self.pending.add(self._frames.predicted(name, key))
+            await self.pending.add(self._frames.predicted(name, key))
 
     async def settled(self, waiting: int = 0) -> None:
         await self.pending.until_fewer_than(waiting + 1)
@@ -92,7 +92,7 @@ def stored(valkey: EmbeddedStore) -> Iterator[redis.Redis]:
 async def test_the_first_hello_asks_for_a_session_and_frames_follow_the_welcome(server: Server) -> None:
     script, address = server
     async with uplink(address) as edge:
-        edge.add("ab")
+        await edge.add("ab")
         talk = await script.conversation()
         hello = await talk.greet(session=7)
         assert (hello.camera_id, hello.session, hello.model_id) == ("door", 0, MODEL)
@@ -113,7 +113,7 @@ async def test_the_first_hello_asks_for_a_session_and_frames_follow_the_welcome(
 async def test_no_more_frames_are_under_way_than_there_are_credits(server: Server) -> None:
     script, address = server
     async with uplink(address) as edge:
-        edge.add("abcdef")
+        await edge.add("abcdef")
         talk = await script.conversation()
         await talk.greet(session=1, credits=2)
         assert [frame.id.sequence for frame in await talk.frames(2)] == [1, 2]
@@ -137,7 +137,7 @@ async def test_no_more_frames_are_under_way_than_there_are_credits(server: Serve
 async def test_a_refused_frame_is_counted_by_reason_and_not_sent_again(server: Server) -> None:
     script, address = server
     async with uplink(address) as edge:
-        edge.add("abc")
+        await edge.add("abc")
         talk = await script.conversation()
         await talk.greet(session=1)
         await talk.frames(3)
@@ -153,7 +153,7 @@ async def test_after_a_lost_connection_the_session_goes_on_behind_the_last_store
 ) -> None:
     script, address = server
     async with uplink(address) as edge:
-        edge.add("abcd")
+        await edge.add("abcd")
         talk = await script.conversation()
         await talk.greet(session=5)
         await talk.frames(4)
@@ -175,7 +175,7 @@ async def test_in_a_new_session_frames_and_their_enhancement_layers_get_new_name
 ) -> None:
     script, address = server
     async with uplink(address, valkey.url) as edge:
-        edge.add("abc")
+        await edge.add("abc")
         talk = await script.conversation()
         await talk.greet(session=5)
         await talk.frames(3)
@@ -202,7 +202,7 @@ async def test_the_enhancement_layer_is_stored_before_its_frame_is_sent(
         talk = await script.conversation()
         await talk.greet(session=5)
         for sequence, name in enumerate("abcde", start=1):
-            edge.add(name)
+            await edge.add(name)
             receipt = (await talk.frame()).enhancement
             key = store_keys.enhancement("door", 5, sequence)
             assert stored.get(key) == f"enhancement {name}".encode()
@@ -214,7 +214,7 @@ async def test_the_enhancement_layer_is_stored_before_its_frame_is_sent(
 async def test_without_its_store_a_frame_goes_without_a_receipt(server: Server) -> None:
     script, address = server
     async with uplink(address, "redis://127.0.0.1:1/0") as edge:
-        edge.add("ab")
+        await edge.add("ab")
         talk = await script.conversation()
         await talk.greet(session=5)
         assert [frame.HasField("enhancement") for frame in await talk.frames(2)] == [False, False]
@@ -229,16 +229,16 @@ async def test_a_store_that_comes_back_is_used_again(
     async with uplink(address, valkey.url) as edge:
         talk = await script.conversation()
         await talk.greet(session=5, credits=1000)
-        edge.add("a")
+        await edge.add("a")
         assert (await talk.frame()).enhancement.bytes
         stored.config_set("maxmemory", 1)
-        edge.add("b")
+        await edge.add("b")
         assert not (await talk.frame()).enhancement.bytes
         stored.config_set("maxmemory", 0)
         receipt = 0
         while not receipt:
             await asyncio.sleep(0.06)
-            edge.add("c")
+            await edge.add("c")
             receipt = (await talk.frame()).enhancement.bytes
         assert receipt == len(b"enhancement c")
 
@@ -250,8 +250,8 @@ def reference(frame: frame_pb2.Frame) -> tuple[int, int]:
 async def test_predicted_frames_name_the_key_frame(server: Server) -> None:
     script, address = server
     async with uplink(address) as edge:
-        edge.add_group("K", "pq")
-        edge.add_group("L", "r")
+        await edge.add_group("K", "pq")
+        await edge.add_group("L", "r")
         talk = await script.conversation()
         await talk.greet(session=5)
         assert [reference(frame) for frame in await talk.frames(5)] == [
@@ -268,7 +268,7 @@ async def test_in_a_new_session_frames_name_a_key_frame_of_the_old_one_that_is_s
 ) -> None:
     script, address = server
     async with uplink(address, valkey.url) as edge:
-        key = edge.add_group("K", "p")
+        key = await edge.add_group("K", "p")
         talk = await script.conversation()
         await talk.greet(session=5)
         await talk.frames(2)
@@ -283,23 +283,23 @@ async def test_in_a_new_session_frames_name_a_key_frame_of_the_old_one_that_is_s
         assert stored.exists(store_keys.enhancement("door", 5, 1), store_keys.enhancement("door", 6, 1)) == 2
         assert edge.pending.key_wanted
         # The server has not got it any more: say, its store was wiped.
-        edge.predict(key, "q")
+        await edge.predict(key, "q")
         await talk.frame()
         await talk.nack(1, ingest_pb2.NACK_REASON_REFERENCE)
         await talk.nack(2, ingest_pb2.NACK_REASON_REFERENCE)
         await talk.key_request()
         await edge.settled()
         assert edge.tally.dropped == {"nack_reference": 2}
-        edge.predict(key, "r")
+        await edge.predict(key, "r")
         assert edge.tally.dropped == {"nack_reference": 2, DropReason.KEY_LOST: 1}
-        edge.add_group("L", "s")
+        await edge.add_group("L", "s")
         assert [reference(frame) for frame in await talk.frames(2)] == [(0, 0), (6, 3)]
 
 
 async def test_a_refused_key_frame_takes_its_waiting_group_along(server: Server) -> None:
     script, address = server
     async with uplink(address) as edge:
-        edge.add_group("K", "pqr")
+        await edge.add_group("K", "pqr")
         talk = await script.conversation()
         await talk.greet(session=5, credits=2)
         await talk.frames(2)
@@ -309,10 +309,10 @@ async def test_a_refused_key_frame_takes_its_waiting_group_along(server: Server)
         await edge.settled()
         assert edge.tally.dropped == {"nack_limit": 1, "nack_reference": 1, DropReason.KEY_LOST: 2}
         assert edge.tally.key_requests == {KeyCause.LOST: 1}
-        edge.add_group("L", "s")
+        await edge.add_group("L", "s")
         assert [(frame.id.sequence, reference(frame)) for frame in await talk.frames(2)] == [
-            (3, (0, 0)),
-            (4, (5, 3)),
+            (5, (0, 0)),
+            (6, (5, 5)),
         ]
 
 
@@ -331,18 +331,18 @@ async def test_a_key_frame_that_is_refused_while_the_next_layer_is_stored_holds_
 ) -> None:
     script, address = server
     async with uplink(address, valkey.url) as edge:
-        key = edge.add_group("K")
+        key = await edge.add_group("K")
         talk = await script.conversation()
         await talk.greet(session=5)
         await talk.frame()
         stored.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
-        edge.predict(key, "p")
+        await edge.predict(key, "p")
         # Its name is given right before its layer goes to the store, which does not take it for now.
         await eventually(lambda: edge.pending.backlog.unsent == 1)
         await talk.nack(1, ingest_pb2.NACK_REASON_BITSTREAM)
         await edge.settled()
         stored.execute_command("CLIENT", "UNPAUSE")
-        edge.add_group("L")
+        await edge.add_group("L")
         frame = await talk.frame()
         assert (frame.machine_layer, reference(frame)) == (b"machine L", (0, 0))
         assert edge.tally.dropped == {"nack_bitstream": 1, DropReason.KEY_LOST: 1}
@@ -355,14 +355,14 @@ async def test_a_key_frames_layer_outlives_those_of_its_group(
 ) -> None:
     script, address = server
     async with uplink(address, valkey.url) as edge:
-        key = edge.add_group("K")
+        key = await edge.add_group("K")
         talk = await script.conversation()
         await talk.greet(session=5)
         await talk.frame()
         theirs = store_keys.enhancement("door", 5, 1)
         first = stored.pexpiretime(theirs)
         await asyncio.sleep(0.02)
-        edge.predict(key, "p")
+        await edge.predict(key, "p")
         assert (await talk.frame()).enhancement.bytes
         renewed = stored.pexpiretime(theirs)
         assert renewed > first
@@ -370,7 +370,7 @@ async def test_a_key_frames_layer_outlives_those_of_its_group(
         # A time to live that somebody made longer stays.
         stored.pexpire(theirs, 120_000)
         longer = stored.pexpiretime(theirs)
-        edge.predict(key, "q")
+        await edge.predict(key, "q")
         await talk.frame()
         assert stored.pexpiretime(theirs) == longer
 
@@ -381,7 +381,7 @@ async def test_without_the_key_frames_layer_the_others_of_its_group_are_of_no_us
 ) -> None:
     script, address = server
     async with uplink(address, valkey.url) as edge:
-        key = edge.add_group("K")
+        key = await edge.add_group("K")
         talk = await script.conversation()
         await talk.greet(session=5)
         assert (await talk.frame()).enhancement.bytes
@@ -390,13 +390,13 @@ async def test_without_the_key_frames_layer_the_others_of_its_group_are_of_no_us
             await edge.settled()
         # Evicted, say.
         stored.delete(store_keys.enhancement("door", 5, 1))
-        edge.predict(key, "pq")
+        await edge.predict(key, "pq")
         assert [frame.HasField("enhancement") for frame in await talk.frames(2)] == [False, False]
         assert not stored.exists(store_keys.enhancement("door", 5, 2), store_keys.enhancement("door", 5, 3))
         assert edge.tally.enhancements_failed == 2
         assert edge.pending.key_wanted
         assert edge.tally.key_requests == {KeyCause.STORE: 1}
-        edge.add_group("L", "r")
+        await edge.add_group("L", "r")
         assert [frame.HasField("enhancement") for frame in await talk.frames(2)] == [True, True]
 
 
@@ -408,18 +408,18 @@ async def test_a_key_frame_is_asked_for_when_a_store_that_missed_the_last_one_is
         talk = await script.conversation()
         await talk.greet(session=5, credits=1000)
         stored.config_set("maxmemory", 1)
-        key = edge.add_group("K", "p")
+        key = await edge.add_group("K", "p")
         assert [frame.HasField("enhancement") for frame in await talk.frames(2)] == [False, False]
         await asyncio.sleep(0.06)
-        edge.predict(key, "q")
+        await edge.predict(key, "q")
         assert not (await talk.frame()).enhancement.bytes
         assert not edge.pending.key_wanted, "the store takes nothing: a key frame would be of no use"
         stored.config_set("maxmemory", 0)
         while not edge.pending.key_wanted:
             await asyncio.sleep(0.06)
-            edge.predict(key, "r")
+            await edge.predict(key, "r")
             assert not (await talk.frame()).enhancement.bytes
-        edge.add_group("L", "s")
+        await edge.add_group("L", "s")
         assert [frame.HasField("enhancement") for frame in await talk.frames(2)] == [True, True]
         assert edge.tally.key_requests == {KeyCause.STORE: 1}
 
@@ -427,14 +427,14 @@ async def test_a_key_frame_is_asked_for_when_a_store_that_missed_the_last_one_is
 async def test_a_drain_is_followed_to_the_last_ack_and_then_to_a_new_connection(server: Server) -> None:
     script, address = server
     async with uplink(address) as edge:
-        edge.add("ab")
+        await edge.add("ab")
         talk = await script.conversation()
         await talk.greet(session=3)
         await talk.frames(2)
         await talk.drain()
         closing = asyncio.create_task(talk.closed_by_edge())
         await asyncio.sleep(0.05)
-        edge.add("c")
+        await edge.add("c")
         assert not closing.done()
         await talk.ack(2)
         await closing
@@ -448,7 +448,7 @@ async def test_a_drain_is_followed_to_the_last_ack_and_then_to_a_new_connection(
 async def test_a_draining_server_that_acknowledges_nothing_is_left(server: Server) -> None:
     script, address = server
     async with uplink(address, drain_timeout_s=0.1) as edge:
-        edge.add("a")
+        await edge.add("a")
         talk = await script.conversation()
         await talk.greet(session=3)
         await talk.frame()
@@ -463,7 +463,7 @@ async def test_a_draining_server_that_acknowledges_nothing_is_left(server: Serve
 async def test_a_silent_server_is_left_and_its_frames_are_sent_again(server: Server) -> None:
     script, address = server
     async with uplink(address, ack_timeout_s=0.2) as edge:
-        edge.add("a")
+        await edge.add("a")
         talk = await script.conversation()
         await talk.greet(session=3)
         await talk.frame()
@@ -479,7 +479,7 @@ async def test_a_server_without_work_may_be_silent(server: Server) -> None:
         talk = await script.conversation()
         await talk.greet(session=3)
         await asyncio.sleep(0.5)
-        edge.add("a")
+        await edge.add("a")
         assert (await talk.frame()).id.sequence == 1
         assert edge.tally.connections == 1
 
@@ -487,7 +487,7 @@ async def test_a_server_without_work_may_be_silent(server: Server) -> None:
 async def test_a_server_that_never_welcomes_is_left(server: Server) -> None:
     script, address = server
     async with uplink(address, connect_timeout_s=0.2) as edge:
-        edge.add("a")
+        await edge.add("a")
         talk = await script.conversation()
         again = await script.conversation()
         talk.end()
@@ -497,7 +497,7 @@ async def test_a_server_that_never_welcomes_is_left(server: Server) -> None:
 
 async def test_a_server_that_is_not_there_yet_is_waited_for(free_port: int) -> None:
     async with uplink(f"127.0.0.1:{free_port}") as edge:
-        edge.add("a")
+        await edge.add("a")
         await asyncio.sleep(0.3)
         script = ScriptedServer()
         async with listening(script, free_port):
@@ -511,7 +511,7 @@ async def test_a_server_that_is_not_there_yet_is_waited_for(free_port: int) -> N
 async def test_a_server_that_dies_in_the_middle_is_waited_for(free_port: int) -> None:
     script = ScriptedServer()
     async with uplink(f"127.0.0.1:{free_port}") as edge:
-        edge.add("abc")
+        await edge.add("abc")
         async with listening(script, free_port):
             talk = await script.conversation()
             await talk.greet(session=1)
@@ -532,7 +532,7 @@ async def test_a_refused_call_is_tried_again(server: Server, code: grpc.StatusCo
     script, address = server
     script.refuse(code)
     async with uplink(address) as edge:
-        edge.add("a")
+        await edge.add("a")
         await eventually(lambda: script.refused >= 3)
         script.refuse(None)
         talk = await script.conversation()
@@ -544,7 +544,7 @@ async def test_a_refused_call_is_tried_again(server: Server, code: grpc.StatusCo
 async def test_a_call_ended_by_an_error_is_opened_again(server: Server, code: grpc.StatusCode) -> None:
     script, address = server
     async with uplink(address) as edge:
-        edge.add("a")
+        await edge.add("a")
         talk = await script.conversation()
         await talk.greet(session=1)
         await talk.frame()
@@ -560,7 +560,7 @@ async def test_a_call_ended_by_an_error_is_opened_again(server: Server, code: gr
 async def test_answers_outside_the_contract_end_the_connection(server: Server) -> None:
     script, address = server
     async with uplink(address) as edge:
-        edge.add("a")
+        await edge.add("a")
         talk = await script.conversation()
         await talk.hello()
         await talk.ack(1)
@@ -603,7 +603,7 @@ async def test_lost_connections_leave_neither_sockets_nor_calls_behind(server: S
             talk.end()
 
     async with uplink(address, backoff_base_s=0.001, backoff_cap_s=0.001) as edge:
-        edge.add("a")
+        await edge.add("a")
         await reconnect(1)
         talk = await script.conversation()
         await talk.greet(session=1)

@@ -22,7 +22,7 @@ from tests.chaos.pictures import write_clip
 
 CAMERA = "survivor"
 FRAMES = 48
-PLAN_OPTIONS = ("--keep-all", "--speed", "0", "--backoff-cap", "1", "--max-unacknowledged", "8")
+SETTINGS = {"keep_all": True, "capture": {"speed": 0}, "backoff_cap_s": 1, "max_unacknowledged": 8}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def codec() -> Codec:
 @pytest.fixture
 def plan(tmp_path: Path) -> EdgePlan:
     """An edge that sends a recording of numbered pictures, all of them."""
-    return EdgePlan(CAMERA, write_clip(tmp_path / "clip.mkv", FRAMES), options=PLAN_OPTIONS)
+    return EdgePlan(CAMERA, write_clip(tmp_path / "clip.mkv", FRAMES), settings=SETTINGS)
 
 
 async def _recognised(site: Installation, camera: str, share: float) -> None:

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import redis
 import torch
+from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
+from server.access import access, passwords
 from server.config import ServerConfig
 from server.process import Server
 from server.recognition import NoRecogniser, Recogniser
@@ -23,6 +25,7 @@ from shared_models import Codec, EncodedFrame
 from shared_models.group import GroupEncoder, GroupFrame
 from shared_models.profile import predicted_models
 from shared_models.weights import Weights, shipped_weights
+from tests.server.people import People, people_in
 
 CONFIG = ServerConfig(
     grpc="127.0.0.1:0",
@@ -32,6 +35,7 @@ CONFIG = ServerConfig(
     store_pause=0.05,
     drain_grace=0.5,
     lease_look=0.05,
+    leave_within=1.0,
 )
 
 
@@ -96,6 +100,21 @@ async def client(store_url: str) -> AsyncIterator[Redis]:
     opened = open_client(store_url)
     yield opened
     await opened.aclose()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _light_passwords() -> Iterator[None]:
+    """Argon2 as always, of a thousandth of the work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=256, parallelism=1))
+        yield
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> People:
+    """Who is in an access file, which servers look at whenever they ask."""
+    monkeypatch.setattr(access, "_LOOK_INTERVAL", 0.0)
+    return people_in(tmp_path)
 
 
 StartServer = Callable[..., AbstractAsyncContextManager[Server]]

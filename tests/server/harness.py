@@ -38,15 +38,26 @@ def predicted_from(session: int, sequence: int) -> dict[str, int]:
     return {"reference_session": session, "reference_sequence": sequence}
 
 
+def bearer(secret: str | None) -> tuple[tuple[str, str], ...]:
+    """Metadata with a token or key; none without."""
+    return () if secret is None else (("authorization", f"Bearer {secret}"),)
+
+
 class EdgeStream:
     """The edge's end of one Push stream."""
 
-    def __init__(self, channel: grpc.aio.Channel, camera_id: str, model_id: bytes) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        camera_id: str,
+        model_id: bytes,
+        token: str | None = None,
+    ) -> None:
         self.camera_id = camera_id
         self.session = 0
         self.acked_sequence = 0
         self._model_id = model_id
-        self.call = ingest_pb2_grpc.IngestServiceStub(channel).Push()
+        self.call = ingest_pb2_grpc.IngestServiceStub(channel).Push(metadata=bearer(token))
 
     async def hello(self, session: int = 0) -> ingest_pb2.Welcome:
         await self.write(
@@ -130,13 +141,17 @@ class StreamEndedError(Exception):
 
 @asynccontextmanager
 async def edge_stream(
-    server: Server, codec: Codec, camera_id: str = "front-door", model_id: bytes | None = None
+    server: Server,
+    codec: Codec,
+    camera_id: str = "front-door",
+    model_id: bytes | None = None,
+    token: str | None = None,
 ) -> AsyncIterator[EdgeStream]:
     """Open a Push stream; cancelled at the end."""
     async with grpc.aio.insecure_channel(
         server.grpc_address, options=[("grpc.max_send_message_length", 32 * 2**20)]
     ) as channel:
-        stream = EdgeStream(channel, camera_id, codec.predicting_id if model_id is None else model_id)
+        stream = EdgeStream(channel, camera_id, codec.predicting_id if model_id is None else model_id, token)
         try:
             yield stream
         finally:
@@ -145,12 +160,12 @@ async def edge_stream(
 
 @asynccontextmanager
 async def subscription(
-    server: Server, **request: Any
+    server: Server, *, key: str | None = None, **request: Any
 ) -> AsyncIterator[Callable[[], Awaitable[analytics_pb2.SubscribeResponse]]]:
     """Subscribe; gives a function that returns the next response. The starting positions are taken on entry."""
     async with grpc.aio.insecure_channel(server.grpc_address) as channel:
         call = analytics_pb2_grpc.AnalyticsServiceStub(channel).Subscribe(
-            analytics_pb2.SubscribeRequest(**request)
+            analytics_pb2.SubscribeRequest(**request), metadata=bearer(key)
         )
         try:
             async with asyncio.timeout(PATIENCE):

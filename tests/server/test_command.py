@@ -15,16 +15,20 @@ import grpc
 import httpx
 import numpy as np
 import pytest
+import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from secondsight import store_keys
 from server.command import app
 from server.config import ServerConfig
 from server.errors import ServerConfigError, UnknownRecogniserError
+from server.options import camera_stores
 from server.recognition import load_recogniser
 from server.store.client import open_client
+from server.worker_command import app as worker_app
 from shared_models import Codec, load_codec
 from shared_models.group import GroupEncoder, GroupFrame
-from tests.server.harness import EdgeStream
+from tests.server.harness import EdgeStream, recognised, results_in
 
 READY = re.compile(r"ready grpc=(\S+) http=(\S+) store=(\S+)\n")
 
@@ -133,14 +137,55 @@ async def test_frames_outlive_a_killed_server_and_their_group_goes_on(
                 assert (await http.get(view)).status_code == 200
 
 
-def test_every_option_has_a_variable() -> None:
-    (command,) = app.registered_commands
-    assert command.callback is not None
-    for name, annotation in command.callback.__annotations__.items():
-        if name != "return":
-            assert "envvar='SECONDSIGHT_" in str(annotation) or 'envvar="SECONDSIGHT_' in str(annotation), (
-                name
+async def test_a_worker_of_its_own_recognises_what_a_server_without_one_takes_in(
+    tmp_path: Path, shipped: Codec, frames: list[GroupFrame]
+) -> None:
+    async with (
+        server_process(tmp_path, "--no-worker") as (_, grpc_address, _, store_url),
+        grpc.aio.insecure_channel(grpc_address) as channel,
+        open_client(store_url) as client,
+    ):
+        edge = EdgeStream(channel, "front-door", shipped.predicting_id)
+        await edge.hello()
+        await edge.send_in_group(1, frames[0])
+        await edge.ack_of(1)
+        assert await results_in(client) == {}
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-c", "from secondsight.command_line import main; main()", "worker", "--store", store_url),
+            *("--http", "127.0.0.1:0", "--device", "cpu", "--codec-threads", "1", "--recogniser", "none"),
+            *("--worker-name", "night-shift"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert worker.stdout is not None
+            ready = re.fullmatch(
+                r"ready worker=(night-shift\.\S+) http=(\S+)\n", (await worker.stdout.readline()).decode()
             )
+            assert ready is not None
+            await recognised(client, 1)
+            async with httpx.AsyncClient(base_url=f"http://{ready[2]}") as http:
+                told = await http.get("/readyz")
+                assert told.status_code == 200
+                assert (told.json()["worker"], told.json()["cameras"]) == (ready[1], 1)
+                assert (await http.get("/healthz")).status_code == 200
+                assert "secondsight_leases{" in (await http.get("/metrics")).text
+            worker.send_signal(signal.SIGTERM)
+            assert await worker.wait() == 0
+        finally:
+            if worker.returncode is None:
+                worker.kill()
+                await worker.wait()
+        assert not await client.exists(store_keys.worker("front-door", store_keys.DEFAULT_TASK))
+        edge.call.cancel()
+
+
+@pytest.mark.parametrize("command", [app, worker_app], ids=["server", "worker"])
+def test_every_option_has_a_variable(command: typer.Typer) -> None:
+    options = [option for option in typer.main.get_command(command).params if option.name != "help"]
+    assert len(options) > 10
+    for option in options:
+        assert str(option.envvar).startswith("SECONDSIGHT_"), option.name
 
 
 @pytest.mark.parametrize(
@@ -159,6 +204,26 @@ def test_every_option_has_a_variable() -> None:
 def test_settings_that_cannot_work_are_told(settings: dict[str, object], tells: str) -> None:
     with pytest.raises(ServerConfigError, match=tells):
         ServerConfig(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "tells"),
+    [
+        (["front-door"], "CAMERA=URL"),
+        (["=redis://127.0.0.1/0"], "CAMERA=URL"),
+        (["door=redis://127.0.0.1/0", "door=redis://127.0.0.1/1"], "two stores"),
+    ],
+)
+def test_stores_of_cameras_that_cannot_be_are_told(given: list[str], tells: str) -> None:
+    with pytest.raises(ServerConfigError, match=tells):
+        camera_stores(given)
+
+
+def test_stores_are_named_by_camera() -> None:
+    assert camera_stores(["door=redis://127.0.0.1/0?a=b", "gate=redis://127.0.0.1/1"]) == {
+        "door": "redis://127.0.0.1/0?a=b",
+        "gate": "redis://127.0.0.1/1",
+    }
 
 
 def test_an_unknown_recogniser_is_told() -> None:

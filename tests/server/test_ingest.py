@@ -47,8 +47,8 @@ async def test_a_name_that_stores_nothing_leaves_nothing_behind(
     session_key = store_keys.session("front-door")
     async with start_server() as server, edge_stream(server, codec) as edge:
         assert (await edge.hello()).credits == 8
-        lasting = [key async for key in client.scan_iter() if await client.ttl(key) == -1]
-        assert lasting == [store_keys.SESSIONS.encode()]
+        lasting = {key.decode() async for key in client.scan_iter() if await client.ttl(key) == -1}
+        assert lasting == {store_keys.SESSIONS, store_keys.workers(store_keys.DEFAULT_TASK)}
         await edge.send(1, encoded[0])
         await edge.ack_of(1)
         assert await client.ttl(session_key) == -1
@@ -307,6 +307,27 @@ async def test_a_wrong_hello_ends_the_stream(
         assert tells in details
 
 
+async def test_an_edge_that_only_asks_is_answered_and_disturbs_nobody(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    async with start_server() as server, edge_stream(server, codec) as edge:
+        await edge.hello()
+        for model, taken in ((codec.predicting_id, True), (b"12345678", False)):
+            question = ingest_pb2.Hello(camera_id="front-door", model_id=model, only_asks=True)
+            async with edge_stream(server, codec) as asking:
+                await asking.write(ingest_pb2.PushRequest(hello=question))
+                if taken:
+                    welcome = (await asking.read()).welcome
+                    assert (welcome.session, welcome.credits) == (0, 0)
+                    assert welcome.server_time.seconds > 0
+                    assert (await asking.ended())[0] is grpc.StatusCode.OK
+                else:
+                    assert (await asking.ended())[0] is grpc.StatusCode.FAILED_PRECONDITION
+        await edge.send(1, encoded[0])
+        await edge.ack_of(1)
+        assert int(await client.get(store_keys.SESSIONS)) == 1
+
+
 async def test_a_stream_begins_with_a_hello_and_has_one(
     start_server: StartServer, codec: Codec, encoded: Encoded
 ) -> None:
@@ -321,6 +342,13 @@ async def test_a_stream_begins_with_a_hello_and_has_one(
         async with edge_stream(server, codec) as edge:
             await edge.call.done_writing()
             assert (await edge.ended())[0] is grpc.StatusCode.INVALID_ARGUMENT
+        async with edge_stream(server, codec) as edge:
+            await edge.hello()
+            await edge.write(ingest_pb2.PushRequest(enhancement=ingest_pb2.EnhancementReply(request=1)))
+            assert await edge.ended() == (
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "an enhancement layer came that was not asked for",
+            )
 
 
 async def test_silence_in_place_of_a_hello_ends_the_stream(start_server: StartServer, codec: Codec) -> None:

@@ -48,18 +48,20 @@ class PushRequest(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., frame: _Optional[_Union[_frame_pb2.Frame, _Mapping]] = ..., enhancement: _Optional[_Union[EnhancementReply, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("camera_id", "session", "model_id", "edge_version", "keeps_enhancement")
+    __slots__ = ("camera_id", "session", "model_id", "edge_version", "keeps_enhancement", "only_asks")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     EDGE_VERSION_FIELD_NUMBER: _ClassVar[int]
     KEEPS_ENHANCEMENT_FIELD_NUMBER: _ClassVar[int]
+    ONLY_ASKS_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     session: int
     model_id: bytes
     edge_version: str
     keeps_enhancement: bool
-    def __init__(self, camera_id: _Optional[str] = ..., session: _Optional[int] = ..., model_id: _Optional[bytes] = ..., edge_version: _Optional[str] = ..., keeps_enhancement: _Optional[bool] = ...) -> None: ...
+    only_asks: bool
+    def __init__(self, camera_id: _Optional[str] = ..., session: _Optional[int] = ..., model_id: _Optional[bytes] = ..., edge_version: _Optional[str] = ..., keeps_enhancement: _Optional[bool] = ..., only_asks: _Optional[bool] = ...) -> None: ...
 
 class PushResponse(_message.Message):
     __slots__ = ("welcome", "ack", "nack", "drain", "key_request", "retain", "enhancement_request")
@@ -80,14 +82,16 @@ class PushResponse(_message.Message):
     def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., key_request: _Optional[_Union[KeyRequest, _Mapping]] = ..., retain: _Optional[_Union[Retain, _Mapping]] = ..., enhancement_request: _Optional[_Union[EnhancementRequest, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("session", "last_stored_sequence", "credits")
+    __slots__ = ("session", "last_stored_sequence", "credits", "server_time")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     LAST_STORED_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CREDITS_FIELD_NUMBER: _ClassVar[int]
+    SERVER_TIME_FIELD_NUMBER: _ClassVar[int]
     session: int
     last_stored_sequence: int
     credits: int
-    def __init__(self, session: _Optional[int] = ..., last_stored_sequence: _Optional[int] = ..., credits: _Optional[int] = ...) -> None: ...
+    server_time: _timestamp_pb2.Timestamp
+    def __init__(self, session: _Optional[int] = ..., last_stored_sequence: _Optional[int] = ..., credits: _Optional[int] = ..., server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Ack(_message.Message):
     __slots__ = ("acked_sequence", "credits", "server_time")

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from server.errors import InvalidRecogniserError
+from server.messages import detection_message, segmentation_message
 from server.recognition import Detection, Mask, Seen, load_recogniser
 from server.recognition.mask_rcnn import MaskRcnn
-from server.messages import detection_message, segmentation_message
 from server.recognition.panoptic_deeplab import PanopticDeepLab, centres_of, owners_of
 from server.recognition.semantic import SemanticSegmenter
 from tests.server.recognition.onnx_graphs import constant_graph

@@ -1,0 +1,73 @@
+"""Measure what it costs to keep frames on disk until the server has them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edge.spool_bench import Cost, SpoolBench, measure
+from shared_models import load_codec
+
+
+def spool(
+    folder: Annotated[Path, typer.Argument(help="Folder on the disk that is to be measured.")] = Path(),
+    frames: Annotated[int, typer.Option(min=10, help="Frames at each level of sync.")] = 500,
+    width: Annotated[int, typer.Option(help="Of the picture.")] = 640,
+    height: Annotated[int, typer.Option(help="Of the picture.")] = 360,
+    profile: Annotated[str, typer.Option(help="The codec's profile.")] = "lite",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Write the figures here as JSON.")] = None,
+) -> None:
+    """Measure what it costs to keep frames on disk until the server has them.
+
+    Every figure stands beside the time that the same frame takes to encode and that the same bytes take at the end of a
+    plain file, all measured in one run.
+    """
+    codec = load_codec(profile, device=device)
+    bench = asyncio.run(measure(codec, folder, frames, width, height))
+    Console().print(_table(bench))
+    if out is not None:
+        out.write_text(json.dumps(asdict(bench), indent=2) + "\n")
+
+
+def _table(bench: SpoolBench) -> Table:
+    table = Table(
+        "",
+        "frames/s",
+        "mean",
+        "longest",
+        "of encoding",
+        "of appending",
+        title=_title(bench),
+        title_justify="left",
+    )
+
+    def add(name: str, cost: Cost) -> None:
+        table.add_row(
+            name,
+            f"{1e6 / cost.mean_us:.0f}",
+            f"{cost.mean_us / 1e3:.3f} ms",
+            f"{cost.longest_us / 1e3:.1f} ms",
+            f"{cost.mean_us / bench.encode.mean_us:.2%}",
+            f"{cost.mean_us / bench.append.mean_us:.1f} x",
+        )
+
+    add("encode", bench.encode)
+    add("append", bench.append)
+    add("append and sync", bench.append_and_sync)
+    for costs in bench.spools:
+        add(f"sync {costs.sync}: put", costs.put)
+        add(f"sync {costs.sync}: send", costs.send)
+        add(f"sync {costs.sync}: acknowledge", costs.acknowledge)
+    return table
+
+
+def _title(bench: SpoolBench) -> str:
+    return f"{bench.frames} frames of {bench.frame_bytes / 1e3:.1f} kB"

@@ -1,0 +1,1 @@
+"""How much memory, uplink, disk and how many connections a number of cameras takes."""

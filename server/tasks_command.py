@@ -1,0 +1,53 @@
+"""List the recognition tasks of a store, or have it forget one that nobody runs any longer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from server.store.client import open_client
+from server.tasks import TaskInUseError, Tasks
+
+_T = TypeVar("_T")
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+_StoreOption = Annotated[
+    str,
+    typer.Option(
+        envvar="SECONDSIGHT_STORE",
+        help="URL of the store: redis://HOST:PORT/0, or redis+cluster://HOST:PORT.",
+    ),
+]
+
+
+@app.command("list")
+def list_tasks(store: _StoreOption) -> None:
+    """Print every task: its workers, and how far it is behind."""
+    table = Table("task", "workers", "cameras", "frames that await it", "given up")
+    for task in _run(store, lambda tasks: tasks.all()):
+        table.add_row(task.name, str(task.workers), str(task.cameras), str(task.lag), str(task.dead))
+    Console().print(table)
+
+
+@app.command()
+def remove(task: Annotated[str, typer.Argument(help="Name of the task.")], store: _StoreOption) -> None:
+    """Forget a task, with its results and the frames that it gave up; no frame is kept for it any longer."""
+    try:
+        cameras = _run(store, lambda tasks: tasks.remove(task))
+    except TaskInUseError as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo(f"task {task} is forgotten, of {cameras} cameras")
+
+
+def _run(store: str, ask: Callable[[Tasks], Awaitable[_T]]) -> _T:
+    async def run() -> _T:
+        async with open_client(store) as client:
+            return await ask(Tasks(client))
+
+    return asyncio.run(run())

@@ -51,7 +51,7 @@ class Tracks:
         )
         tracked = self._tracker.update(given, timestamp=at_s)
         numbers: list[int | None] = [None] * len(detections)
-        if tracked.tracker_id is not None:
+        if len(tracked) and tracked.tracker_id is not None:
             for place, number in zip(tracked.data["place"], tracked.tracker_id, strict=True):
                 numbers[int(place)] = int(number) if number >= 0 else None
         return numbers

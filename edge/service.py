@@ -66,9 +66,10 @@ def _exit_code(config: SiteConfig, tallies: dict[str, Tally]) -> int:
     for camera in config.cameras:
         if left := tallies[camera.camera_id].unacknowledged:
             _LOG.error(
-                "camera %s: %d frames were not acknowledged: is the server at %s running?",
+                "camera %s: %d frames were not acknowledged%s: is the server at %s running?",
                 camera.camera_id,
                 left,
+                "" if camera.spool is None else " and wait in the spool",
                 camera.server,
             )
             code = EXIT_UNACKNOWLEDGED

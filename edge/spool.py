@@ -148,9 +148,11 @@ class Spool:
                 # What is in memory is newer, and would close the way for what is on the disk.
                 self.readable = False
                 return []
+            room = count - len(entries) - len(damaged)
             for lost in damaged:
                 await self._lose_damaged(lost)
-            if len(entries) + len(damaged) == count:
+                entries = [entry for entry in entries if entry.kept.key != lost.number]
+            if room == 0:
                 return [entry.kept for entry in entries]
         waiting = [entry for entry in self._memory.values() if entry.kept.number > number]
         return [entry.kept for entry in (*entries, *waiting)][:count]
@@ -326,6 +328,7 @@ class Spool:
             raise
         except sqlite3.DatabaseError as error:
             self._file, lost = repaired(path, every_frame, str(error))
+            self._tally.inherited += lost
             self._tally.drop(DropReason.SPOOL_DAMAGED, lost)
 
     def _stand_back_if_late(self) -> None:
@@ -360,10 +363,11 @@ class Spool:
         """
         if self._file is not None and self._damage is None:
             try:
+                self._opened.make_room()
                 self._catch_up()
                 return 0
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                if not self._gave_room_back() and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
                     raise
         lost = 0
         if self._file is not None:
@@ -381,6 +385,17 @@ class Spool:
         self._open()
         self._catch_up()
         return lost
+
+    def _gave_room_back(self) -> bool:
+        """Delete the file if no frame in it waits any more: to let go of frames takes room, too."""
+        newest = self._opened.newest()
+        if newest is not None and newest[0] > self._released_through:
+            return False
+        self._opened.close()
+        self._file = None
+        for suffix in ("", "-wal"):
+            (self._folder / f"{_FRAMES}{suffix}").unlink(missing_ok=True)
+        return True
 
     def _catch_up(self) -> None:
         """Let go on the disk of what was let go of, and bring over what is in memory."""

@@ -185,6 +185,11 @@ class SpoolFile:
             self._connection.execute("PRAGMA synchronous = NORMAL")
         self._unflushed = False
 
+    def make_room(self) -> None:
+        """Bring the log of changes into the file, so that its room can be used again."""
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """The one way to write: all of it or nothing."""

@@ -32,6 +32,7 @@ class NamingFile:
             if os.fstat(self._file).st_size < 2 * _SLOT:
                 os.pwrite(self._file, bytes(2 * _SLOT), 0)
                 os.fsync(self._file)
+                _sync_entry(path)
         except OSError:
             os.close(self._file)
             raise
@@ -55,6 +56,15 @@ class NamingFile:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+def _sync_entry(path: Path) -> None:
+    """Have the folder know the file after a power cut."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _packed(naming: Naming, reserved: int, turn: int) -> bytes:

@@ -140,11 +140,6 @@ class Catalogue:
         self._read_at_once = read_at_once
 
     @_asks_store
-    async def ping(self) -> None:
-        """Return when the store answers."""
-        await self._redis.ping()
-
-    @_asks_store
     async def cameras(self) -> list[analytics_pb2.Camera]:
         """Cameras that have ever stored a frame, sorted by name."""
         registered: Any = await self._redis.hgetall(store_keys.CAMERAS)

@@ -50,6 +50,7 @@ class Worker:
         self.name = f"{config.worker_name or socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
         self._leases = bus.leases(self.name, config.task)
         self._lanes: dict[Lane, asyncio.Task[None]] = {}
+        self._known: set[str] = set()
         self._leaving = asyncio.Event()
         self.has_store = False
         """Whether the store answered when the worker last looked at its leases."""
@@ -108,6 +109,9 @@ class Worker:
                 del self._lanes[lane]
                 task.result()
         cameras = await self._bus.cameras()
+        for gone in self._known - set(cameras):
+            metrics.forget_camera(gone)
+        self._known = set(cameras)
         workers = await self._leases.attend()
         holders = await self._leases.holders(cameras)
         share = share_of(self.name, workers, holders, self._config.cameras_at_most)

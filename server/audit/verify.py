@@ -63,13 +63,16 @@ def verify(folder: Path, anchors: tuple[Anchor, ...] = ()) -> Findings:
     found = Findings()
     removed_before = 1
     unfinished: dict[str, int] = {}
+    torn: list[str] = []
     previous = Anchor(0, GENESIS)
     for segment, number, line in lines(folder):
         where = f"{segment} line {number}"
+        found.faults += torn
+        torn = []
         try:
             record = Record.from_line(line)
         except (ValueError, TypeError) as error:
-            found.faults.append(f"{where}: {error}")
+            (found.faults if line.endswith(b"\n") else torn).append(f"{where}: {error}")
             continue
         if found.records == 0:
             found.first = record.sequence
@@ -97,6 +100,9 @@ def verify(folder: Path, anchors: tuple[Anchor, ...] = ()) -> Findings:
             case _, Outcome.DELIVERED | Outcome.FAILED:
                 unfinished.pop(record.event.request, None)
     found.last = previous
+    # Nothing was granted on an unfinished line at the very end: it is being written, or a crash left it. Were more cut
+    # off, the head would tell.
+    found.notices += torn
     for path in sorted(folder.glob(f"*{SET_ASIDE}")):
         found.faults.append(f"{path.name}: no record in it could be read, so that it was set aside")
     _judge_ends(found, head is not None, removed_before, pinned)

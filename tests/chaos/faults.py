@@ -54,6 +54,10 @@ def fault(kind: str, possible: Callable[[Installation], bool] = _always) -> Call
     return registered
 
 
+def _has_worker(site: Installation) -> bool:
+    return site.worker is not None
+
+
 def _has_own_clock(site: Installation) -> bool:
     return faketime() is not None
 
@@ -99,8 +103,9 @@ async def _(site: Installation, chance: Random) -> None:
     await _killed(site.server, chance, signal.SIGTERM)
 
 
-@fault("kill -9 of the worker")
+@fault("kill -9 of the worker", _has_worker)
 async def _(site: Installation, chance: Random) -> None:
+    assert site.worker is not None
     await _killed(site.worker, chance)
 
 
@@ -127,8 +132,9 @@ _freezing("an edge frozen", lambda site, chance: _any_edge(site, chance).part, 8
 _freezing("the server frozen", lambda site, chance: site.server, 8)
 
 
-@fault("the worker frozen")
+@fault("the worker frozen", _has_worker)
 async def _(site: Installation, chance: Random) -> None:
+    assert site.worker is not None
     async with site.worker.frozen():
         await asyncio.sleep(chance.uniform(2, 12))
 

@@ -162,10 +162,11 @@ class Installation:
     frames_kept: int
     recogniser: str
     guarded: bool
+    apart: bool
     analyst_key: str | None = field(default=None, init=False)
     store: Part = field(init=False)
     server: Part = field(init=False)
-    worker: Part = field(init=False)
+    worker: Part | None = field(default=None, init=False)
     edges: dict[str, Edge] = field(default_factory=dict)
     lives: list[Life] = field(default_factory=list)
     lost_lives: int = 0
@@ -183,7 +184,9 @@ class Installation:
     @property
     def parts(self) -> dict[str, Part]:
         """What runs, by name."""
-        parts = {"store": self.store, "server": self.server, "worker": self.worker}
+        parts = {"store": self.store, "server": self.server}
+        if self.worker is not None:
+            parts["worker"] = self.worker
         return parts | {f"edge {name}": edge.part for name, edge in self.edges.items()}
 
     async def start(self) -> None:
@@ -197,24 +200,26 @@ class Installation:
         self.server = Part(
             self.children.start(
                 "server",
-                *("server", "--no-worker", "--store", store_url, "--data", str(self.folder / "data")),
+                *("server", "--store", store_url, "--data", str(self.folder / "data")),
                 *("--grpc", f"127.0.0.1:{self.grpc_port}", "--http", f"127.0.0.1:{self.http_port}"),
                 *("--frames-kept", str(self.frames_kept), "--results-kept", str(self.frames_kept)),
                 *("--codec-threads", "1", *_SMALL_CACHES),
                 *(("--access", str(self.access_file)) if self.guarded else ()),
+                *(("--no-worker",) if self.apart else ("--recogniser", self.recogniser)),
             ),
             SERVER_READY,
         )
-        self.worker = Part(
-            self.children.start(
-                "worker",
-                *("worker", "--store", store_url, "--http", "127.0.0.1:0"),
-                *("--recogniser", self.recogniser, "--codec-threads", "1", *_SMALL_CACHES),
-            ),
-            WORKER_READY,
-        )
+        if self.apart:
+            self.worker = Part(
+                self.children.start(
+                    "worker",
+                    *("worker", "--store", store_url, "--http", "127.0.0.1:0"),
+                    *("--recogniser", self.recogniser, "--codec-threads", "1", *_SMALL_CACHES),
+                ),
+                WORKER_READY,
+            )
+            await self.worker.child.ready(WORKER_READY)
         await self.server.child.ready(SERVER_READY)
-        await self.worker.child.ready(WORKER_READY)
 
     @property
     def access_file(self) -> Path:
@@ -388,12 +393,14 @@ async def running(
     frames_kept: int = 1000,
     recogniser: str = "none",
     guarded: bool = False,
+    apart: bool = False,
 ) -> AsyncIterator[Installation]:
     """An installation that takes frames; everything ends with the context.
 
     Args:
         recogniser: `none` goes the same way as any other, and costs nothing.
         guarded: cameras and subscribers are asked who they are.
+        apart: the worker is a process of its own, not within the server.
     """
     store_port, grpc_port, http_port = free_ports(0, 0, 0)
     witness = Witness()
@@ -421,6 +428,7 @@ async def running(
             frames_kept=frames_kept,
             recogniser=recogniser,
             guarded=guarded,
+            apart=apart,
         )
         await site.start()
         stack.callback(site.client.close)

@@ -112,7 +112,7 @@ async def _on(
 ) -> None:
     log = outcome.logs[store] = Log()
     folder = folder / store
-    async with running(folder, plans(), store, _KEPT, "ssd-mobilenet", guarded=True) as site:
+    async with running(folder, plans(), store, _KEPT, "ssd-mobilenet", guarded=True, apart=True) as site:
         print(f"on {store}", flush=True)
         try:
             await campaign(

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge.config import CaptureConfig, EdgeConfig, EnhancementConfig, RateConfig
+from edge.config import CaptureConfig, EdgeConfig, EnhancementConfig, RateConfig, SpoolConfig
 from edge.errors import ConfigError
 
 
@@ -20,6 +21,8 @@ from edge.errors import ConfigError
         ({"rate": RateConfig(kbit_s=1), "keep_all": True}, "--keep-all"),
         ({"rate": RateConfig(daily_mb=1)}, "--state"),
         ({"rate": RateConfig(kbit_s=1, both_layers=True)}, "--store"),
+        ({"delivery": "complete"}, "--spool"),
+        ({"keep_all": True, "spool": SpoolConfig(Path("spool"))}, "--delivery complete"),
         (
             {"rate": RateConfig(kbit_s=1, least_frame_rate=5), "capture": CaptureConfig(frame_rate=2)},
             "--least-frame-rate",
@@ -66,3 +69,25 @@ def test_an_impossible_rate_is_refused(options: dict[str, Any], named: str) -> N
 def test_an_impossible_life_of_enhancement_layers_is_refused(options: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         EnhancementConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"max_bytes": 0}, "65536"), ({"max_age_s": 0.0}, "max_age_s"), ({"retry_s": -1.0}, "retry_s")],
+)
+def test_an_impossible_spool_is_refused(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        SpoolConfig(Path("spool"), **options)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "max_age_s", "expected"),
+    [("live", None, 60.0), ("complete", None, None), ("live", 5.0, 5.0), ("complete", 5.0, 5.0)],
+)
+def test_a_live_camera_does_not_send_what_is_old(
+    delivery: Any, max_age_s: float | None, expected: float | None
+) -> None:
+    spool = SpoolConfig(Path("spool"), max_age_s=max_age_s)
+    assert (
+        EdgeConfig("door", "clip.mp4", "127.0.0.1:1", spool=spool, delivery=delivery).spool_age_s == expected
+    )

@@ -183,7 +183,7 @@ async def test_what_the_server_wants_kept_waits_for_the_store_to_come_back(
 ) -> None:
     script, address = server
     lives = EnhancementConfig(routine_s=60, detection_s=600, alert_s=6000, retains_waiting=2)
-    async with uplink(address, valkey.url, store_timeout_s=0.2, enhancement=lives) as edge:
+    async with uplink(address, valkey.url, store_timeout_s=20.0, enhancement=lives) as edge:
         await edge.add("abcd")
         talk = await script.conversation()
         await talk.greet(session=5)

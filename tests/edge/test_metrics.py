@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import urllib.request
 
 import pytest
@@ -7,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge.errors import ConfigError
 from edge.exposition import serve_metrics
-from edge.metrics import DropReason, KeyCause, RateReport, Tally
+from edge.metrics import DropReason, KeyCause, RateReport, Stage, Tally
+from secondsight.verdict import Cause, Verdict
 
 
 def test_the_summary_has_every_count_and_encode_times_in_milliseconds() -> None:
@@ -80,3 +82,41 @@ def test_what_was_asked_for_and_what_was_spent_stand_side_by_side(free_port: int
 def test_an_address_for_metrics_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="HOST:PORT"), serve_metrics("9410", {}):
         pass
+
+
+def test_stages_clocks_and_verdicts_are_shown_by_camera(free_port: int) -> None:
+    door, gate = Tally(), Tally()
+    door.spent(Stage.ENCODE, 0.2)
+    door.spent(Stage.ENCODE, 3.0)
+    gate.spent(Stage.ROUND_TRIP, 0.01)
+    gate.hear_clock(time.time() - 5.0)
+    gate.verdict = Verdict(Cause.NO_CREDITS)
+    for _ in range(2):
+        gate.connect()
+    with (
+        serve_metrics(f"127.0.0.1:{free_port}", {"door": door, "gate": gate}),
+        urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics") as response,
+    ):
+        text = response.read().decode()
+    for line in (
+        'secondsight_edge_stage_seconds_bucket{camera="door",le="0.25",stage="encode"} 1.0',
+        'secondsight_edge_stage_seconds_count{camera="door",stage="encode"} 2.0',
+        'secondsight_edge_stage_seconds_count{camera="gate",stage="round_trip"} 1.0',
+        'secondsight_edge_verdict{camera="gate",cause="no_credits",part="server"} 1.0',
+        'secondsight_edge_verdict{camera="door",cause="none",part="none"} 1.0',
+        'secondsight_edge_reconnects_total{camera="gate"} 1.0',
+        'secondsight_edge_reconnects_last_hour{camera="gate"} 1.0',
+    ):
+        assert line in text
+    assert gate.clock_offset == pytest.approx(5.0, abs=0.5)
+
+
+def test_a_clock_that_is_set_is_followed() -> None:
+    tally = Tally()
+    for _ in range(5):
+        tally.hear_clock(time.time())
+    for _ in range(60):
+        tally.hear_clock(time.time() - 10.0)
+    assert tally.clock_offset == pytest.approx(10.0, abs=0.5)
+    tally.hear_clock(time.time() + 3.0)
+    assert tally.clock_offset == pytest.approx(-3.0, abs=0.5)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.config import CaptureConfig, EdgeConfig, RateConfig
+from edge.config import CaptureConfig, EdgeConfig, RateConfig, SpoolConfig
 from edge.encoder import Encoder
 from edge.errors import SourceError
 from edge.frame import CapturedFrame, EncodedFrame
@@ -485,3 +485,60 @@ async def test_frames_are_left_out_before_they_are_encoded_to_keep_a_bit_rate(
     assert (tally.rate.target_kbit_s, tally.rate.machine_level) == (4, 0)
     assert {codec.inspect(frame.machine_layer).quality for frame in frames} == {0}
     assert balanced(tally)
+
+
+async def test_a_recording_waits_for_room_in_the_spool_and_arrives_whole(
+    server: Server, make_clip: ClipMaker, codec: Codec, stills: Encoder, tmp_path: Path
+) -> None:
+    script, address = server
+    tally = Tally()
+    spool = SpoolConfig(tmp_path / "spool", max_bytes=2**16)
+    clip = make_clip(frames=24, size=(64, 48))
+    edge = EdgeProcess(config(clip, address, spool=spool, delivery="complete"), "1.0", tally)
+    running = asyncio.create_task(edge.run(stills, asyncio.Event()))
+    talk = await script.conversation()
+    await eventually(lambda: tally.spool is not None and tally.spool.full)
+    held_at = tally.encoded
+    await asyncio.sleep(0.3)
+    assert tally.encoded == held_at < 24
+    assert tally.spool is not None
+    assert tally.spool.bytes <= 2**16
+    await talk.greet(session=1)
+    assert greys(codec, await acknowledge(talk, 24)) == list(range(24))
+    await running
+    assert (tally.captured, tally.acked, tally.unacknowledged) == (24, 24, 0)
+    assert not tally.dropped
+
+
+async def test_a_camera_without_its_server_leaves_its_frames_to_the_next_start(
+    server: Server,
+    make_moving_clip: ClipMaker,
+    codec: Codec,
+    encoder: Encoder,
+    tmp_path: Path,
+    free_port: int,
+) -> None:
+    script, address = server
+    spool = SpoolConfig(tmp_path / "spool")
+    clip = make_moving_clip(frames=12)
+    before, stop = Tally(), asyncio.Event()
+    away = config(clip, f"127.0.0.1:{free_port}", spool=spool, loop=True, max_unsent=1)
+    running = asyncio.create_task(EdgeProcess(away, "1.0", before).run(encoder, stop))
+    await eventually(lambda: before.unacknowledged >= 6)
+    stop.set()
+    await running
+    assert balanced(before)
+    # The next process ends with its source, when all is acknowledged.
+    after, begun_anew = Tally(), Encoder(codec)
+    edge = EdgeProcess(config(clip, address, spool=spool, delivery="complete", max_frames=3), "1.0", after)
+    running = asyncio.create_task(edge.run(begun_anew, asyncio.Event()))
+    talk = await script.conversation()
+    await talk.greet(session=1, credits=100)
+    frames = await acknowledge(talk, before.unacknowledged + 3)
+    await running
+    begun_anew.close()
+    assert after.inherited == before.unacknowledged
+    assert after.acked == after.inherited + 3
+    viewer = Viewer(codec)
+    for frame in frames:
+        viewer.view(frame)

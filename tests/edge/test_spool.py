@@ -351,17 +351,17 @@ async def main():
     spool = Spool(SpoolConfig(Path(sys.argv[1]), retry_s=0.01), "door", False, None, tally)
     pending = Pending(tally, spool)
     await pending.open()
-    for turn in range(60):
+    for turn in range(90):
         await pending.add(EncodedFrame(b"m%d" % turn, bytes(100_000), 4, 0, 0, 0, turn, turn, 1.0))
     in_memory = pending.backlog.in_memory
     await pending.welcome(7, 0)
-    for turn in range(60):
+    for turn in range(90):
         frame = await pending.next_unsent()
         assert frame.frame.machine == b"m%d" % turn, frame.frame.machine
         pending.mark_sent(frame)
         await pending.acknowledge(frame.sequence)
     await asyncio.sleep(0.05)
-    await pending.add(EncodedFrame(b"after", bytes(100_000), 4, 0, 0, 0, 60, 60, 1.0))
+    await pending.add(EncodedFrame(b"after", bytes(100_000), 4, 0, 0, 0, 90, 90, 1.0))
     print(in_memory, pending.backlog.in_memory, spool.report().failing, tally.acked, dict(tally.dropped))
     await pending.close()
 
@@ -384,8 +384,8 @@ async def test_a_process_that_may_write_no_more_goes_on_and_comes_back(tmp_path:
     )
     assert process.returncode == 0, process.stderr
     in_memory, later, failing, acked, dropped = process.stdout.split(maxsplit=4)
-    assert int(in_memory) > 10
-    assert (later, failing, acked, dropped.strip()) == ("0", "False", "60", "{}")
+    assert int(in_memory) >= 10
+    assert (later, failing, acked, dropped.strip()) == ("0", "False", "90", "{}")
 
 
 def smash(path: Path, offset: int, length: int) -> None:

@@ -7,7 +7,6 @@ for longer, with every fault there is.
 from __future__ import annotations
 
 import asyncio
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from tests.chaos.invariant import Count, count
 from tests.chaos.pictures import write_clip
 
 CAMERA = "survivor"
-FRAMES = 48
+FRAMES = 40
 SETTINGS = {"keep_all": True, "capture": {"speed": 0}, "backoff_cap_s": 1, "max_unacknowledged": 8}
 
 
@@ -66,8 +65,6 @@ async def test_no_acknowledged_frame_is_lost(tmp_path: Path, plan: EdgePlan, cod
         await asyncio.sleep(0.7)
         await site.store.restart()
         await _recognised(site, CAMERA, 0.5)
-        await site.server.kill(signal.SIGTERM)
-        await site.server.restart()
         site.uplink.cut_after = 2000
         site.server_store.reset()
         life = await site.end_edge(site.edges[CAMERA])
@@ -78,7 +75,7 @@ async def test_no_acknowledged_frame_is_lost(tmp_path: Path, plan: EdgePlan, cod
         assert counted.viewed > FRAMES / 2
         assert life.counts["captured"] == life.counts["acked"] == FRAMES
         assert life.counts["dropped"] == {}
-        assert site.witness.cameras[CAMERA].welcomes >= 3
+        assert site.witness.cameras[CAMERA].welcomes >= 2
         if codec.predicts:
             assert life.counts["sent_predicted"] > FRAMES / 2, "what was killed, was killed within a group"
 

@@ -15,6 +15,7 @@ import redis
 from typer.testing import CliRunner
 
 from secondsight import store_keys
+from server.errors import WorkerStuckError
 from server.frame_bus import Claimed, Holding, LeaseLostError, Publishing
 from server.store.embedded import EmbeddedStore
 from server.tasks import TaskInUseError, Tasks
@@ -286,6 +287,21 @@ async def test_a_worker_that_leaves_finishes_the_frame_in_hand(valkey_crew: Crew
     assert list(await results_in(crew.redis, "gate")) == ["1-1"]
     assert not await crew.redis.exists(store_keys.worker("gate", TASK))
     assert await crew.redis.zcard(store_keys.workers(TASK)) == 0
+
+
+async def test_a_worker_that_does_not_come_to_an_end_with_a_frame_ends_and_another_has_the_frame(
+    valkey_crew: Crew, encoded: Encoded
+) -> None:
+    crew, spotter = valkey_crew, SquareSpotter()
+    spotter.released.clear()
+    stuck = crew.start(spotter, recognise_within=0.2)
+    await crew.store("gate", range(1, 3), encoded)
+    with pytest.raises(WorkerStuckError, match="frame 1-1 of camera gate"):
+        await crew.running.pop(stuck)
+    crew.start()
+    await crew.have_results(["gate"], range(1, 3))
+    spotter.released.set()
+    stuck.close()
 
 
 async def test_a_task_that_nobody_runs_is_listed_and_can_be_forgotten(

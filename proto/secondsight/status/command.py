@@ -24,6 +24,7 @@ from secondsight.status.scrape import scrape
 from secondsight.status.table import rendered
 
 _DEFAULT_SERVER = "http://127.0.0.1:8080"
+_PLAIN_WIDTH = 200
 
 app = typer.Typer(add_completion=False)
 
@@ -67,6 +68,9 @@ def status(
         )
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        # A file or a mail has no edge at which a row would have to be broken.
+        console.width = _PLAIN_WIDTH
     seen = look()
     if as_json:
         print(_json(seen), flush=True)

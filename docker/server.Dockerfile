@@ -20,7 +20,8 @@ COPY edge/ edge/
 COPY server/ server/
 COPY shared_models/ shared_models/
 COPY proto/ proto/
-RUN pip install --constraint requirements/lock.txt '.[server,embedded]'
+RUN pip install --constraint requirements/lock.txt '.[server,embedded,tracking]' \
+    && pip install --no-deps --requirement requirements/tracking.txt
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin secondsight \

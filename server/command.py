@@ -31,6 +31,7 @@ from server.options import (
     RecogniserThreadsOption,
     RetainAlertOption,
     RetainDetectionOption,
+    RulesOption,
     WorkerNameOption,
     camera_stores,
 )
@@ -139,6 +140,7 @@ def server(
     ] = True,
     recogniser: RecogniserOption = _DEFAULTS.recogniser,
     recogniser_threads: RecogniserThreadsOption = _DEFAULTS.recogniser_threads,
+    rules: RulesOption = None,
     minimum_score: MinimumScoreOption = _DEFAULTS.minimum_score,
     pictures_memory: PicturesMemoryOption = PICTURES_MEMORY,
     keys_memory: KeysMemoryOption = KEYS_MEMORY,
@@ -212,6 +214,7 @@ def server(
         codec_threads=codec_threads,
         recogniser=recogniser,
         recogniser_threads=recogniser_threads,
+        rules=rules,
         minimum_score=minimum_score,
         pictures_bytes=parse_size(pictures_memory),
         references_bytes=parse_size(keys_memory),

@@ -153,6 +153,8 @@ class ServerConfig:
     long as any other. Of those that wait at an edge the edge's configuration says it."""
     retain_alert: float = 7 * 24 * 3600.0
     """Likewise, when somebody has to look at it."""
+    rules: Path | None = None
+    """File of what is published of each camera's detections, and of its zones, see `server.watch.rules`."""
     alert_labels: tuple[str, ...] = ()
     """Detections with these labels make a frame one that somebody has to look at,"""
     alert_score: float = 0.5

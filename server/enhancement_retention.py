@@ -68,7 +68,7 @@ class EnhancementRetention:
 
     def _is_alert(self, result: analytics_pb2.RecognitionResult) -> bool:
         labels, score = self._config.alert_labels, self._config.alert_score
-        return any(seen.label in labels and seen.score >= score for seen in result.detections)
+        return result.alert or any(seen.label in labels and seen.score >= score for seen in result.detections)
 
     async def _detection(self, camera_id: str, names: list[Name], place: frame_pb2.EnhancementPlace) -> None:
         if place == frame_pb2.ENHANCEMENT_PLACE_EDGE:

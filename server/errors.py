@@ -38,6 +38,7 @@ ServerError
 │   └── UnknownCredentialError
 ├── AuditError
 │   └── AuditUnavailableError
+├── RulesError
 └── RecogniserError
     ├── UnknownRecogniserError
     ├── InvalidRecogniserError
@@ -355,6 +356,10 @@ class AuditUnavailableError(AuditError):
         super().__init__(
             "the audit cannot be written, so that nothing is shown that has to be in it; the server's log tells why"
         )
+
+
+class RulesError(ServerError, ValueError):
+    """The rules of the cameras cannot be read, or say what cannot be."""
 
 
 class RecogniserError(ServerError):

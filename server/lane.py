@@ -13,6 +13,7 @@ from server.errors import StoreUnavailableError
 from server.frame_bus import Claimed, FrameBus, Holding, LeaseLostError, Publishing
 from server.leases import Leases
 from server.recognising import Recognising
+from server.watch.watch import Watch
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class Lane:
         leases: Leases,
         recognising: Recognising,
         retention: EnhancementRetention,
+        watch: Watch,
         config: ServerConfig,
     ) -> None:
         self.camera_id = camera_id
@@ -34,6 +36,7 @@ class Lane:
         self._leases = leases
         self._recognising = recognising
         self._retention = retention
+        self._watch = watch
         self._config = config
         self._holding = Holding(camera_id)
         self._leaving = asyncio.Event()
@@ -68,7 +71,7 @@ class Lane:
             metrics.FRAMES_GIVEN_UP.labels(claimed.camera_id, self._leases.task).inc()
             became = await self._publish(claimed, result, given_up=result.failure)
         else:
-            result = await self._recognising.result(claimed)
+            result = await self._recognising.result(claimed, self._watch)
             became = await self._publish(claimed, result)
         match became:
             case Publishing.PUBLISHED:

@@ -56,6 +56,9 @@ STORE_SECONDS: Final = Histogram(
 STORE_LET_GO: Final = Counter(
     "secondsight_store_let_go", "Frames and results that a full store let go of before their time."
 )
+BATCH_PICTURES: Final = Histogram(
+    "secondsight_batch_pictures", "Pictures of one call of the recogniser.", buckets=(1, 2, 4, 8, 16, 32)
+)
 FRAMES_PASSED_OVER: Final = Counter(
     "secondsight_frames_passed_over",
     "Frames that the store let go of before a task other than the default one had recognised them.",

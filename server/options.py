@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -50,7 +51,14 @@ RecogniserOption = Annotated[
     str,
     typer.Option(
         envvar="SECONDSIGHT_RECOGNISER",
-        help="What looks at the frames: ssd-mobilenet, nanodet, onnx:PATH or none.",
+        help="What looks at the frames: ssd-mobilenet, nanodet, persons, onnx:PATH or none.",
+    ),
+]
+RulesOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="SECONDSIGHT_RULES",
+        help="YAML file of what is published of each camera's detections: filters, zones, tracks, alerts.",
     ),
 ]
 RecogniserThreadsOption = Annotated[

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter, time_ns
 
 from google.protobuf.message import DecodeError
@@ -16,9 +15,12 @@ from server import metrics
 from server.config import ServerConfig
 from server.errors import DecodingFailedError, KeyFrameGoneError, WorkerStuckError
 from server.frame_bus import Claimed
-from server.layers import Layers, Picture
-from server.recognition import Detection, Recogniser
+from server.layers import Layers
+from server.messages import event_message, noticed_message, segmentation_message
+from server.recognition import Recogniser
+from server.recognition.batching import Batching
 from server.session import now
+from server.watch.watch import Watch
 from shared_models import errors as codec_errors
 
 _log = logging.getLogger(__name__)
@@ -35,13 +37,13 @@ class Recognising:
         self._recogniser = recogniser
         self._config = config
         self._in_hand = asyncio.Semaphore(config.frames_in_hand)
-        self._lane = ThreadPoolExecutor(1, thread_name_prefix="recogniser")
+        self._batching = Batching(recogniser)
         self._closed = False
         self.is_stuck = False
         """Whether a frame did not come to an end: what waits behind it will not either."""
 
-    async def result(self, claimed: Claimed) -> analytics_pb2.RecognitionResult:
-        """What is seen in a frame; a failure where nothing can be.
+    async def result(self, claimed: Claimed, watch: Watch) -> analytics_pb2.RecognitionResult:
+        """What is seen in a frame, under the rules of its camera; a failure where nothing can be.
 
         Raises:
             StoreUnavailableError: the key frame is needed from there.
@@ -55,7 +57,7 @@ class Recognising:
         async with self._in_hand:
             try:
                 async with asyncio.timeout(self._config.recognise_within):
-                    await self._recognise_frame(claimed.frame, result)
+                    await self._recognise_frame(claimed.frame, result, watch)
             except TimeoutError:
                 self.is_stuck = True
                 raise WorkerStuckError(
@@ -80,9 +82,11 @@ class Recognising:
     def close(self) -> None:
         """Give the recogniser's thread back, unless it is stuck: then it ends with the process."""
         self._closed = True
-        self._lane.shutdown(wait=not self.is_stuck, cancel_futures=True)
+        self._batching.close(wait=not self.is_stuck)
 
-    async def _recognise_frame(self, stored: bytes, result: analytics_pb2.RecognitionResult) -> None:
+    async def _recognise_frame(
+        self, stored: bytes, result: analytics_pb2.RecognitionResult, watch: Watch
+    ) -> None:
         try:
             frame = frame_pb2.Frame.FromString(stored)
             result.captured_at.CopyFrom(frame.captured_at)
@@ -94,7 +98,7 @@ class Recognising:
                 result.key_frame.camera_id = result.frame.camera_id
                 result.key_frame.session = frame.reference_session
                 result.key_frame.sequence = frame.reference_sequence
-            await self._see(frame, result)
+            await self._see(frame, result, watch)
         except (DecodeError, codec_errors.CodecError) as error:
             result.failure = f"the frame cannot be decoded ({type(error).__name__}: {error})"
         except (DecodingFailedError, KeyFrameGoneError) as error:
@@ -108,27 +112,33 @@ class Recognising:
             waiting = Stretch("wait for recognition", frame.stored_at.ToNanoseconds(), time_ns())
             tracer().record(context, [waiting], {"camera": frame.id.camera_id})
 
-    async def _see(self, frame: frame_pb2.Frame, result: analytics_pb2.RecognitionResult) -> None:
+    async def _see(
+        self, frame: frame_pb2.Frame, result: analytics_pb2.RecognitionResult, watch: Watch
+    ) -> None:
         begun = perf_counter()
         picture = await self._layers.machine_view(frame)
         decoded = perf_counter()
         result.height, result.width = picture.shape[:2]
         result.timing.decode_us = int((decoded - begun) * 1e6)
         try:
-            detections = await asyncio.get_running_loop().run_in_executor(
-                self._lane, self._recognise, picture
-            )
+            seen = await self._batching.see(picture)
         except Exception as error:
             # A recogniser is other people's code: one frame that it cannot bear must not end recognition.
             _log.exception("the recogniser failed")
             result.failure = f"the recogniser failed ({type(error).__name__}: {error})"
             return
         result.timing.recognise_us = int((perf_counter() - decoded) * 1e6)
-        result.detections.extend(_message(detection) for detection in detections)
-
-    def _recognise(self, picture: Picture) -> list[Detection]:
-        with metrics.RECOGNISE_SECONDS.time():
-            return self._recogniser.recognise(picture)
+        watched = watch.look(
+            seen.detections,
+            frame=store_keys.entry_id(frame.id.session, frame.id.sequence),
+            at_s=frame.captured_at.ToNanoseconds() / 1e9,
+            size=(result.width, result.height),
+        )
+        result.detections.extend(map(noticed_message, watched.noticed))
+        result.events.extend(map(event_message, watched.events))
+        result.alert = watched.alert
+        if seen.segmentation is not None:
+            result.segmentation.CopyFrom(segmentation_message(seen.segmentation))
 
 
 def _trace(result: analytics_pb2.RecognitionResult) -> None:
@@ -157,14 +167,4 @@ def _empty_result(claimed: Claimed, recogniser: str, task: str) -> analytics_pb2
         frame=frame_pb2.FrameId(camera_id=claimed.camera_id, session=session, sequence=sequence),
         recogniser=recogniser,
         task="" if task == store_keys.DEFAULT_TASK else task,
-    )
-
-
-def _message(detection: Detection) -> analytics_pb2.Detection:
-    return analytics_pb2.Detection(
-        label=detection.label,
-        score=detection.score,
-        box=analytics_pb2.Box(
-            x_min=detection.x_min, y_min=detection.y_min, x_max=detection.x_max, y_max=detection.y_max
-        ),
     )

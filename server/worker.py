@@ -20,6 +20,8 @@ from server.layers import Layers
 from server.recognising import Recognising
 from server.recognition import Recogniser
 from server.sharing import share_of
+from server.watch.rules import Rules
+from server.watch.watch import Watch
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Worker:
     ) -> None:
         self._bus = bus
         self._retention = retention
+        self._rules = Rules.of_file(config.rules)
         self._config = config
         self._recognising = Recognising(layers, recogniser, config)
         # Another process of the same name, or the next one, is another worker.
@@ -124,6 +127,9 @@ class Worker:
         metrics.LEASES.labels(self._config.task).set(len(self._lanes))
 
     def _begin(self, camera_id: str) -> None:
-        lane = Lane(camera_id, self._bus, self._leases, self._recognising, self._retention, self._config)
+        watch = Watch(self._rules.of(camera_id))
+        lane = Lane(
+            camera_id, self._bus, self._leases, self._recognising, self._retention, watch, self._config
+        )
         self._lanes[lane] = asyncio.create_task(lane.run(), name=f"lane of {camera_id}")
         _log.info("camera %s is this worker's (task %s)", camera_id, self._config.task)

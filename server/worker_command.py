@@ -29,6 +29,7 @@ from server.options import (
     RecogniserThreadsOption,
     RetainAlertOption,
     RetainDetectionOption,
+    RulesOption,
     WorkerNameOption,
     camera_stores,
 )
@@ -70,6 +71,7 @@ def worker(
     codec_threads: CodecThreadsOption = _DEFAULTS.codec_threads,
     recogniser: RecogniserOption = _DEFAULTS.recogniser,
     recogniser_threads: RecogniserThreadsOption = _DEFAULTS.recogniser_threads,
+    rules: RulesOption = None,
     minimum_score: MinimumScoreOption = _DEFAULTS.minimum_score,
     pictures_memory: PicturesMemoryOption = PICTURES_MEMORY,
     keys_memory: KeysMemoryOption = KEYS_MEMORY,
@@ -118,6 +120,7 @@ def worker(
         codec_threads=codec_threads,
         recogniser=recogniser,
         recogniser_threads=recogniser_threads,
+        rules=rules,
         minimum_score=minimum_score,
         pictures_bytes=parse_size(pictures_memory),
         references_bytes=parse_size(keys_memory),

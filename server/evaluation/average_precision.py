@@ -1,4 +1,4 @@
-"""COCO's average precision of boxes, of a set of photos and of many resamples of it at once.
+"""COCO's average precision of boxes or masks, of a set of photos and of many resamples of it at once.
 
 pycocotools matches detections to truth, photo by photo. The accumulation is done here, for a thousand resamples need
 it, as matrix products: precision changes only at true positives, so that for each of these the detections that rank
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,20 +48,30 @@ class _Group:
 
 
 class Matches:
-    """Detections of all photos held against the truth.
+    """Detections of all photos held against the truth: by their masks where there is one with a mask, else by boxes.
 
     Args:
         detections: of every photo, by its id.
+        labels: the only ones that are looked for; None looks for all that are annotated.
     """
 
-    def __init__(self, photos: AnnotatedPhotos, detections: Mapping[int, Sequence[Detection]]) -> None:
+    def __init__(
+        self,
+        photos: AnnotatedPhotos,
+        detections: Mapping[int, Sequence[Detection]],
+        labels: Collection[str] | None = None,
+    ) -> None:
         rows = [
             _row(photo, photos.categories[detection.label], detection)
             for photo, found in detections.items()
             for detection in found
             if detection.label in photos.categories
         ]
-        evaluation = COCOeval(photos.truth, _results(photos, rows), "bbox")
+        kind = "segm" if any("segmentation" in row for row in rows) else "bbox"
+        evaluation = COCOeval(photos.truth, _results(photos, rows), kind)
+        if labels is not None:
+            known = (number for label, number in photos.categories.items() if label in labels)
+            evaluation.params.catIds = sorted(known)
         evaluation.params.imgIds = [photo.id for photo in photos.photos]
         evaluation.params.areaRng, evaluation.params.areaRngLbl = _EVERY_AREA, ["all"]
         evaluation.params.maxDets = [EVALUATION.most_detections]
@@ -134,12 +144,10 @@ class Matches:
 
 def _row(photo: int, category: int, detection: Detection) -> dict[str, Any]:
     width, height = detection.x_max - detection.x_min, detection.y_max - detection.y_min
-    return {
-        "image_id": photo,
-        "category_id": category,
-        "bbox": [detection.x_min, detection.y_min, width, height],
-        "score": detection.score,
-    }
+    row: dict[str, Any] = {"image_id": photo, "category_id": category, "score": detection.score}
+    if detection.mask is not None:
+        return row | {"segmentation": detection.mask.as_coco()}
+    return row | {"bbox": [detection.x_min, detection.y_min, width, height]}
 
 
 def _results(photos: AnnotatedPhotos, rows: list[dict[str, Any]]) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from server.recognition import Detection, Recogniser
+from server.recognition import Detection, Keypoint, Mask, Recogniser
 
 _FILE: Final = "recognition.sqlite"
 _TABLES: Final = """
@@ -84,12 +84,13 @@ class Cache:
             "SELECT found FROM detections WHERE recogniser = ? AND picture = ?", key
         ).fetchone()
         if row is not None:
-            return [Detection(*found) for found in json.loads(row[0])]
-        made = recogniser.recognise(picture())
+            return [_detection(*found) for found in json.loads(row[0])]
+        (seen,) = recogniser.recognise([picture()])
+        made = list(seen.detections)
         with self._database:
             self._database.execute(
                 "INSERT OR REPLACE INTO detections VALUES (?, ?, ?)",
-                (*key, json.dumps([astuple(found) for found in made])),
+                (*key, json.dumps([_as_json(found) for found in made])),
             )
         return made
 
@@ -107,6 +108,23 @@ class Cache:
                 "INSERT OR REPLACE INTO clips VALUES (?, ?, ?)", (coding, clip, json.dumps(made))
             )
         return made
+
+
+def _as_json(found: Detection) -> list[Any]:
+    mask = found.mask
+    return [
+        [found.label, found.score, found.x_min, found.y_min, found.x_max, found.y_max],
+        None if mask is None else [mask.height, mask.width, mask.counts.decode("ascii")],
+        [astuple(point) for point in found.keypoints],
+    ]
+
+
+def _detection(box: list[Any], mask: list[Any] | None, keypoints: list[list[Any]]) -> Detection:
+    return Detection(
+        *box,
+        mask=None if mask is None else Mask(mask[0], mask[1], mask[2].encode("ascii")),
+        keypoints=tuple(Keypoint(*point) for point in keypoints),
+    )
 
 
 def picture_digest(pixels: NDArray[np.uint8]) -> str:

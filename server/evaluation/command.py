@@ -54,7 +54,7 @@ def recognition(
     photos = AnnotatedPhotos.load(folder, images)
     recognisers = {
         name: load_recogniser(name, minimum_score=EVALUATION.minimum_score, threads=threads)
-        for name in detector or EVALUATION.detectors
+        for name in detector or EVALUATION.recognisers
     }
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,8 @@ class EvaluationConfig:
     """How recognition is measured.
 
     Attributes:
-        detectors: names of the recognisers that look at the pictures.
+        recognisers: names of those that look at pictures of photos.
+        detectors: names of those that look at frames of streams.
         minimum_score: detections below it are not looked at; low, for average precision ranks all of them.
         most_detections: of one photo (COCO's maxDets).
         resamples: of the bootstrap over photos.
@@ -23,6 +24,7 @@ class EvaluationConfig:
         contest: bits per pixel between which the machine layer is held against its peers.
     """
 
+    recognisers: tuple[str, ...] = ("ssd-mobilenet", "nanodet", "persons")
     detectors: tuple[str, ...] = ("ssd-mobilenet", "nanodet")
     minimum_score: float = 0.01
     most_detections: int = 100

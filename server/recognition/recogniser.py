@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from server.recognition.seen import Seen
 
-@dataclass(frozen=True)
-class Detection:
-    """One thing seen in a picture. Corners in pixels of that picture, its upper left corner is the origin."""
-
-    label: str
-    score: float
-    x_min: float
-    y_min: float
-    x_max: float
-    y_max: float
+Picture = NDArray[np.uint8]
 
 
 class Recogniser(Protocol):
@@ -30,18 +23,41 @@ class Recogniser(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All labels that a detection may have."""
+        """All labels that a detection or a segment may have."""
 
-    def recognise(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Detections in `image`, uint8 HxWx3 RGB, best first."""
+    @property
+    def most_at_once(self) -> int:
+        """Pictures of one call, at most."""
+
+    def recognise(self, images: Sequence[Picture]) -> list[Seen]:
+        """What is in each of `images`, uint8 HxWx3 RGB of any sizes; no picture has a say in another's result."""
 
 
-class NoRecogniser:
+class OneByOne(ABC):
+    """A recogniser whose model takes one picture."""
+
+    most_at_once = 1
+
+    def recognise(self, images: Sequence[Picture]) -> list[Seen]:
+        """What is in each of `images`, uint8 HxWx3 RGB."""
+        return [self.see(image) for image in images]
+
+    @abstractmethod
+    def see(self, image: Picture) -> Seen:
+        """What is in `image`, uint8 HxWx3 RGB."""
+
+
+class NoRecogniser(OneByOne):
     """Sees nothing: for a server that only keeps frames and makes views."""
 
     name = "none"
     labels: tuple[str, ...] = ()
 
-    def recognise(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def see(self, image: Picture) -> Seen:
         """Nothing, whatever the picture."""
-        return []
+        return Seen()
+
+
+def warm_up(recogniser: Recogniser) -> None:
+    """Look at a small grey picture, so that the first frame does not wait for what is made at first use."""
+    recogniser.recognise([np.full((64, 96, 3), 128, np.uint8)])

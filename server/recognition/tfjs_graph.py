@@ -100,6 +100,24 @@ def _attribute(node: dict[str, Any], name: str) -> Any:
     return value["f"] if "f" in value else value["b"]
 
 
+def _padding(node: dict[str, Any]) -> str:
+    """ONNX's name of a padding. TensorFlow puts an odd row or column behind, as SAME_UPPER does."""
+    layout, padding = _attribute(node, "data_format"), _attribute(node, "padding")
+    if layout != "NHWC" or padding not in ("VALID", "SAME"):
+        raise GraphError(
+            f"{node['name']} is {layout}, {padding}; the converter knows NHWC with VALID or SAME"
+        )
+    return "SAME_UPPER" if padding == "SAME" else "VALID"
+
+
+def _convolution(node: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "strides": _attribute(node, "strides")[1:3],
+        "dilations": _attribute(node, "dilations")[1:3],
+        "auto_pad": _padding(node),
+    }
+
+
 class _Conversion:
     """The ONNX nodes so far. What depends on constants alone is computed at once."""
 
@@ -125,8 +143,13 @@ class _Conversion:
                     self._constants[name] = self._constants[first] + self._constants[second]
                 else:
                     self._emit("Add", inputs, [name])
-            case "Identity" | "Sigmoid":
+            case "Identity" | "Sigmoid" | "Relu" | "Mul":
                 self._emit(operator, inputs, [name])
+            case "AddN":
+                self._emit("Sum", inputs, [name])
+            case "Relu6":
+                bounds = [self._constant(f"{name}/{k}", np.array(k, np.float32)) for k in (0, 6)]
+                self._emit("Clip", [*inputs, *bounds], [name])
             case "LeakyRelu":
                 self._emit("LeakyRelu", inputs, [name], alpha=_attribute(node, "alpha"))
             case "Transpose":
@@ -144,21 +167,28 @@ class _Conversion:
                 pads = self._constant(f"{name}/pads", self._constants[inputs[1]].T.flatten())
                 self._emit("Pad", [inputs[0], pads, *inputs[2:]], [name])
             case "Conv2D":
-                self._check_layout(node)
                 kernel = self._constant(f"{name}/kernel", self._constants[inputs[1]].transpose(3, 2, 0, 1))
+                self._emit_on_planes("Conv", inputs[0], [kernel], name, **_convolution(node))
+            case "DepthwiseConv2dNative":
+                weights = self._constants[inputs[1]].transpose(2, 3, 0, 1)
+                kernel = self._constant(f"{name}/kernel", weights.reshape(-1, 1, *weights.shape[2:]))
                 self._emit_on_planes(
-                    "Conv",
-                    inputs[0],
-                    [kernel],
-                    name,
-                    strides=_attribute(node, "strides")[1:3],
-                    dilations=_attribute(node, "dilations")[1:3],
+                    "Conv", inputs[0], [kernel], name, group=len(weights), **_convolution(node)
                 )
-            case "MaxPool":
-                self._check_layout(node)
+            case "Conv2DBackpropInput":
+                weights = self._constants[inputs[1]].transpose(3, 2, 0, 1)
+                strides = _attribute(node, "strides")[1:3]
+                if list(weights.shape[2:]) != strides:
+                    raise GraphError(
+                        f"{name} overlaps itself; the converter knows a kernel as wide as its step"
+                    )
+                kernel = self._constant(f"{name}/kernel", weights)
+                self._emit_on_planes("ConvTranspose", inputs[2], [kernel], name, strides=strides)
+            case "MaxPool" | "AvgPool":
                 sides = {"kernel_shape": "ksize", "strides": "strides"}
                 given = {ours: _attribute(node, theirs)[1:3] for ours, theirs in sides.items()}
-                self._emit_on_planes("MaxPool", inputs[0], [], name, **given)
+                ours = {"MaxPool": "MaxPool", "AvgPool": "AveragePool"}[operator]
+                self._emit_on_planes(ours, inputs[0], [], name, auto_pad=_padding(node), **given)
             case "ResizeBilinear" if _attribute(node, "half_pixel_centers"):
                 self._emit_on_planes(
                     "Resize",
@@ -194,9 +224,3 @@ class _Conversion:
 
     def _integers(self, name: str) -> list[int]:
         return [int(value) for value in self._constants[name].flatten()]
-
-    @staticmethod
-    def _check_layout(node: dict[str, Any]) -> None:
-        found = _attribute(node, "data_format"), _attribute(node, "padding")
-        if found != ("NHWC", "VALID"):
-            raise GraphError(f"{node['name']} is {found}; the converter knows NHWC with padding VALID")

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, analytics_pb2_grpc, frame_pb2, ingest_pb2, ingest_pb2_grpc
 from server.process import Server
-from server.recognition import Detection
+from server.recognition import Detection, OneByOne, Seen
 from shared_models import Codec
 from shared_models.bitstream import FrameType
 from shared_models.group import GroupFrame
@@ -221,7 +221,7 @@ async def recognised(client: Redis, count: int, camera_id: str = "front-door") -
     await until(enough)
 
 
-class SquareSpotter:
+class SquareSpotter(OneByOne):
     """Sees one thing wherever it looks; can be held, and remembers how often it was asked."""
 
     name = "square-spotter"
@@ -232,11 +232,13 @@ class SquareSpotter:
         self.released = threading.Event()
         self.released.set()
 
-    def recognise(self, image: np.ndarray) -> list[Detection]:
+    def see(self, image: np.ndarray) -> Seen:
         self.released.wait(PATIENCE)
         self.asked += 1
         height, width = image.shape[:2]
-        return [
-            Detection("square", 0.9, 0.0, 0.0, width / 2, height / 2),
-            Detection("shadow", 0.4, width / 2, height / 2, float(width), float(height)),
-        ]
+        return Seen(
+            (
+                Detection("square", 0.9, 0.0, 0.0, width / 2, height / 2),
+                Detection("shadow", 0.4, width / 2, height / 2, float(width), float(height)),
+            )
+        )

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from secondsight.v1 import analytics_pb2, analytics_pb2_grpc
-from server.recognition import Detection
+from server.recognition import Seen
 from shared_models import Codec, EncodedFrame
 from tests.server.conftest import StartServer
 from tests.server.harness import EdgeStream, SquareSpotter, edge_stream, recognised, subscription
@@ -157,9 +157,9 @@ async def test_detections_are_filtered(
 
 
 class _SeesTheSecondFrame(SquareSpotter):
-    def recognise(self, image: np.ndarray) -> list[Detection]:
-        seen = super().recognise(image)
-        return seen if self.asked == 2 else []
+    def see(self, image: np.ndarray) -> Seen:
+        seen = super().see(image)
+        return seen if self.asked == 2 else Seen()
 
 
 async def test_frames_without_a_match_are_left_out_only_with_a_filter(

@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from secondsight import store_keys
 from secondsight.v1 import frame_pb2
 from server.process import Server
-from server.recognition import Detection
+from server.recognition import OneByOne, Seen
 from server.store.client import open_client
 from server.store.embedded import EmbeddedStore
 from shared_models import Codec
@@ -41,7 +41,7 @@ Stream = list[GroupFrame]
 FRAMES = "/v1/cameras/front-door/frames"
 
 
-class Recorder:
+class Recorder(OneByOne):
     """Keeps the pictures that it is shown."""
 
     name = "recorder"
@@ -50,9 +50,9 @@ class Recorder:
     def __init__(self) -> None:
         self.pictures: list[np.ndarray] = []
 
-    def recognise(self, image: np.ndarray) -> list[Detection]:
+    def see(self, image: np.ndarray) -> Seen:
         self.pictures.append(image)
-        return []
+        return Seen()
 
 
 def machine_views(codec: Codec, stream: Stream) -> list[np.ndarray]:

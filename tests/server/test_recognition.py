@@ -33,7 +33,7 @@ def street() -> np.ndarray:
 
 
 def test_it_sees_a_car_where_it_is(detector: SsdMobileNet, street: np.ndarray) -> None:
-    best = detector.recognise(street)[0]
+    best = detector.see(street).detections[0]
     assert best.label == "car"
     assert best.score > 0.6
     assert 0 <= best.x_min < 40
@@ -44,8 +44,8 @@ def test_it_sees_a_car_where_it_is(detector: SsdMobileNet, street: np.ndarray) -
 
 def test_detections_are_sorted_and_inside_the_picture(detector: SsdMobileNet, street: np.ndarray) -> None:
     height, width = street.shape[:2]
-    seen = SsdMobileNet(minimum_score=0.05, threads=1).recognise(street)
-    assert len(seen) > len(detector.recognise(street))
+    seen = SsdMobileNet(minimum_score=0.05, threads=1).see(street).detections
+    assert len(seen) > len(detector.see(street).detections)
     assert [detection.score for detection in seen] == sorted((d.score for d in seen), reverse=True)
     for detection in seen:
         assert detection.label in detector.labels
@@ -71,20 +71,20 @@ def test_a_package_without_its_file_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_no_recogniser_sees_nothing(street: np.ndarray) -> None:
-    assert load_recogniser("none", minimum_score=0.3, threads=1).recognise(street) == []
+    assert load_recogniser("none", minimum_score=0.3, threads=1).recognise([street])[0].detections == ()
 
 
 def test_a_recogniser_of_another_package_is_found_by_its_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, street: np.ndarray
 ) -> None:
     (tmp_path / "watcher.py").write_text(
-        "class Watcher:\n"
+        "from server.recognition import Detection, OneByOne, Seen\n"
+        "class Watcher(OneByOne):\n"
         "    labels = ('size',)\n"
         "    def __init__(self, address, *, minimum_score, threads):\n"
         "        self.name = f'watcher-{address}'\n"
-        "    def recognise(self, image):\n"
-        "        from server.recognition import Detection\n"
-        "        return [Detection('size', 1.0, 0, 0, *image.shape[1::-1])]\n"
+        "    def see(self, image):\n"
+        "        return Seen((Detection('size', 1.0, 0, 0, *image.shape[1::-1]),))\n"
     )
     (tmp_path / "watcher-1.dist-info").mkdir()
     (tmp_path / "watcher-1.dist-info" / "METADATA").write_text("Name: watcher\nVersion: 1\n")
@@ -94,6 +94,6 @@ def test_a_recogniser_of_another_package_is_found_by_its_entry_point(
     monkeypatch.syspath_prepend(tmp_path)
     recogniser = load_recogniser("watcher:at-night", minimum_score=0.3, threads=1)
     assert recogniser.name == "watcher-at-night"
-    assert recogniser.recognise(street)[0].x_max == 640
+    assert recogniser.recognise([street])[0].detections[0].x_max == 640
     with pytest.raises(UnknownRecogniserError, match="none, watcher"):
         load_recogniser("listener", minimum_score=0.3, threads=1)

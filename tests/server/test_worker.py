@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from secondsight import store_keys
 from secondsight.store_keys import DEFAULT_TASK as GROUP
 from secondsight.v1 import frame_pb2
-from server.recognition import Detection
+from server.recognition import OneByOne, Seen
 from shared_models import Codec, EncodedFrame
 from shared_models.reference import Reference
 from tests.server.conftest import StartServer
@@ -111,11 +111,11 @@ async def test_a_codec_that_runs_out_of_memory_gives_a_failure_and_the_next_fram
         assert len(second.detections) == 2
 
 
-class _Stumbles:
+class _Stumbles(OneByOne):
     name = "stumbles"
     labels = ()
 
-    def recognise(self, image: np.ndarray) -> list[Detection]:
+    def see(self, image: np.ndarray) -> Seen:
         raise ZeroDivisionError("no such thing")
 
 

@@ -16,9 +16,20 @@ class StartFrom(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     START_FROM_UNSPECIFIED: _ClassVar[StartFrom]
     START_FROM_LATEST: _ClassVar[StartFrom]
     START_FROM_EARLIEST: _ClassVar[StartFrom]
+
+class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_KIND_UNSPECIFIED: _ClassVar[EventKind]
+    EVENT_KIND_NEW: _ClassVar[EventKind]
+    EVENT_KIND_UPDATE: _ClassVar[EventKind]
+    EVENT_KIND_END: _ClassVar[EventKind]
 START_FROM_UNSPECIFIED: StartFrom
 START_FROM_LATEST: StartFrom
 START_FROM_EARLIEST: StartFrom
+EVENT_KIND_UNSPECIFIED: EventKind
+EVENT_KIND_NEW: EventKind
+EVENT_KIND_UPDATE: EventKind
+EVENT_KIND_END: EventKind
 
 class ListCamerasRequest(_message.Message):
     __slots__ = ()
@@ -72,7 +83,7 @@ class SubscribeResponse(_message.Message):
     def __init__(self, result: _Optional[_Union[RecognitionResult, _Mapping]] = ..., offset: _Optional[str] = ...) -> None: ...
 
 class RecognitionResult(_message.Message):
-    __slots__ = ("frame", "captured_at", "recognised_at", "recogniser", "width", "height", "detections", "machine_bytes", "enhancement", "timing", "failure", "key_frame", "task", "traceparent")
+    __slots__ = ("frame", "captured_at", "recognised_at", "recogniser", "width", "height", "detections", "machine_bytes", "enhancement", "timing", "failure", "key_frame", "task", "traceparent", "segmentation", "events", "alert")
     FRAME_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_AT_FIELD_NUMBER: _ClassVar[int]
     RECOGNISED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +98,9 @@ class RecognitionResult(_message.Message):
     KEY_FRAME_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTATION_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    ALERT_FIELD_NUMBER: _ClassVar[int]
     frame: _frame_pb2.FrameId
     captured_at: _timestamp_pb2.Timestamp
     recognised_at: _timestamp_pb2.Timestamp
@@ -101,17 +115,88 @@ class RecognitionResult(_message.Message):
     key_frame: _frame_pb2.FrameId
     task: str
     traceparent: str
-    def __init__(self, frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recognised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recogniser: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., detections: _Optional[_Iterable[_Union[Detection, _Mapping]]] = ..., machine_bytes: _Optional[int] = ..., enhancement: _Optional[_Union[_frame_pb2.EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[ServerTiming, _Mapping]] = ..., failure: _Optional[str] = ..., key_frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., task: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    segmentation: Segmentation
+    events: _containers.RepeatedCompositeFieldContainer[Event]
+    alert: bool
+    def __init__(self, frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recognised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recogniser: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., detections: _Optional[_Iterable[_Union[Detection, _Mapping]]] = ..., machine_bytes: _Optional[int] = ..., enhancement: _Optional[_Union[_frame_pb2.EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[ServerTiming, _Mapping]] = ..., failure: _Optional[str] = ..., key_frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., task: _Optional[str] = ..., traceparent: _Optional[str] = ..., segmentation: _Optional[_Union[Segmentation, _Mapping]] = ..., events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., alert: _Optional[bool] = ...) -> None: ...
 
 class Detection(_message.Message):
-    __slots__ = ("label", "score", "box")
+    __slots__ = ("label", "score", "box", "mask", "keypoints", "track", "zones")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     BOX_FIELD_NUMBER: _ClassVar[int]
+    MASK_FIELD_NUMBER: _ClassVar[int]
+    KEYPOINTS_FIELD_NUMBER: _ClassVar[int]
+    TRACK_FIELD_NUMBER: _ClassVar[int]
+    ZONES_FIELD_NUMBER: _ClassVar[int]
     label: str
     score: float
     box: Box
-    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ..., box: _Optional[_Union[Box, _Mapping]] = ...) -> None: ...
+    mask: Mask
+    keypoints: _containers.RepeatedCompositeFieldContainer[Keypoint]
+    track: str
+    zones: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., mask: _Optional[_Union[Mask, _Mapping]] = ..., keypoints: _Optional[_Iterable[_Union[Keypoint, _Mapping]]] = ..., track: _Optional[str] = ..., zones: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Event(_message.Message):
+    __slots__ = ("kind", "track", "detection", "first_seen_at", "last_seen_at", "alert")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TRACK_FIELD_NUMBER: _ClassVar[int]
+    DETECTION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    ALERT_FIELD_NUMBER: _ClassVar[int]
+    kind: EventKind
+    track: str
+    detection: Detection
+    first_seen_at: _timestamp_pb2.Timestamp
+    last_seen_at: _timestamp_pb2.Timestamp
+    alert: bool
+    def __init__(self, kind: _Optional[_Union[EventKind, str]] = ..., track: _Optional[str] = ..., detection: _Optional[_Union[Detection, _Mapping]] = ..., first_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., alert: _Optional[bool] = ...) -> None: ...
+
+class Mask(_message.Message):
+    __slots__ = ("height", "width", "counts")
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    width: int
+    counts: bytes
+    def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., counts: _Optional[bytes] = ...) -> None: ...
+
+class Keypoint(_message.Message):
+    __slots__ = ("name", "x", "y", "score")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    Y_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    x: float
+    y: float
+    score: float
+    def __init__(self, name: _Optional[str] = ..., x: _Optional[float] = ..., y: _Optional[float] = ..., score: _Optional[float] = ...) -> None: ...
+
+class Segmentation(_message.Message):
+    __slots__ = ("numbers_png", "segments")
+    NUMBERS_PNG_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    numbers_png: bytes
+    segments: _containers.RepeatedCompositeFieldContainer[Segment]
+    def __init__(self, numbers_png: _Optional[bytes] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ...) -> None: ...
+
+class Segment(_message.Message):
+    __slots__ = ("number", "label", "is_thing", "score", "pixels")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    IS_THING_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    PIXELS_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    label: str
+    is_thing: bool
+    score: float
+    pixels: int
+    def __init__(self, number: _Optional[int] = ..., label: _Optional[str] = ..., is_thing: _Optional[bool] = ..., score: _Optional[float] = ..., pixels: _Optional[int] = ...) -> None: ...
 
 class Box(_message.Message):
     __slots__ = ("x_min", "y_min", "x_max", "y_max")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from server.recognition import Detection
+from server.recognition import Detection, OneByOne, Seen
 
 COLOURS = {"person": (220, 30, 30), "car": (30, 30, 220)}
 SIDE = 64
@@ -50,7 +50,7 @@ def annotated(folder: Path, photos: int, *, seed: int = 1) -> Path:
     return folder
 
 
-class ColourRecogniser:
+class ColourRecogniser(OneByOne):
     """Finds the rectangles by their colours, in those pictures that it cares to look at; counts its calls."""
 
     name = "colours"
@@ -60,14 +60,14 @@ class ColourRecogniser:
         self.calls = 0
         self._looks = looks
 
-    def recognise(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def see(self, image: NDArray[np.uint8]) -> Seen:
         self.calls += 1
         if not self._looks(self.calls):
-            return []
+            return Seen()
         found = []
         for label, colour in COLOURS.items():
             rows, columns = np.nonzero(np.abs(image.astype(int) - colour).max(2) < 60)
             if rows.size:
                 corners = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
                 found.append(Detection(label, 0.9, *map(float, corners)))
-        return found
+        return Seen(tuple(found))

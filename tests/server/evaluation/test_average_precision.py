@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 
 from server.evaluation.average_precision import Matches
 from server.evaluation.photos import AnnotatedPhotos, Photo
-from server.recognition import Detection
+from server.recognition import Detection, Mask
 
 PHOTOS, CATEGORIES = 12, 4
 
@@ -121,3 +121,44 @@ def test_nothing_found_is_zero(scene: tuple[dict[str, Any], dict[int, list[Detec
     description, detections = scene
     nothing = description, {photo: [] for photo in detections}
     assert matches(nothing).average_precision(np.ones((1, PHOTOS))).mean[0] == 0
+
+
+def test_masks_are_held_against_masks_of_the_labels_that_are_looked_for() -> None:
+    """Two discs in each photo; masks that are a little off, and boxes that would be wrong."""
+    rng = np.random.default_rng(5)
+    rows, columns = np.mgrid[:120, :120]
+    annotations: list[dict[str, Any]] = []
+    detections: dict[int, list[Detection]] = {}
+    results: list[dict[str, Any]] = []
+    for photo in range(1, PHOTOS + 1):
+        detections[photo] = []
+        for category in (1, 2):
+            row_at, column_at, radius = rng.uniform(30, 90), rng.uniform(30, 90), rng.uniform(10, 25)
+            disc = Mask.of((rows - row_at) ** 2 + (columns - column_at) ** 2 < radius**2)
+            off = rng.uniform(0, radius / 2)
+            seen = Mask.of((rows - row_at - off) ** 2 + (columns - column_at) ** 2 < radius**2)
+            truth = {"segmentation": disc.as_coco(), "area": disc.area, "iscrowd": 0}
+            annotations.append(
+                {"id": len(annotations) + 1, "image_id": photo, "category_id": category, **truth}
+            )
+            score = float(rng.random())
+            detections[photo].append(Detection(f"c{category}", score, 0.0, 0.0, 1.0, 1.0, mask=seen))
+            found = {"image_id": photo, "category_id": category, "score": score}
+            results.append({**found, "segmentation": seen.as_coco()})
+    truth = indexed(
+        {
+            "images": [{"id": photo, "width": 120, "height": 120} for photo in detections],
+            "annotations": annotations,
+            "categories": [{"id": number, "name": f"c{number}"} for number in (1, 2)],
+        }
+    )
+    photos = AnnotatedPhotos(tuple(Photo(photo, Path("unread"), 120 * 120) for photo in detections), truth)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(truth, truth.loadRes(results), "segm")
+        evaluation.params.catIds = [2]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    found = Matches(photos, detections, {"c2"}).average_precision(np.ones((1, PHOTOS)))
+    assert 0.1 < found.mean[0] < 0.95
+    assert (found.mean[0], found.at_half[0]) == pytest.approx(tuple(evaluation.stats[:2]), abs=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from server.evaluation.cache import Cache, Stream, picture_digest
-from server.recognition import Detection, NoRecogniser
+from server.recognition import Detection, Keypoint, Mask, NoRecogniser, Seen
 from tests.server.evaluation.synthetic import COLOURS, ColourRecogniser
 
 Picture = NDArray[np.uint8]
@@ -37,6 +38,24 @@ def test_detections_outlive_the_process_and_come_back_exactly(tmp_path: Path) ->
         assert cache.detections(ColourRecogniser(), "grey", not_to_be_made) == []
 
 
+class Outliner(ColourRecogniser):
+    """Finds masks and keypoints, too."""
+
+    def see(self, image: Picture) -> Seen:
+        (person,) = super().see(image).detections
+        mask = Mask.of((image == COLOURS["person"]).all(2))
+        return Seen((replace(person, mask=mask, keypoints=(Keypoint("head", 5.0, 2.5, 0.8),)),))
+
+
+def test_masks_and_keypoints_come_back_exactly(tmp_path: Path) -> None:
+    with Cache(tmp_path / "cache") as cache:
+        (made,) = cache.detections(Outliner(), "red", red)
+    with Cache(tmp_path / "cache") as cache:
+        assert cache.detections(Outliner(), "red", not_to_be_made) == [made]
+    assert made.mask is not None
+    assert made.mask.area == 12
+
+
 def test_another_recogniser_or_picture_is_something_else() -> None:
     with Cache(None) as cache:
         cache.detections(ColourRecogniser(), "red", red)
@@ -49,7 +68,13 @@ def test_changed_code_of_a_recogniser_is_another_recogniser(
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     source = tmp_path / "changing_recogniser.py"
-    code = "class Changing:\n    name = 'changing'\n\n    def recognise(self, image):\n        return []\n"
+    code = (
+        "from server.recognition import Seen\n"
+        "class Changing:\n"
+        "    name = 'changing'\n\n"
+        "    def recognise(self, images):\n"
+        "        return [Seen()]\n"
+    )
     source.write_text(code)
     from changing_recogniser import Changing  # type: ignore[import-not-found]
 

@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from server.errors import RecogniserNotInstalledError
 from server.recognition import load_recogniser
-from server.recognition.nanodet import FILE, FOLDER_VARIABLE, NanoDet, boxes_of, letterboxed, model_folder
+from server.recognition.nanodet import FILE, NanoDet, boxes_of, letterboxed
+from server.recognition.networks import FOLDER_VARIABLE, network_folder
 
 BINS = 11
 CERTAIN = 50.0
@@ -86,7 +87,7 @@ def sure_of_three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("sure_of_three")
 def test_boxes_come_back_to_the_picture_and_overlaps_of_one_label_go() -> None:
     image = np.zeros((208, 416, 3), np.uint8)
-    found = load_recogniser("nanodet", minimum_score=0.3, threads=1).recognise(image)
+    found = NanoDet(minimum_score=0.3, threads=1).see(image).detections
     assert [(detection.label, round(detection.score, 3)) for detection in found] == [
         ("car", 0.9),
         ("person", 0.6),
@@ -101,17 +102,15 @@ def test_boxes_come_back_to_the_picture_and_overlaps_of_one_label_go() -> None:
 
 @pytest.mark.usefixtures("sure_of_three")
 def test_boxes_end_at_the_picture() -> None:
-    (car, *_) = load_recogniser("nanodet", minimum_score=0.85, threads=1).recognise(
-        np.zeros((60, 416, 3), np.uint8)
-    )
+    (car, *_) = NanoDet(minimum_score=0.85, threads=1).see(np.zeros((60, 416, 3), np.uint8)).detections
     assert (car.y_min, car.y_max) == (0, 60)
 
 
 @pytest.mark.usefixtures("sure_of_three")
 def test_what_is_below_the_minimum_is_left_out() -> None:
     image = np.zeros((416, 416, 3), np.uint8)
-    assert len(load_recogniser("nanodet", minimum_score=0.55, threads=1).recognise(image)) == 2
-    assert load_recogniser("nanodet", minimum_score=0.95, threads=1).recognise(image) == []
+    assert len(NanoDet(minimum_score=0.55, threads=1).see(image).detections) == 2
+    assert NanoDet(minimum_score=0.95, threads=1).see(image).detections == ()
 
 
 def test_a_missing_network_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,8 +121,8 @@ def test_a_missing_network_is_told_with_what_to_do(tmp_path: Path, monkeypatch: 
 
 @pytest.fixture
 def nanodet() -> NanoDet:
-    if not (model_folder() / FILE).is_file():
-        pytest.skip(f"{FILE} is not in {model_folder()}: fetch it with `make detectors`")
+    if not (network_folder() / FILE).is_file():
+        pytest.skip(f"{FILE} is not in {network_folder()}: fetch it with `make detectors`")
     return NanoDet(minimum_score=0.3, threads=1)
 
 
@@ -136,7 +135,7 @@ def test_the_fetched_network_sees_a_car_where_it_is(nanodet: NanoDet) -> None:
             for number, frame in enumerate(container.decode(video=0))
             if number == 50
         )
-    best = nanodet.recognise(street)[0]
+    best = nanodet.see(street).detections[0]
     assert best.label == "car"
     assert best.score > 0.5
     assert 0 <= best.x_min < 40

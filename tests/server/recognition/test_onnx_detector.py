@@ -14,6 +14,7 @@ from server.errors import InvalidRecogniserError, UnknownRecogniserError
 from server.recognition import Detection, load_recogniser
 from server.recognition.heads import HEADS, Outputs
 from server.recognition.onnx_detector import OnnxDetector
+from tests.server.recognition.onnx_graphs import constant_graph
 
 SIDE = 96
 PLACES = 12 * 12 + 6 * 6 + 3 * 3
@@ -24,41 +25,9 @@ NONE = -50.0
 """A logit of what is not there."""
 
 
-def graph(
-    path: Path,
-    outputs: dict[str, np.ndarray],
-    *,
-    names: str | None = None,
-    shape: tuple[int | str, ...] = (1, 3, SIDE, SIDE),
-    asks_size: bool = False,
-    kind: int = TensorProto.FLOAT,
-) -> str:
-    """Write a graph of constants; its address."""
-    inputs = [helper.make_tensor_value_info("images", kind, shape)]
-    if asks_size:
-        inputs.append(helper.make_tensor_value_info("orig_target_sizes", TensorProto.INT64, [1, 2]))
-    model = helper.make_model(
-        helper.make_graph(
-            [helper.make_node("Identity", [f"{name}/value"], [name]) for name in outputs],
-            "constants",
-            inputs,
-            [
-                helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-                for name, array in outputs.items()
-            ],
-            [numpy_helper.from_array(array, f"{name}/value") for name, array in outputs.items()],
-        ),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=8,
-    )
-    if names is not None:
-        helper.set_model_props(model, {"names": names})
-    onnx.save(model, str(path))
-    return f"onnx:{path}"
-
-
 def seen_by(address: str, minimum_score: float = 0.3, picture: np.ndarray = PICTURE) -> list[Detection]:
-    return load_recogniser(address, minimum_score=minimum_score, threads=1).recognise(picture)
+    (seen,) = load_recogniser(address, minimum_score=minimum_score, threads=1).recognise([picture])
+    return list(seen.detections)
 
 
 def yolov5_rows() -> np.ndarray:
@@ -134,11 +103,11 @@ def test_a_family_is_known_by_its_outputs_and_its_box_is_where_it_should_be(
     family: str, tmp_path: Path
 ) -> None:
     outputs, box = FAMILIES[family]
-    address = graph(tmp_path / "net.onnx", outputs, asks_size=family == "rt-detr")
+    address = constant_graph(tmp_path / "net.onnx", outputs, asks_size=family == "rt-detr")
     detector = load_recogniser(address, minimum_score=0.3, threads=1)
     assert isinstance(detector, OnnxDetector)
     assert detector.head == family
-    (seen,) = detector.recognise(PICTURE)
+    (seen,) = detector.recognise([PICTURE])[0].detections
     assert seen.label == "car"
     assert seen.score == pytest.approx(0.4, abs=1e-5)
     np.testing.assert_allclose((seen.x_min, seen.y_min, seen.x_max, seen.y_max), box, atol=1e-3)
@@ -147,7 +116,7 @@ def test_a_family_is_known_by_its_outputs_and_its_box_is_where_it_should_be(
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_below_the_minimum_is_left_out(family: str, tmp_path: Path) -> None:
     outputs, _ = FAMILIES[family]
-    address = graph(tmp_path / "net.onnx", outputs, asks_size=family == "rt-detr")
+    address = constant_graph(tmp_path / "net.onnx", outputs, asks_size=family == "rt-detr")
     assert seen_by(address, minimum_score=0.41) == []
 
 
@@ -155,7 +124,7 @@ def test_of_two_boxes_on_one_thing_the_better_stays(tmp_path: Path) -> None:
     columns = yolov8_columns()
     columns[0, :4, 8] = [21, 40, 8, 16]
     columns[0, 4 + 2, 8] = 0.6
-    (seen,) = seen_by(graph(tmp_path / "net.onnx", {"output0": columns}))
+    (seen,) = seen_by(constant_graph(tmp_path / "net.onnx", {"output0": columns}))
     assert (round(seen.score, 3), seen.x_min) == (0.6, 17)
 
 
@@ -199,11 +168,13 @@ def test_the_network_sees_the_picture_and_not_its_mirror(tmp_path: Path) -> None
 
 def test_labels_come_from_the_graph_or_from_a_file(tmp_path: Path) -> None:
     columns = yolov8_columns()[:, : 4 + 3]
-    inside = graph(tmp_path / "inside.onnx", {"output0": columns}, names="{0: 'ant', 1: 'bee', 2: 'wasp'}")
+    inside = constant_graph(
+        tmp_path / "inside.onnx", {"output0": columns}, names="{0: 'ant', 1: 'bee', 2: 'wasp'}"
+    )
     assert [seen.label for seen in seen_by(inside)] == ["wasp"]
-    bare = graph(tmp_path / "bare.onnx", {"output0": columns})
+    bare = constant_graph(tmp_path / "bare.onnx", {"output0": columns})
     with pytest.raises(
-        InvalidRecogniserError, match="has 3 classes, but COCO's labels are 80; give labels=FILE"
+        InvalidRecogniserError, match="has 3 classes, but its family's usual labels are 80; give labels=FILE"
     ):
         seen_by(bare)
     for name, text in (("labels.txt", "ant\nbee\nwasp\n"), ("labels.json", '["ant", "bee", "wasp"]')):
@@ -212,7 +183,7 @@ def test_labels_come_from_the_graph_or_from_a_file(tmp_path: Path) -> None:
 
 
 def test_a_graph_of_open_size_gets_the_side_that_is_named(tmp_path: Path) -> None:
-    address = graph(
+    address = constant_graph(
         tmp_path / "net.onnx", {"output0": yolov8_columns()}, shape=("batch", 3, "height", "width")
     )
     (seen,) = seen_by(f"{address}?side={SIDE}")
@@ -221,12 +192,12 @@ def test_a_graph_of_open_size_gets_the_side_that_is_named(tmp_path: Path) -> Non
 
 def test_half_precision_is_given_where_it_is_asked_for(tmp_path: Path) -> None:
     outputs = {"output0": yolov8_columns().astype(np.float16)}
-    (seen,) = seen_by(graph(tmp_path / "net.onnx", outputs, kind=TensorProto.FLOAT16))
+    (seen,) = seen_by(constant_graph(tmp_path / "net.onnx", outputs, kind=TensorProto.FLOAT16))
     assert seen.score == pytest.approx(0.4, abs=1e-3)
 
 
 def test_a_file_is_held_to_its_digest(tmp_path: Path) -> None:
-    address = graph(tmp_path / "net.onnx", {"output0": yolov8_columns()})
+    address = constant_graph(tmp_path / "net.onnx", {"output0": yolov8_columns()})
     digest = hashlib.sha256((tmp_path / "net.onnx").read_bytes()).hexdigest()
     detector = load_recogniser(f"{address}?sha256={digest}", minimum_score=0.3, threads=1)
     assert detector.name == f"net-yolov8-{digest[:12]}"
@@ -235,7 +206,7 @@ def test_a_file_is_held_to_its_digest(tmp_path: Path) -> None:
 
 
 def test_unknown_outputs_are_told_with_the_families_to_choose_from(tmp_path: Path) -> None:
-    address = graph(tmp_path / "net.onnx", {"logits": np.zeros((1, 1000), np.float32)})
+    address = constant_graph(tmp_path / "net.onnx", {"logits": np.zeros((1, 1000), np.float32)})
     with pytest.raises(InvalidRecogniserError, match=r"logits \[1, 1000\].*name it with head=.*yolox"):
         seen_by(address)
 
@@ -243,7 +214,7 @@ def test_unknown_outputs_are_told_with_the_families_to_choose_from(tmp_path: Pat
 def test_a_named_head_is_taken_at_its_word(tmp_path: Path) -> None:
     rows = np.zeros((1, 20, 85), np.float32)
     rows[0, 5] = yolov5_rows()[0, 5]
-    address = graph(tmp_path / "net.onnx", {"output0": rows})
+    address = constant_graph(tmp_path / "net.onnx", {"output0": rows})
     assert len(seen_by(f"{address}?head=yolov5")) == 1
     with pytest.raises(InvalidRecogniserError, match="no head is named 'yolo'"):
         seen_by(f"{address}?head=yolo")
@@ -252,7 +223,7 @@ def test_a_named_head_is_taken_at_its_word(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "kind", "told"),
     [
-        ((8, 3, SIDE, SIDE), TensorProto.FLOAT, "one picture at a time"),
+        ((8, 3, SIDE, SIDE), TensorProto.FLOAT, "1 x 3 x height x width"),
         ((1, 1, SIDE, SIDE), TensorProto.FLOAT, "1 x 3 x height x width"),
         ((1, 3, SIDE, SIDE), TensorProto.UINT8, "export it for float or float16"),
     ],
@@ -260,7 +231,7 @@ def test_a_named_head_is_taken_at_its_word(tmp_path: Path) -> None:
 def test_an_input_that_cannot_be_given_is_told(
     shape: tuple[int, ...], kind: int, told: str, tmp_path: Path
 ) -> None:
-    address = graph(tmp_path / "net.onnx", {"output0": yolov8_columns()}, shape=shape, kind=kind)
+    address = constant_graph(tmp_path / "net.onnx", {"output0": yolov8_columns()}, shape=shape, kind=kind)
     with pytest.raises(InvalidRecogniserError, match=told):
         seen_by(address)
 
@@ -294,3 +265,44 @@ def test_an_unknown_name_is_told_with_the_known_ones() -> None:
 def test_places_of_sizes_that_are_not_declared_fit_no_family_by_chance() -> None:
     open_shapes = Outputs({"output0": (1, None, None)})
     assert not any(head.fits(open_shapes, (SIDE, SIDE)) for head in HEADS)
+
+
+def test_a_batch_of_pictures_of_many_sizes_is_seen_as_one_by_one(tmp_path: Path) -> None:
+    """The brightness of each picture comes out as the score of its box."""
+    rows = yolov10_rows()
+    rows[0, 3, 4] = 0
+    place = np.zeros_like(rows)
+    place[0, 3, 4] = 1
+    constants = {
+        "rows": rows,
+        "place": place,
+        "axes": np.array([1, 2, 3], np.int64),
+        "flat": np.array([-1, 1, 1]),
+    }
+    nodes = [
+        helper.make_node("ReduceMean", ["images", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Reshape", ["mean", "flat"], ["column"]),
+        helper.make_node("Mul", ["column", "place"], ["score"]),
+        helper.make_node("Add", ["rows", "score"], ["output0"]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "brightness",
+            [helper.make_tensor_value_info("images", TensorProto.FLOAT, ("batch", 3, SIDE, SIDE))],
+            [helper.make_tensor_value_info("output0", TensorProto.FLOAT, ("batch", *rows.shape[1:]))],
+            [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=8,
+    )
+    onnx.save(model, str(tmp_path / "net.onnx"))
+    detector = load_recogniser(f"onnx:{tmp_path / 'net.onnx'}", minimum_score=0.1, threads=1)
+    assert detector.most_at_once > 1
+    pictures = [
+        np.full((side, side, 3), level, np.uint8) for side, level in ((96, 51), (48, 204), (200, 102))
+    ]
+    together = detector.recognise(pictures)
+    assert [round(seen.detections[0].score, 3) for seen in together] == [0.2, 0.8, 0.4]
+    for picture, seen in zip(pictures, together, strict=True):
+        assert detector.recognise([picture])[0].detections == seen.detections

@@ -71,13 +71,58 @@ def test_what_is_not_known_is_named() -> None:
         to_onnx(graph.model((1, 3, 4, 4), {"strange": (1, 3, 4, 4)}), b"")
 
 
+def test_convolutions_of_small_networks_compute_what_torch_computes() -> None:
+    rng = np.random.default_rng(2)
+    source = rng.standard_normal((1, 8, 12, 4)).astype(np.float32)
+    kernel = rng.standard_normal((3, 3, 4, 6)).astype(np.float32)
+    depthwise = rng.standard_normal((3, 3, 6, 1)).astype(np.float32)
+    upwards = rng.standard_normal((2, 2, 3, 6)).astype(np.float32)
+    same = {"data_format": text("NHWC"), "padding": text("SAME"), "dilations": integers(1, 1, 1, 1)}
+
+    graph = GraphFiles()
+    graph.weight("kernel", kernel)
+    graph.node("Conv2D", "conv", "source", "kernel", strides=integers(1, 2, 2, 1), **same)
+    graph.node("Relu6", "bounded", "conv")
+    graph.weight("depthwise", depthwise)
+    graph.node("DepthwiseConv2dNative", "each", "bounded", "depthwise", strides=integers(1, 1, 1, 1), **same)
+    graph.node("Relu", "positive", "each")
+    sides = {"ksize": integers(1, 4, 6, 1), "strides": integers(1, 4, 6, 1)}
+    graph.node("AvgPool", "mean", "positive", **sides, **NHWC)
+    graph.node("Mul", "weighed", "positive", "mean")
+    graph.node("AddN", "total", "weighed", "positive")
+    graph.weight("upwards", upwards)
+    graph.ints("size", 1, 8, 12, 3)
+    graph.node(
+        "Conv2DBackpropInput", "large", "size", "upwards", "total", strides=integers(1, 2, 2, 1), **same
+    )
+    converted = to_onnx(graph.model((1, 8, 12, 4), {"large": (1, 8, 12, 3)}), graph.weights)
+    (result,) = onnxruntime.InferenceSession(converted).run(None, {"source": source})
+
+    planes = F.pad(torch.from_numpy(source).permute(0, 3, 1, 2), (0, 1, 0, 1))
+    planes = F.conv2d(planes, torch.from_numpy(kernel).permute(3, 2, 0, 1), stride=2).clamp(0, 6)
+    planes = F.conv2d(planes, torch.from_numpy(depthwise).permute(2, 3, 0, 1), padding=1, groups=6).relu()
+    planes = planes * planes.mean((2, 3), keepdim=True) + planes
+    planes = F.conv_transpose2d(planes, torch.from_numpy(upwards).permute(3, 2, 0, 1), stride=2)
+    np.testing.assert_allclose(result, planes.permute(0, 2, 3, 1).numpy(), rtol=1e-4, atol=1e-4)
+
+
 def test_a_padding_that_is_not_known_is_named() -> None:
     graph = GraphFiles()
     graph.weight("kernel", np.zeros((1, 1, 3, 3), np.float32))
-    same = {"data_format": text("NHWC"), "padding": text("SAME")}
-    graph.node("Conv2D", "conv", "source", "kernel", **same)
-    with pytest.raises(GraphError, match=r"conv is .*SAME"):
+    explicit = {"data_format": text("NHWC"), "padding": text("EXPLICIT")}
+    sides = {"strides": integers(1, 1, 1, 1), "dilations": integers(1, 1, 1, 1)}
+    graph.node("Conv2D", "conv", "source", "kernel", **sides, **explicit)
+    with pytest.raises(GraphError, match=r"conv is .*EXPLICIT"):
         to_onnx(graph.model((1, 4, 4, 3), {"conv": (1, 4, 4, 3)}), graph.weights)
+
+
+def test_a_transposed_convolution_that_overlaps_itself_is_named() -> None:
+    graph = GraphFiles()
+    graph.weight("kernel", np.zeros((3, 3, 3, 3), np.float32))
+    graph.ints("size", 1, 8, 8, 3)
+    graph.node("Conv2DBackpropInput", "large", "size", "kernel", "source", strides=integers(1, 2, 2, 1))
+    with pytest.raises(GraphError, match="large overlaps itself"):
+        to_onnx(graph.model((1, 4, 4, 3), {"large": (1, 8, 8, 3)}), graph.weights)
 
 
 @pytest.mark.parametrize(

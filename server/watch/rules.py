@@ -1,0 +1,138 @@
+"""Rules of cameras, from a YAML file::
+
+default:                      # cameras that are not named below
+  minimum_score: 0.4
+cameras:
+  gate:
+    labels: [person, car]     # nothing else is published
+    minimum_size: 0.001       # share of the picture that a box has to cover
+    track: true               # the same thing keeps its name from frame to frame
+    zones:
+      drive:
+        polygon: [[0.1, 0.5], [0.9, 0.5], [0.9, 1.0], [0.1, 1.0]]  # shares of width and height
+        labels: [car]
+        minimum_score: 0.5
+        dwell_s: 10           # a thing is in the zone only after so long
+        alert: true           # and then somebody has to look
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from secondsight.store_keys import InvalidCameraIdError, checked_camera_id
+from server.errors import RulesError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+_MOST_ZONES = 64
+_MOST_CORNERS = 256
+
+
+def _camera_name(name: str) -> str:
+    try:
+        return checked_camera_id(name)
+    except InvalidCameraIdError as error:
+        raise ValueError(str(error)) from error
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Zone(_Strict):
+    """A part of the picture.
+
+    Attributes:
+        polygon: its corners, (share of the width, share of the height), in order; the last is joined to the first.
+        labels: only these count; None counts all that the camera publishes.
+        minimum_score: only detections from this score on count.
+        dwell_s: seconds for which a thing has to stay. Needs tracking.
+        alert: whether somebody has to look at what is in it.
+    """
+
+    polygon: tuple[tuple[Share, Share], ...] = Field(min_length=3, max_length=_MOST_CORNERS)
+    labels: frozenset[str] | None = None
+    minimum_score: Share = 0.0
+    dwell_s: Annotated[float, Field(ge=0, le=86400)] = 0.0
+    alert: bool = False
+
+
+class CameraRules(_Strict):
+    """What is published of one camera's detections, and where it matters.
+
+    Attributes:
+        labels: only these are published; None publishes all.
+        minimum_score: nothing below it is published.
+        minimum_size: share of the picture that a box has to cover.
+        track: give things names that last from frame to frame, and tell when they come and go.
+        lost_after_s: seconds without being seen after which a thing has gone.
+        zones: by name.
+    """
+
+    labels: frozenset[str] | None = None
+    minimum_score: Share = 0.0
+    minimum_size: Share = 0.0
+    track: bool = False
+    lost_after_s: Annotated[float, Field(gt=0, le=3600)] = 3.0
+    zones: dict[str, Zone] = Field(default_factory=dict, max_length=_MOST_ZONES)
+
+    @model_validator(mode="after")
+    def _dwell_needs_tracks(self) -> CameraRules:
+        for name, zone in self.zones.items():
+            if zone.dwell_s and not self.track:
+                raise ValueError(
+                    f"zone {name} has dwell_s, which needs the same thing to be known again: set track"
+                )
+        return self
+
+
+class Rules(_Strict):
+    """Rules of all cameras."""
+
+    default: CameraRules = CameraRules()
+    cameras: dict[Annotated[str, AfterValidator(_camera_name)], CameraRules] = Field(default_factory=dict)
+
+    def of(self, camera_id: str) -> CameraRules:
+        """The rules of a camera."""
+        return self.cameras.get(camera_id, self.default)
+
+    @classmethod
+    def of_file(cls, path: Path | None) -> Rules:
+        """Rules from a file; those that leave everything as it is without one.
+
+        Raises:
+            RulesError
+        """
+        return cls() if path is None else cls.load(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Rules:
+        """Rules from a YAML file.
+
+        Raises:
+            RulesError: it cannot be read, or says what cannot be.
+        """
+        try:
+            content: Any = yaml.safe_load(path.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise RulesError(f"the rules in {path} cannot be read: {error}") from error
+        try:
+            rules = cls.model_validate(content or {})
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}"
+                for fault in error.errors()
+            )
+            raise RulesError(f"the rules in {path} cannot be: {faults}") from error
+        tracks = any(each.track for each in (rules.default, *rules.cameras.values()))
+        if tracks and find_spec("trackers") is None:
+            raise RulesError(
+                f"the rules in {path} track things, which takes packages that are not installed: "
+                "pip install --no-deps -r requirements/tracking.txt"
+            )
+        return rules

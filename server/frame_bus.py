@@ -36,7 +36,6 @@ _SESSIONS_BEHIND: Final = 1000
 """By which the store's count of sessions may be behind an edge's, after it has failed over to an older state."""
 
 
-
 class Appending(Enum):
     """What became of a frame that was to be appended."""
 
@@ -460,9 +459,7 @@ class FrameBus:
         # A group that was lost goes on after the last result: what came before it was recognised.
         last_result = store_keys.entry_id(*await self._last_id(store_keys.results(camera_id, task)))
         try:
-            await self._redis.xgroup_create(
-                store_keys.frames(camera_id), task, id=last_result, mkstream=True
-            )
+            await self._redis.xgroup_create(store_keys.frames(camera_id), task, id=last_result, mkstream=True)
         except ResponseError as error:
             if _GROUP_EXISTS not in str(error):
                 raise

@@ -67,7 +67,9 @@ class Room:
         let_go = int(await self._redis.eval(LET_GO_OF_ALL, 2, *keys))
         if let_go:
             metrics.STORE_LET_GO.inc(let_go)
-            _log.warning("the store is full and let go of the last group of camera %s for the next", camera_id)
+            _log.warning(
+                "the store is full and let go of the last group of camera %s for the next", camera_id
+            )
         return let_go
 
     async def _let_go_of(self, camera_id: str, minding_all: bool) -> int:

@@ -15,9 +15,7 @@ class Share:
     give_back: list[str]
 
 
-def share_of(
-    worker: str, workers: Collection[str], holders: Mapping[str, str | None], most: int
-) -> Share:
+def share_of(worker: str, workers: Collection[str], holders: Mapping[str, str | None], most: int) -> Share:
     """The cameras that `worker` should take, of those that nobody has, and give back, of its own.
 
     Every worker decides by itself on what the store tells all of them: `workers` that are there, and who has which

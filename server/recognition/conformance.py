@@ -39,9 +39,8 @@ def faults_of(recogniser: Recogniser, pictures: Sequence[Picture] = ()) -> list[
     faults = []
     for promise, check in checks:
         try:
-            faults += [
-                Fault(promise, told) for told in check(recogniser, [picture.copy() for picture in tried])
-            ]
+            for told in check(recogniser, [picture.copy() for picture in tried]):
+                faults.append(Fault(promise, told))
         except Exception as error:  # other people's code
             faults.append(Fault(promise, f"it raised {type(error).__name__}: {error}"))
     return faults

@@ -137,6 +137,16 @@ def _markdown(results: dict[str, Any]) -> str:
         f"was taken had {or_dash(least, '.1f')} dB. Every picture carries its number, so that another one would be "
         "seen."
     )
+    spooled = sum(part["spooled_when_killed"] for part in results["stores"].values())
+    refused = ", ".join(
+        f"{code} {times}"
+        for part in results["stores"].values()
+        for code, times in sorted(part["strangers_refused"].items())
+    )
+    report.paragraph(
+        f"In the spools of killed edges lay {spooled} frames, all of which came later or had lost their key frame. "
+        f"Clients with no, wrong, stolen and revoked tokens were answered: {refused or 'none came'}."
+    )
     report.heading(2, "Frames that were not sent")
     drops = results["dropped"] or {"none": 0}
     report.table(["reason", "frames"], [[f"`{reason}`", str(times)] for reason, times in drops.items()])
@@ -177,7 +187,7 @@ def _markdown(results: dict[str, Any]) -> str:
                 [
                     trend["process"],
                     trend["quantity"],
-                    *(f"{trend[name]:.1f}" for name in ("level", "growth", "error")),
+                    *(f"{trend[name]:z.1f}" for name in ("level", "growth", "error")),
                     "yes" if trend["flat"] else "**no**",
                 ]
                 for trend in results["soak"]["trends"]

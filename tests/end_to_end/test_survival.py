@@ -20,7 +20,7 @@ from tests.chaos.invariant import Count, count
 from tests.chaos.pictures import write_clip
 
 CAMERA = "survivor"
-FRAMES = 40
+FRAMES = 32
 SETTINGS = {"keep_all": True, "capture": {"speed": 0}, "backoff_cap_s": 1, "max_unacknowledged": 8}
 
 

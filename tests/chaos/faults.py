@@ -73,15 +73,20 @@ async def _killed(part: Part, chance: Random, number: signal.Signals = signal.SI
         await part.restart()
 
 
+async def _lost(site: Installation, edge: Edge, chance: Random) -> None:
+    """Kill an edge, look at what it leaves, and start it again."""
+    site.lost_lives += 1
+    await edge.part.kill()
+    site.note_spool(edge)
+    await asyncio.sleep(chance.uniform(0.2, 3))
+    await edge.part.restart()
+
+
 @fault("kill -9 of an edge")
 async def _(site: Installation, chance: Random) -> None:
     edge = _any_edge(site, chance)
     async with edge.part.ending:
-        site.lost_lives += 1
-        await edge.part.kill()
-        site.note_spool(edge)
-        await asyncio.sleep(chance.uniform(0.2, 3))
-        await edge.part.restart()
+        await _lost(site, edge, chance)
 
 
 @fault("an edge told to end")
@@ -244,6 +249,16 @@ def _has_spool(site: Installation) -> bool:
 async def _(site: Installation, chance: Random) -> None:
     async with site.uplink.away():
         await asyncio.sleep(site.spool_full_s)
+
+
+@fault("kill -9 of an edge whose spool holds frames", _has_spool)
+async def _(site: Installation, chance: Random) -> None:
+    edge = chance.choice([edge for edge in site.edges.values() if edge.plan.spool_bytes])
+    async with site.uplink.away(), edge.part.ending:
+        await asyncio.sleep(chance.uniform(4, 8))
+        await _lost(site, edge, chance)
+        # It has what the one before left, and what has come since, before anybody listens.
+        await asyncio.sleep(chance.uniform(0, 2))
 
 
 def _clock_step(kind: str, way: int) -> None:

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from server.store.config import StoreConfig
 from server.store.embedded import EmbeddedStore
 
 ROOT = Path(__file__).parent.parent
+
+settings.register_profile("thorough", max_examples=100)
 
 
 @pytest.fixture

@@ -22,9 +22,7 @@ from tests.server.conftest import StartServer
 from tests.server.harness import SquareSpotter, edge_stream, keep_enhancement, recognised
 
 _FEW: Final = 4
-_MANY: Final = 200
 _THOROUGH: Final = "thorough"
-settings.register_profile(_THOROUGH, max_examples=_MANY)
 
 _KNOWN: Final = {"camera_id": "front-door", "camera": "front-door", "frame": "1-1", "entry_id": "1-1"}
 """What names something that is there. Names by chance are of nothing."""
@@ -42,7 +40,7 @@ def _ask(address: str, answers: Counter[tuple[str, int]]) -> None:
         for mode in modes:
 
             @settings(
-                max_examples=_MANY if thorough else _FEW,
+                max_examples=settings().max_examples if thorough else _FEW,
                 suppress_health_check=list(HealthCheck),
                 deadline=None,
                 phases=(Phase.explicit, Phase.generate, Phase.shrink),

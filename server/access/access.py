@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +19,6 @@ from server.errors import AccessFileError, LoginFailedError, PasswordChangeRequi
 
 FIRST_ADMIN = "admin"
 ONE_TIME_LIFETIME = timedelta(days=3)
-_LOOK_INTERVAL = 1.0
 _NO_HASH = "0" * 64
 
 _log = logging.getLogger(__name__)
@@ -37,7 +35,7 @@ class FirstLogin:
 class Access:
     """Who may do what. `open` when nobody is asked: no access file was configured, and only this machine can call.
 
-    A file that was changed is read again within a second. One that has become unreadable changes nothing: those who
+    A file that was changed is read again at the next call. One that has become unreadable changes nothing: those who
     were let in by its last good version still are, and the log tells.
 
     Raises:
@@ -53,7 +51,8 @@ class Access:
         self._register = Register()
         self._keys: dict[str, str] = {}
         self._stamp: tuple[int, int, int] | None = None
-        self._looked = float("-inf")
+        self._useless: tuple[int, int, int] | None = (0, 0, 0)
+        """State of the file that could not be read."""
         if self._file is not None:
             self._read(self._file)
 
@@ -160,7 +159,6 @@ class Access:
 
         assert self._file is not None
         self._file.change(change)
-        self._looked = float("-inf")
 
     def _of_session(self, key: str) -> Principal | None:
         session = self._sessions.look(key)
@@ -173,13 +171,12 @@ class Access:
         return _principal(session.user, user, "session", key)
 
     def _current(self) -> Register:
-        now = time.monotonic()
-        if self._file is not None and now - self._looked >= _LOOK_INTERVAL:
-            self._looked = now
+        # At every call, which costs microseconds: who was just added is let in, and who was removed is not.
+        if self._file is not None and (stamp := self._file.stamp()) not in (self._stamp, self._useless):
             try:
-                if self._file.stamp() != self._stamp:
-                    self._read(self._file)
-            except (AccessFileError, OSError) as error:
+                self._read(self._file)
+            except AccessFileError as error:
+                self._useless = stamp
                 _log.error("the access file stays as it was read last: %s", error)
         return self._register
 

@@ -26,6 +26,8 @@ class AccessFile:
             found = self.path.stat()
         except FileNotFoundError:
             return None
+        except OSError:
+            return -1, 0, 0  # to be read, which tells what is wrong
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def read(self) -> Register:

@@ -41,7 +41,8 @@ export async function beginSession(name, password, newPassword) {
 }
 
 export async function endSession() {
-  await ask("/v1/session", "application/json", "DELETE");
+  // To its end: the page is loaded anew behind it, which would cut the answer off.
+  await (await ask("/v1/session", "application/json", "DELETE")).text();
 }
 
 export async function cameras() {

@@ -14,7 +14,7 @@ import torch
 from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
-from server.access import access, passwords
+from server.access import passwords
 from server.config import ServerConfig
 from server.process import Server
 from server.recognition import NoRecogniser, Recogniser
@@ -111,9 +111,8 @@ def _light_passwords() -> Iterator[None]:
 
 
 @pytest.fixture
-def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> People:
-    """Who is in an access file, which servers look at whenever they ask."""
-    monkeypatch.setattr(access, "_LOOK_INTERVAL", 0.0)
+def people(tmp_path: Path) -> People:
+    """Who is in an access file."""
     return people_in(tmp_path)
 
 

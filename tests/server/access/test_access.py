@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from server.access import access as access_module
 from server.access.access import Access, new_user
 from server.access.access_file import AccessFile
 from server.access.caller import LOOPBACK, CameraCaller, Permission, Principal, Role
@@ -27,12 +26,6 @@ from server.errors import (
 
 ONE_TIME = "once-and-never-again"
 OWN = "a password of my own"
-
-
-@pytest.fixture(autouse=True)
-def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read a changed file at the next question."""
-    monkeypatch.setattr(access_module, "_LOOK_INTERVAL", 0.0)
 
 
 @pytest.fixture

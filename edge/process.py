@@ -28,6 +28,7 @@ from edge.sources import FrameSource, open_source
 from edge.spool import Spool
 from edge.uplink import Uplink
 from secondsight import limits
+from secondsight.cancelling import cancel_all
 from shared_models.errors import CodecError
 
 _LOG = logging.getLogger(__name__)
@@ -103,12 +104,12 @@ class EdgeProcess:
                 if stopping.done():
                     await _unless_failed(asyncio.wait({flush}, timeout=config.grace_s), background)
             finally:
-                await _cancel(flush)
+                await cancel_all([flush])
             if pump.done():
                 pump.result()
         finally:
             capture.stop()
-            await _cancel(pump, stopping, *background)
+            await cancel_all([pump, stopping, *background])
             await self._pending.close()
             if keeper is not None:
                 await keeper.close()
@@ -282,12 +283,4 @@ async def _unless_failed(work: Coroutine[Any, Any, Any], background: list[asynci
         for ended in done:
             ended.result()
     finally:
-        await _cancel(task)
-
-
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError, Exception):
-            await task
+        await cancel_all([task])

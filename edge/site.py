@@ -16,6 +16,7 @@ from edge.errors import EdgeError
 from edge.metrics import SourceState, Tally
 from edge.process import EdgeProcess
 from edge.spending import Ledger, Spending
+from secondsight.cancelling import cancel_all
 from secondsight.logs import log_fields
 from shared_models import Codec
 
@@ -70,9 +71,7 @@ class Site:
             for task in tasks:
                 task.result()
         finally:
-            for waiting in (stopping, *tasks):
-                waiting.cancel()
-            await asyncio.gather(stopping, *tasks, return_exceptions=True)
+            await cancel_all([stopping, *tasks])
 
     def close(self) -> None:
         """End the encoders' threads, and write down what was spent."""

@@ -27,6 +27,7 @@ from edge.errors import (
 from edge.metrics import KeyCause, Tally
 from edge.pending import Pending, PendingFrame
 from edge.retry_info import retry_after_s
+from secondsight.cancelling import cancel_all
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 
 _LOG = logging.getLogger(__name__)
@@ -340,9 +341,7 @@ async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(tasks)
     for task in tasks:
         if task in done:
             task.result()

@@ -17,13 +17,13 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from secondsight import limits, store_keys
+from secondsight.cancelling import cancel_all
 from secondsight.logs import log_fields
 from secondsight.tracing import Stretch, TraceContext, tracer
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 from server import metrics
 from server.access.access import Access
 from server.access.caller import CameraCaller, caller
-from server.cancelling import cancel_all
 from server.config import ServerConfig
 from server.enhancement_forwarding import Forwarding
 from server.enhancement_wanted import Wanted

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from server.cancelling import cancel_all
+from secondsight.cancelling import cancel_all
 
 _log = logging.getLogger(__name__)
 

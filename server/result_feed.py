@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from server.cancelling import cancel_all
+from secondsight.cancelling import cancel_all
 from server.config import ServerConfig
 from server.errors import StoreUnavailableError
 from server.frame_bus import FrameBus

@@ -9,8 +9,8 @@ import secrets
 import socket
 from contextlib import suppress
 
+from secondsight.cancelling import cancel_all
 from server import metrics
-from server.cancelling import cancel_all
 from server.config import ServerConfig
 from server.enhancement_retention import EnhancementRetention
 from server.errors import StoreUnavailableError

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from redis.asyncio import Redis
 
 from secondsight import store_keys
+from secondsight.cancelling import cancel_all
 from secondsight.v1 import frame_pb2
-from server.cancelling import cancel_all
 from server.catalogue import Catalogue
 from server.config import ServerConfig
 from server.enhancement_retention import EnhancementRetention

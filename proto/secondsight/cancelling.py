@@ -1,4 +1,4 @@
-"""Cancelling tasks that talk to the store."""
+"""Cancelling tasks that talk to a store."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ _AGAIN: Final = 1.0
 
 
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until they have ended; their outcomes are left to be looked at.
+    """Cancel tasks and wait until they have ended; their outcomes may be looked at or not.
 
     Once is not enough: `asyncio.wait_for` of Python 3.11, through which redis-py sends, drops a cancellation that
     arrives in the moment in which it is done (python/cpython#86296), and a task that goes on for ever would.
     """
-    pending = {task for task in tasks if not task.done()}
+    given = list(tasks)
+    pending = {task for task in given if not task.done()}
     while pending:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=_AGAIN)
+    for task in given:
+        if not task.cancelled():
+            task.exception()  # or asyncio would complain that nobody did

@@ -24,7 +24,7 @@ from edge.errors import (
     ServerSilentError,
     UplinkError,
 )
-from edge.metrics import KeyCause, Tally
+from edge.metrics import KeyCause, SpoolReport, Tally
 from edge.pending import Pending, PendingFrame
 from edge.retry_info import retry_after_s
 from secondsight.cancelling import cancel_all
@@ -32,6 +32,8 @@ from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 
 _LOG = logging.getLogger(__name__)
 
+_TELL_EVERY_S: Final = 1.0
+_TELL_AGAIN_S: Final = 20.0
 _NOTHING_TO_SEND_S: Final = 0.05
 
 if TYPE_CHECKING:
@@ -164,7 +166,7 @@ class _Stream:
             UplinkError: it ended in any other way.
             grpc.aio.AioRpcError: the call failed.
         """
-        await _first_of(self._send(), self._receive(), self._watch(), self._answer())
+        await _first_of(self._send(), self._receive(), self._watch(), self._answer(), self._tell())
         if self._draining is None:
             raise ServerRefusedError("the server closed the stream")
         return self._draining.reconnect_after.ToNanoseconds() / 1e9
@@ -268,6 +270,19 @@ class _Stream:
         self._tally.enhancement_lacks += bool(reply.lack)
         return reply
 
+    async def _tell(self) -> None:
+        """How this edge does: soon after that has changed, and again before it is forgotten."""
+        told: tuple[str, bool, bool] | None = None
+        told_at = 0.0
+        while True:
+            # First of all, so that a connection which ends at once is not burdened with it.
+            await asyncio.sleep(_TELL_EVERY_S)
+            spool, source = self._tally.spool, self._tally.source
+            state = (str(source), spool is not None and spool.full, spool is not None and spool.failing)
+            if self._draining is None and (state != told or time.monotonic() - told_at >= _TELL_AGAIN_S):
+                told, told_at = state, time.monotonic()
+                await self._write(ingest_pb2.PushRequest(report=_report(spool, str(source))))
+
     async def _watch(self) -> None:
         """End a connection whose server has frames to answer for and says nothing."""
         limit_s = self._config.ack_timeout_s
@@ -319,6 +334,17 @@ def _message(pending: PendingFrame, camera_id: str) -> frame_pb2.Frame:
     )
     message.captured_at.FromNanoseconds(frame.captured_at_ns)
     return message
+
+
+def _report(spool: SpoolReport | None, source: str) -> frame_pb2.EdgeReport:
+    report = frame_pb2.EdgeReport(source=source)
+    if spool is not None:
+        report.spool.frames, report.spool.bytes = spool.frames, spool.bytes
+        report.spool.limit_bytes, report.spool.full = spool.limit_bytes, spool.full
+        report.spool.failing = spool.failing
+        if spool.oldest_s is not None:
+            report.spool.oldest.FromMilliseconds(max(0, round(1000 * spool.oldest_s)))
+    return report
 
 
 def _uint32(value: int) -> int:

@@ -149,9 +149,11 @@ class Catalogue:
             last_frame_at = Timestamp()
             last_frame_at.FromNanoseconds(int(stored_at))
             session = int(await self._redis.get(store_keys.session(camera_id)) or 0)
-            cameras.append(
-                analytics_pb2.Camera(camera_id=camera_id, last_frame_at=last_frame_at, session=session)
-            )
+            camera = analytics_pb2.Camera(camera_id=camera_id, last_frame_at=last_frame_at, session=session)
+            report: Any = await self._redis.get(store_keys.edge(camera_id))
+            if report is not None:
+                camera.edge.ParseFromString(report)
+            cameras.append(camera)
         return cameras
 
     @_asks_store

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Any, Final
@@ -25,6 +26,7 @@ from server.groups import APPEND, STORED, KeyFrame, key_frame, refusal
 from server.lag import NO_SUCH_KEY, Lags
 from server.leases import Leases
 from server.room import Room
+from server.store.client import STORE_ERRORS
 from server.store.patience import Patience
 from server.task_scripts import CLAIM, HOLDER, PUBLISH
 
@@ -33,6 +35,7 @@ _GROUP_EXISTS: Final = "BUSYGROUP"
 _NO_GROUP: Final = "NOGROUP"
 _FIRST_ID: Final = "0-0"
 _SESSIONS_BEHIND: Final = 1000
+_REPORT_LIFE: Final = 60
 """By which the store's count of sessions may be behind an edge's, after it has failed over to an older state."""
 
 
@@ -228,6 +231,11 @@ class FrameBus:
             return Appended(await self._why_not_rising(frames, session, entry_id), backlog, None)
 
         return await self._patience.ask("append", attempt)
+
+    async def keep_report(self, camera_id: str, report: bytes) -> None:
+        """Keep what an edge tells of itself for a minute. Nothing depends on it: a store that fails is passed over."""
+        with suppress(*STORE_ERRORS):
+            await self._redis.set(store_keys.edge(camera_id), report, ex=_REPORT_LIFE)
 
     async def last_key(self, camera_id: str) -> KeyFrame | None:
         """The key frame that frames of the camera may be predicted from.

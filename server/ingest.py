@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -39,6 +40,10 @@ from shared_models import errors as codec_errors
 from shared_models.bitstream import FrameType
 
 _log = logging.getLogger(__name__)
+
+_SOURCE_STATE: Final = re.compile(r"[a-z_]{1,32}")
+_REPORT_BYTES: Final = 256
+_REPORT_INTERVAL: Final = 1.0
 
 SUPERSEDED: Final = "superseded"
 """Details of the status of a stream whose camera has opened another."""
@@ -291,13 +296,15 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                 case "enhancement":
                     if not await forwarding.take(request.enhancement):
                         raise _ProtocolError("an enhancement layer came that was not asked for")
+                case "report":
+                    await self._take_report(uplink, request.report)
                 case "frame" if not uplink.draining.is_set():
                     await self._take_frame(uplink, request.frame)
                 case "frame":
                     continue
                 case _:
                     raise _ProtocolError(
-                        "after its Hello a stream carries frames and answers to requests, and nothing else"
+                        "after its Hello a stream carries frames, reports and answers to requests, and nothing else"
                     )
 
     def _watch(self, uplink: Uplink) -> None:
@@ -338,6 +345,14 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                 max(1.0, wait),
             )
         await asyncio.sleep(wait)
+
+    async def _take_report(self, uplink: Uplink, report: frame_pb2.EdgeReport) -> None:
+        if not _SOURCE_STATE.fullmatch(report.source) or report.ByteSize() > _REPORT_BYTES:
+            raise _ProtocolError("an edge's report names no state of a source, or is too long")
+        now = asyncio.get_running_loop().time()
+        if now - uplink.reported_at >= _REPORT_INTERVAL:
+            uplink.reported_at = now
+            await self._bus.keep_report(uplink.camera_id, report.SerializeToString())
 
     async def _take_frame(self, uplink: Uplink, frame: frame_pb2.Frame) -> None:
         sequence = frame.id.sequence

@@ -40,6 +40,8 @@ class Uplink:
     keeps_enhancement: bool = False
     flow: CameraFlow | None = None
     beyond_pace: int = 0
+    reported_at: float = float("-inf")
+    """When the edge told of itself last, seconds of the event loop's clock."""
     superseded: asyncio.Event = field(default_factory=asyncio.Event)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)

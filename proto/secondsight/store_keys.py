@@ -31,6 +31,7 @@ key                                        type    holds                        
                                                    ``result``
 ``{camera}:kept``                          zset    frame -> until when its copy is kept, ms since epoch      bounded
 ``{camera}:uplink``                        string  the uplink that reads ``wanted``                              its TTL
+``{camera}:edge``                          string  what the edge has told of itself: an EdgeReport               its TTL
 =========================================  ======  ========================================================  =========
 
 ``frames`` consists of groups: a key frame, then the frames predicted from it. A group is let go of as a whole, so that
@@ -129,6 +130,11 @@ def workers(task: str) -> str:
 def dead(camera_id: str, task: str) -> str:
     """Stream of a camera's frames that a task has given up."""
     return f"{{{camera_id}}}:dead:{task}"
+
+
+def edge(camera_id: str) -> str:
+    """What a camera's edge has told of itself: an EdgeReport."""
+    return f"{{{camera_id}}}:edge"
 
 
 def wanted(camera_id: str) -> str:

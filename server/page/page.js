@@ -23,7 +23,8 @@ class Tile {
     this.latest = section.querySelector(".latest");
     this.latest.setAttribute("aria-label", `Open the latest frame of ${camera.camera}`);
     this.chips = section.querySelector(".chips");
-    this.failure = section.querySelector(".failure");
+    this.edge = section.querySelector(".edge");
+    this.failure = section.querySelector(".failure:not(.edge)");
     this.strip = section.querySelector(".strip");
     this.strip.setAttribute("aria-label", `Latest frames of ${camera.camera}`);
     this.shown = []; // { frame, bitmap }, newest first
@@ -36,6 +37,8 @@ class Tile {
   async update(camera) {
     this.age.textContent = ago(camera.last_frame_at);
     this.age.classList.toggle("stale", Date.now() - new Date(camera.last_frame_at) > 15_000);
+    this.edge.textContent = troubles(camera.edge);
+    this.edge.hidden = this.edge.textContent === "";
     const known = new Set(this.shown.map(({ frame }) => frame.frame));
     const listed = await frames(camera, this.shown.length === 0 ? IN_STRIP : 2 * IN_STRIP);
     const recognised = listed.filter(({ result }) => result !== null);
@@ -74,6 +77,24 @@ class Tile {
       }),
     );
   }
+}
+
+const SOURCES = {
+  away: "The camera cannot be reached from its host.",
+  frozen: "The camera gives no frames.",
+  still: "The camera gives the very same picture over and over.",
+  failed: "The camera's edge failed and begins again.",
+};
+
+/** What its edge says is wrong, and frames that wait at the site; empty when all is well. */
+function troubles(edge) {
+  if (!edge) return "";
+  const told = [SOURCES[edge.source]];
+  const spool = edge.spool;
+  if (spool?.failing) told.push("The site's disk takes no frames; they wait in memory.");
+  if (spool?.full) told.push("The site's spool is full: frames are lost until the uplink has room again.");
+  if (spool?.oldest_seconds > 30) told.push(`${spool.frames} frames wait at the site.`);
+  return told.filter(Boolean).join(" ");
 }
 
 function say(state, text) {

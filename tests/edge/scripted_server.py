@@ -17,6 +17,8 @@ class Conversation:
     def __init__(self, context: grpc.aio.ServicerContext) -> None:
         self._context = context
         self.over = asyncio.Event()
+        self.reports: list[frame_pb2.EdgeReport] = []
+        """What the edge has told of itself, as far as it was read."""
 
     @property
     def authorization(self) -> str | bytes | None:
@@ -24,12 +26,12 @@ class Conversation:
         return dict(self._context.invocation_metadata() or ()).get("authorization")
 
     async def hello(self) -> ingest_pb2.Hello:
-        request = await self._context.read()
+        request = await self._read()
         assert request.WhichOneof("kind") == "hello"
         return request.hello
 
     async def frame(self) -> frame_pb2.Frame:
-        request = await self._context.read()
+        request = await self._read()
         assert request is not grpc.aio.EOF
         assert request.WhichOneof("kind") == "frame"
         return request.frame
@@ -38,7 +40,20 @@ class Conversation:
         return [await self.frame() for _ in range(count)]
 
     async def closed_by_edge(self) -> None:
-        assert await self._context.read() is grpc.aio.EOF
+        assert await self._read() is grpc.aio.EOF
+
+    async def report(self) -> frame_pb2.EdgeReport:
+        request = await self._context.read()
+        assert request.WhichOneof("kind") == "report"
+        return request.report
+
+    async def _read(self) -> ingest_pb2.PushRequest:
+        """The next message that is no report."""
+        while True:
+            request = await self._context.read()
+            if request is grpc.aio.EOF or request.WhichOneof("kind") != "report":
+                return request
+            self.reports.append(request.report)
 
     async def welcome(self, session: int, last_stored: int = 0, credits: int = 8) -> None:
         welcome = ingest_pb2.Welcome(session=session, last_stored_sequence=last_stored, credits=credits)
@@ -71,7 +86,7 @@ class Conversation:
         await self._context.write(ingest_pb2.PushResponse(enhancement_request=asked))
 
     async def enhancement(self) -> ingest_pb2.EnhancementReply:
-        request = await self._context.read()
+        request = await self._read()
         assert request.WhichOneof("kind") == "enhancement"
         return request.enhancement
 

@@ -42,6 +42,8 @@ class Store(ingest_pb2_grpc.IngestServiceServicer):
         welcome = ingest_pb2.Welcome(session=1, last_stored_sequence=self._last, credits=8)
         await context.write(ingest_pb2.PushResponse(welcome=welcome))
         while (request := await context.read()) is not grpc.aio.EOF:
+            if request.WhichOneof("kind") != "frame":
+                continue
             frame = request.frame
             if frame.id.sequence > self._last:
                 self._last = frame.id.sequence

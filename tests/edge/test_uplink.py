@@ -11,10 +11,11 @@ import grpc
 import pytest
 import redis
 
+from edge import uplink as uplink_module
 from edge.config import EdgeConfig, EnhancementConfig
 from edge.enhancement import EnhancementKeeper
 from edge.frame import EncodedFrame
-from edge.metrics import DropReason, KeyCause, Tally
+from edge.metrics import DropReason, KeyCause, SourceState, SpoolReport, Tally
 from edge.pending import Pending
 from edge.uplink import Uplink
 from secondsight import store_keys
@@ -618,3 +619,25 @@ async def test_lost_connections_leave_neither_sockets_nor_calls_behind(server: S
         await talk.greet(session=1)
         async with asyncio.timeout(60):
             await eventually(lambda: sockets() <= before and calls() == 1)
+
+
+async def test_the_server_is_told_how_source_and_spool_do(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, address = server
+    monkeypatch.setattr(uplink_module, "_TELL_EVERY_S", 0.01)
+    async with uplink(address) as edge:
+        edge.tally.source = SourceState.GIVING
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        first = await talk.report()
+        assert (first.source, first.HasField("spool")) == ("giving", False)
+        edge.tally.spool = SpoolReport(
+            frames=3, bytes=9000, limit_bytes=10_000, oldest_s=61.5, full=True, failing=False
+        )
+        edge.tally.source = SourceState.FROZEN
+        second = await talk.report()
+        while second.source == "giving":
+            second = await talk.report()
+        assert (second.source, second.spool.frames, second.spool.full) == ("frozen", 3, True)
+        assert second.spool.oldest.ToMilliseconds() == 61_500

@@ -225,6 +225,23 @@ def test_the_wall_shows_the_latest_frames_with_boxes_and_a_click_the_human_view(
     expect(page.locator("#viewer")).to_be_hidden()
 
 
+def test_what_an_edge_says_is_wrong_stands_at_its_camera(page: Page, serving: Serving) -> None:
+    told = page.locator('[data-camera="street"] .edge')
+    expect(page.locator('[data-camera="street"] .latest')).to_be_visible(timeout=30_000)
+    expect(told).to_be_hidden()
+    spool = frame_pb2.SpoolState(frames=12, bytes=9000, limit_bytes=9000, full=True)
+    spool.oldest.FromSeconds(600)
+    report = frame_pb2.EdgeReport(source="frozen", spool=spool)
+    serving.store.set(store_keys.edge("street"), report.SerializeToString(), ex=60)
+    expect(told).to_have_text(
+        "The camera gives no frames. The site's spool is full: frames are lost until the uplink has room again. "
+        "12 frames wait at the site.",
+        timeout=30_000,
+    )
+    serving.store.delete(store_keys.edge("street"))
+    expect(told).to_be_hidden(timeout=30_000)
+
+
 def test_boxes_lie_on_the_picture_and_can_be_taken_off(page: Page, serving: Serving) -> None:
     tile = page.locator('[data-camera="street"]')
     expect(tile.locator(".strip button")).to_have_count(len(serving.frames), timeout=30_000)

@@ -42,14 +42,16 @@ class ListCamerasResponse(_message.Message):
     def __init__(self, cameras: _Optional[_Iterable[_Union[Camera, _Mapping]]] = ...) -> None: ...
 
 class Camera(_message.Message):
-    __slots__ = ("camera_id", "last_frame_at", "session")
+    __slots__ = ("camera_id", "last_frame_at", "session", "edge")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     LAST_FRAME_AT_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    EDGE_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     last_frame_at: _timestamp_pb2.Timestamp
     session: int
-    def __init__(self, camera_id: _Optional[str] = ..., last_frame_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., session: _Optional[int] = ...) -> None: ...
+    edge: _frame_pb2.EdgeReport
+    def __init__(self, camera_id: _Optional[str] = ..., last_frame_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., session: _Optional[int] = ..., edge: _Optional[_Union[_frame_pb2.EdgeReport, _Mapping]] = ...) -> None: ...
 
 class SubscribeRequest(_message.Message):
     __slots__ = ("camera_ids", "labels", "minimum_score", "resume_after", "start_from", "task")

@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -84,3 +85,27 @@ class Frame(_message.Message):
     reference_session: int
     stored_at: _timestamp_pb2.Timestamp
     def __init__(self, id: _Optional[_Union[FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pts_us: _Optional[int] = ..., machine_layer: _Optional[bytes] = ..., enhancement: _Optional[_Union[EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[EdgeTiming, _Mapping]] = ..., traceparent: _Optional[str] = ..., reference_sequence: _Optional[int] = ..., reference_session: _Optional[int] = ..., stored_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class EdgeReport(_message.Message):
+    __slots__ = ("spool", "source")
+    SPOOL_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    spool: SpoolState
+    source: str
+    def __init__(self, spool: _Optional[_Union[SpoolState, _Mapping]] = ..., source: _Optional[str] = ...) -> None: ...
+
+class SpoolState(_message.Message):
+    __slots__ = ("frames", "bytes", "limit_bytes", "oldest", "full", "failing")
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIELD_NUMBER: _ClassVar[int]
+    FULL_FIELD_NUMBER: _ClassVar[int]
+    FAILING_FIELD_NUMBER: _ClassVar[int]
+    frames: int
+    bytes: int
+    limit_bytes: int
+    oldest: _duration_pb2.Duration
+    full: bool
+    failing: bool
+    def __init__(self, frames: _Optional[int] = ..., bytes: _Optional[int] = ..., limit_bytes: _Optional[int] = ..., oldest: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., full: _Optional[bool] = ..., failing: _Optional[bool] = ...) -> None: ...

@@ -27,39 +27,39 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from secondsight.v1 import frame_pb2 as secondsight_dot_v1_dot_frame__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsecondsight/v1/ingest.proto\x12\x0esecondsight.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1asecondsight/v1/frame.proto\"\x9e\x01\n\x0bPushRequest\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.secondsight.v1.HelloH\x00\x12&\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x15.secondsight.v1.FrameH\x00\x12\x37\n\x0b\x65nhancement\x18\x03 \x01(\x0b\x32 .secondsight.v1.EnhancementReplyH\x00\x42\x06\n\x04kind\"\x81\x01\n\x05Hello\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x10\n\x08model_id\x18\x03 \x01(\x0c\x12\x14\n\x0c\x65\x64ge_version\x18\x04 \x01(\t\x12\x19\n\x11keeps_enhancement\x18\x05 \x01(\x08\x12\x11\n\tonly_asks\x18\x06 \x01(\x08\"\xd4\x02\n\x0cPushResponse\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x17.secondsight.v1.WelcomeH\x00\x12\"\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x13.secondsight.v1.AckH\x00\x12$\n\x04nack\x18\x03 \x01(\x0b\x32\x14.secondsight.v1.NackH\x00\x12&\n\x05\x64rain\x18\x04 \x01(\x0b\x32\x15.secondsight.v1.DrainH\x00\x12\x31\n\x0bkey_request\x18\x05 \x01(\x0b\x32\x1a.secondsight.v1.KeyRequestH\x00\x12(\n\x06retain\x18\x06 \x01(\x0b\x32\x16.secondsight.v1.RetainH\x00\x12\x41\n\x13\x65nhancement_request\x18\x07 \x01(\x0b\x32\".secondsight.v1.EnhancementRequestH\x00\x42\x06\n\x04kind\"z\n\x07Welcome\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x1c\n\x14last_stored_sequence\x18\x02 \x01(\x04\x12\x0f\n\x07\x63redits\x18\x03 \x01(\r\x12/\n\x0bserver_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\x03\x41\x63k\x12\x16\n\x0e\x61\x63ked_sequence\x18\x01 \x01(\x04\x12\x0f\n\x07\x63redits\x18\x02 \x01(\r\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\x04Nack\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.secondsight.v1.NackReason\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x1c\n\nKeyRequest\x12\x0e\n\x06\x64\x65tail\x18\x01 \x01(\t\";\n\x05\x44rain\x12\x32\n\x0freconnect_after\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"Y\n\x06Retain\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12,\n\tretention\x18\x03 \x01(\x0e\x32\x19.secondsight.v1.Retention\"H\n\x12\x45nhancementRequest\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"m\n\x10\x45nhancementReply\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x19\n\x11\x65nhancement_layer\x18\x02 \x01(\x0c\x12-\n\x04lack\x18\x03 \x01(\x0e\x32\x1f.secondsight.v1.EnhancementLack*\xbe\x01\n\nNackReason\x12\x1b\n\x17NACK_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15NACK_REASON_BITSTREAM\x10\x01\x12\x15\n\x11NACK_REASON_MODEL\x10\x02\x12\x18\n\x14NACK_REASON_IDENTITY\x10\x03\x12\x15\n\x11NACK_REASON_ORDER\x10\x04\x12\x15\n\x11NACK_REASON_LIMIT\x10\x05\x12\x19\n\x15NACK_REASON_REFERENCE\x10\x06*p\n\x0f\x45nhancementLack\x12 \n\x1c\x45NHANCEMENT_LACK_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NHANCEMENT_LACK_GONE\x10\x01\x12 \n\x1c\x45NHANCEMENT_LACK_UNAVAILABLE\x10\x02\x32V\n\rIngestService\x12\x45\n\x04Push\x12\x1b.secondsight.v1.PushRequest\x1a\x1c.secondsight.v1.PushResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsecondsight/v1/ingest.proto\x12\x0esecondsight.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1asecondsight/v1/frame.proto\"\xcc\x01\n\x0bPushRequest\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.secondsight.v1.HelloH\x00\x12&\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x15.secondsight.v1.FrameH\x00\x12\x37\n\x0b\x65nhancement\x18\x03 \x01(\x0b\x32 .secondsight.v1.EnhancementReplyH\x00\x12,\n\x06report\x18\x04 \x01(\x0b\x32\x1a.secondsight.v1.EdgeReportH\x00\x42\x06\n\x04kind\"\x81\x01\n\x05Hello\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x10\n\x08model_id\x18\x03 \x01(\x0c\x12\x14\n\x0c\x65\x64ge_version\x18\x04 \x01(\t\x12\x19\n\x11keeps_enhancement\x18\x05 \x01(\x08\x12\x11\n\tonly_asks\x18\x06 \x01(\x08\"\xd4\x02\n\x0cPushResponse\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x17.secondsight.v1.WelcomeH\x00\x12\"\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x13.secondsight.v1.AckH\x00\x12$\n\x04nack\x18\x03 \x01(\x0b\x32\x14.secondsight.v1.NackH\x00\x12&\n\x05\x64rain\x18\x04 \x01(\x0b\x32\x15.secondsight.v1.DrainH\x00\x12\x31\n\x0bkey_request\x18\x05 \x01(\x0b\x32\x1a.secondsight.v1.KeyRequestH\x00\x12(\n\x06retain\x18\x06 \x01(\x0b\x32\x16.secondsight.v1.RetainH\x00\x12\x41\n\x13\x65nhancement_request\x18\x07 \x01(\x0b\x32\".secondsight.v1.EnhancementRequestH\x00\x42\x06\n\x04kind\"z\n\x07Welcome\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x1c\n\x14last_stored_sequence\x18\x02 \x01(\x04\x12\x0f\n\x07\x63redits\x18\x03 \x01(\r\x12/\n\x0bserver_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\x03\x41\x63k\x12\x16\n\x0e\x61\x63ked_sequence\x18\x01 \x01(\x04\x12\x0f\n\x07\x63redits\x18\x02 \x01(\r\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\x04Nack\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.secondsight.v1.NackReason\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x1c\n\nKeyRequest\x12\x0e\n\x06\x64\x65tail\x18\x01 \x01(\t\";\n\x05\x44rain\x12\x32\n\x0freconnect_after\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"Y\n\x06Retain\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12,\n\tretention\x18\x03 \x01(\x0e\x32\x19.secondsight.v1.Retention\"H\n\x12\x45nhancementRequest\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"m\n\x10\x45nhancementReply\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x19\n\x11\x65nhancement_layer\x18\x02 \x01(\x0c\x12-\n\x04lack\x18\x03 \x01(\x0e\x32\x1f.secondsight.v1.EnhancementLack*\xbe\x01\n\nNackReason\x12\x1b\n\x17NACK_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15NACK_REASON_BITSTREAM\x10\x01\x12\x15\n\x11NACK_REASON_MODEL\x10\x02\x12\x18\n\x14NACK_REASON_IDENTITY\x10\x03\x12\x15\n\x11NACK_REASON_ORDER\x10\x04\x12\x15\n\x11NACK_REASON_LIMIT\x10\x05\x12\x19\n\x15NACK_REASON_REFERENCE\x10\x06*p\n\x0f\x45nhancementLack\x12 \n\x1c\x45NHANCEMENT_LACK_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NHANCEMENT_LACK_GONE\x10\x01\x12 \n\x1c\x45NHANCEMENT_LACK_UNAVAILABLE\x10\x02\x32V\n\rIngestService\x12\x45\n\x04Push\x12\x1b.secondsight.v1.PushRequest\x1a\x1c.secondsight.v1.PushResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'secondsight.v1.ingest_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NACKREASON']._serialized_start=1451
-  _globals['_NACKREASON']._serialized_end=1641
-  _globals['_ENHANCEMENTLACK']._serialized_start=1643
-  _globals['_ENHANCEMENTLACK']._serialized_end=1755
+  _globals['_NACKREASON']._serialized_start=1497
+  _globals['_NACKREASON']._serialized_end=1687
+  _globals['_ENHANCEMENTLACK']._serialized_start=1689
+  _globals['_ENHANCEMENTLACK']._serialized_end=1801
   _globals['_PUSHREQUEST']._serialized_start=141
-  _globals['_PUSHREQUEST']._serialized_end=299
-  _globals['_HELLO']._serialized_start=302
-  _globals['_HELLO']._serialized_end=431
-  _globals['_PUSHRESPONSE']._serialized_start=434
-  _globals['_PUSHRESPONSE']._serialized_end=774
-  _globals['_WELCOME']._serialized_start=776
-  _globals['_WELCOME']._serialized_end=898
-  _globals['_ACK']._serialized_start=900
-  _globals['_ACK']._serialized_end=995
-  _globals['_NACK']._serialized_start=997
-  _globals['_NACK']._serialized_end=1081
-  _globals['_KEYREQUEST']._serialized_start=1083
-  _globals['_KEYREQUEST']._serialized_end=1111
-  _globals['_DRAIN']._serialized_start=1113
-  _globals['_DRAIN']._serialized_end=1172
-  _globals['_RETAIN']._serialized_start=1174
-  _globals['_RETAIN']._serialized_end=1263
-  _globals['_ENHANCEMENTREQUEST']._serialized_start=1265
-  _globals['_ENHANCEMENTREQUEST']._serialized_end=1337
-  _globals['_ENHANCEMENTREPLY']._serialized_start=1339
-  _globals['_ENHANCEMENTREPLY']._serialized_end=1448
-  _globals['_INGESTSERVICE']._serialized_start=1757
-  _globals['_INGESTSERVICE']._serialized_end=1843
+  _globals['_PUSHREQUEST']._serialized_end=345
+  _globals['_HELLO']._serialized_start=348
+  _globals['_HELLO']._serialized_end=477
+  _globals['_PUSHRESPONSE']._serialized_start=480
+  _globals['_PUSHRESPONSE']._serialized_end=820
+  _globals['_WELCOME']._serialized_start=822
+  _globals['_WELCOME']._serialized_end=944
+  _globals['_ACK']._serialized_start=946
+  _globals['_ACK']._serialized_end=1041
+  _globals['_NACK']._serialized_start=1043
+  _globals['_NACK']._serialized_end=1127
+  _globals['_KEYREQUEST']._serialized_start=1129
+  _globals['_KEYREQUEST']._serialized_end=1157
+  _globals['_DRAIN']._serialized_start=1159
+  _globals['_DRAIN']._serialized_end=1218
+  _globals['_RETAIN']._serialized_start=1220
+  _globals['_RETAIN']._serialized_end=1309
+  _globals['_ENHANCEMENTREQUEST']._serialized_start=1311
+  _globals['_ENHANCEMENTREQUEST']._serialized_end=1383
+  _globals['_ENHANCEMENTREPLY']._serialized_start=1385
+  _globals['_ENHANCEMENTREPLY']._serialized_end=1494
+  _globals['_INGESTSERVICE']._serialized_start=1803
+  _globals['_INGESTSERVICE']._serialized_end=1889
 # @@protoc_insertion_point(module_scope)

@@ -38,14 +38,16 @@ ENHANCEMENT_LACK_GONE: EnhancementLack
 ENHANCEMENT_LACK_UNAVAILABLE: EnhancementLack
 
 class PushRequest(_message.Message):
-    __slots__ = ("hello", "frame", "enhancement")
+    __slots__ = ("hello", "frame", "enhancement", "report")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
     ENHANCEMENT_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     frame: _frame_pb2.Frame
     enhancement: EnhancementReply
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., frame: _Optional[_Union[_frame_pb2.Frame, _Mapping]] = ..., enhancement: _Optional[_Union[EnhancementReply, _Mapping]] = ...) -> None: ...
+    report: _frame_pb2.EdgeReport
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., frame: _Optional[_Union[_frame_pb2.Frame, _Mapping]] = ..., enhancement: _Optional[_Union[EnhancementReply, _Mapping]] = ..., report: _Optional[_Union[_frame_pb2.EdgeReport, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("camera_id", "session", "model_id", "edge_version", "keeps_enhancement", "only_asks")

@@ -35,6 +35,7 @@ class IngestServiceStub:
     | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
     | <--------------------------- Nack -- |   this frame never will be, and why
     | <--------------------- KeyRequest -- |   make the next frame a key frame
+    | -- EdgeReport ------------------->   |   how full the spool is, how the source does
     | <------------------------- Retain -- |   keep this frame's enhancement layer for longer
     | <------------- EnhancementRequest -- |   somebody wants to see this frame
     | -- EnhancementReply ------------->   |   its enhancement layer, or why there is none
@@ -67,6 +68,7 @@ class IngestServiceServicer:
     | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
     | <--------------------------- Nack -- |   this frame never will be, and why
     | <--------------------- KeyRequest -- |   make the next frame a key frame
+    | -- EdgeReport ------------------->   |   how full the spool is, how the source does
     | <------------------------- Retain -- |   keep this frame's enhancement layer for longer
     | <------------- EnhancementRequest -- |   somebody wants to see this frame
     | -- EnhancementReply ------------->   |   its enhancement layer, or why there is none
@@ -109,6 +111,7 @@ class IngestService:
     | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
     | <--------------------------- Nack -- |   this frame never will be, and why
     | <--------------------- KeyRequest -- |   make the next frame a key frame
+    | -- EdgeReport ------------------->   |   how full the spool is, how the source does
     | <------------------------- Retain -- |   keep this frame's enhancement layer for longer
     | <------------- EnhancementRequest -- |   somebody wants to see this frame
     | -- EnhancementReply ------------->   |   its enhancement layer, or why there is none

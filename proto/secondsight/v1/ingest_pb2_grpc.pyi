@@ -36,6 +36,7 @@ class IngestServiceStub:
        | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
        | <--------------------------- Nack -- |   this frame never will be, and why
        | <--------------------- KeyRequest -- |   make the next frame a key frame
+       | -- EdgeReport ------------------->   |   how full the spool is, how the source does
        | <------------------------- Retain -- |   keep this frame's enhancement layer for longer
        | <------------- EnhancementRequest -- |   somebody wants to see this frame
        | -- EnhancementReply ------------->   |   its enhancement layer, or why there is none
@@ -63,6 +64,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
        | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
        | <--------------------------- Nack -- |   this frame never will be, and why
        | <--------------------- KeyRequest -- |   make the next frame a key frame
+       | -- EdgeReport ------------------->   |   how full the spool is, how the source does
        | <------------------------- Retain -- |   keep this frame's enhancement layer for longer
        | <------------- EnhancementRequest -- |   somebody wants to see this frame
        | -- EnhancementReply ------------->   |   its enhancement layer, or why there is none
@@ -86,6 +88,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
        | <---------------------------- Ack -- |   everything up to `acked_sequence` is stored
        | <--------------------------- Nack -- |   this frame never will be, and why
        | <--------------------- KeyRequest -- |   make the next frame a key frame
+       | -- EdgeReport ------------------->   |   how full the spool is, how the source does
        | <------------------------- Retain -- |   keep this frame's enhancement layer for longer
        | <------------- EnhancementRequest -- |   somebody wants to see this frame
        | -- EnhancementReply ------------->   |   its enhancement layer, or why there is none

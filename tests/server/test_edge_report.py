@@ -1,0 +1,80 @@
+"""What an edge tells of itself, from its stream to REST and gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from secondsight import store_keys
+from secondsight.v1 import analytics_pb2, analytics_pb2_grpc, frame_pb2, ingest_pb2
+from shared_models import Codec, EncodedFrame
+from tests.server.conftest import StartServer
+from tests.server.harness import EdgeStream, edge_stream, recognised, until
+
+Encoded = list[EncodedFrame]
+
+
+def full_spool(source: str = "frozen") -> ingest_pb2.PushRequest:
+    report = frame_pb2.EdgeReport(source=source)
+    report.spool.frames, report.spool.bytes, report.spool.limit_bytes = 3, 9000, 10_000
+    report.spool.oldest.FromSeconds(61)
+    report.spool.full = True
+    return ingest_pb2.PushRequest(report=report)
+
+
+async def tell(edge: EdgeStream, client: Redis, request: ingest_pb2.PushRequest) -> None:
+    await edge.write(request)
+
+    async def kept() -> bool:
+        return bool(await client.exists(store_keys.edge("front-door")))
+
+    await until(kept)
+
+
+async def test_what_an_edge_tells_is_told_with_its_camera(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    async with start_server() as server, edge_stream(server, codec) as edge:
+        await edge.hello()
+        await edge.send(1, encoded[0])
+        await recognised(client, 1)
+        async with httpx.AsyncClient(base_url=f"http://{server.http_address}") as http:
+            (camera,) = (await http.get("/v1/cameras")).json()["cameras"]
+            assert camera["edge"] is None
+            await tell(edge, client, full_spool())
+            (camera,) = (await http.get("/v1/cameras")).json()["cameras"]
+        spool = {"frames": 3, "bytes": 9000, "limit_bytes": 10_000, "oldest_seconds": 61.0}
+        assert camera["edge"] == {"source": "frozen", "spool": {**spool, "full": True, "failing": False}}
+        async with grpc.aio.insecure_channel(server.grpc_address) as channel:
+            stub = analytics_pb2_grpc.AnalyticsServiceStub(channel)
+            (listed,) = (await stub.ListCameras(analytics_pb2.ListCamerasRequest())).cameras
+            assert listed.edge == full_spool().report
+        assert 0 < await client.ttl(store_keys.edge("front-door")) <= 60
+
+
+async def test_reports_that_come_too_often_are_passed_over(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    async with start_server() as server, edge_stream(server, codec) as edge:
+        await edge.hello()
+        await tell(edge, client, full_spool())
+        await edge.write(full_spool("giving"))
+        await edge.send(1, encoded[0])
+        await recognised(client, 1)
+        kept = await client.get(store_keys.edge("front-door"))
+        assert frame_pb2.EdgeReport.FromString(kept).source == "frozen"
+
+
+@pytest.mark.parametrize("source", ["", "<script>", "x" * 40])
+async def test_a_source_that_is_no_state_ends_the_stream(
+    start_server: StartServer, codec: Codec, source: str
+) -> None:
+    async with start_server() as server, edge_stream(server, codec) as edge:
+        await edge.hello()
+        await edge.write(full_spool(source))
+        async with asyncio.timeout(30):
+            assert await edge.call.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -102,7 +102,8 @@ def count(
 
 @dataclass
 class _Looked:
-    numbers: list[tuple[Name, int]] = field(default_factory=list)
+    numbers: list[tuple[Name, int, int]] = field(default_factory=list)
+    """Of each decoded frame its name, the number of its picture, and when it was captured."""
     viewed: int = 0
     least_psnr: float | None = None
 
@@ -120,7 +121,7 @@ def _look_at_pictures(seen: Seen, codec: Codec, violations: list[str]) -> _Looke
                 references[name] = codec.reference(frame.machine_layer, enhancement)
             reference = references.get(key) if key != name else None
             number = number_of(codec.decode_machine(frame.machine_layer, reference))
-            looked.numbers.append((name, number))
+            looked.numbers.append((name, number, frame.captured_at.ToNanoseconds()))
             if enhancement is None or key not in seen.enhancements:
                 continue
             view: Picture = codec.decode_human(frame.machine_layer, enhancement, reference=reference)
@@ -138,19 +139,21 @@ def _look_at_pictures(seen: Seen, codec: Codec, violations: list[str]) -> _Looke
     return looked
 
 
-def _check_numbers(numbers: list[tuple[Name, int]], said: Said, violations: list[str]) -> int:
+def _check_numbers(numbers: list[tuple[Name, int, int]], said: Said, violations: list[str]) -> int:
     """The pictures of frames have to rise; gives how many do not.
 
-    Only a frame whose acknowledgement was lost with its session may be there under a second name.
+    Only a frame whose acknowledgement was lost with its session may be there under a second name. A camera that is
+    opened again within its frame time gives the same picture again: that is another frame, captured later.
     """
     repeated = 0
-    last_name, last = (0, 0), -1
-    for name, number in numbers:
+    last_name, last, last_captured = (0, 0), -1, -1
+    for name, number, captured in numbers:
         unanswered = last_name not in said.acked and last_name[0] != name[0]
-        if number <= last and not (unanswered or name not in said.sent):
+        again = number < last or (number == last and captured == last_captured)
+        if again and not (unanswered or name not in said.sent):
             repeated += 1
             violations.append(f"frame {_named(name)} shows {number} after {last}")
-        last_name, last = name, number
+        last_name, last, last_captured = name, number, captured
     return repeated
 
 

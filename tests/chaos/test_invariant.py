@@ -141,6 +141,18 @@ def test_a_run_without_fault_is_found_to_be_one(whole: Evidence, codec: Codec) -
     assert (counted.lost, counted.duplicated, counted.decoded, counted.viewed) == (0, 0, FRAMES, FRAMES)
 
 
+def test_a_camera_may_give_the_same_picture_twice(whole: Evidence, codec: Codec) -> None:
+    """One that is opened again within its frame time does: it is another frame, captured later."""
+    evidence = deepcopy(whole)
+    _store_under_two_names(evidence)
+    _, again = evidence.seen.stored[-1]
+    again.captured_at.FromNanoseconds(5)
+    evidence.said.sent[1, FRAMES + 1] = digest(again)
+    evidence.seen.results[-1][1].captured_at.CopyFrom(again.captured_at)
+    counted = evidence.counted(codec)
+    assert (counted.violations, counted.duplicated) == ([], 0)
+
+
 @pytest.mark.parametrize("breach", BROKEN)
 def test_a_breach_is_found(whole: Evidence, codec: Codec, breach: str) -> None:
     evidence = deepcopy(whole)

@@ -48,7 +48,7 @@ from tests.shared_models.forgery import invented, joined
 from tests.shared_models.golden.make import generated_paper
 from tests.shared_models.prediction import SAME_LIGHT, SUNSET, Change, coded_key, predicted_frame
 
-LARGEST_MEMORY = 2**30
+LARGEST_MEMORY = 3 * 2**29
 """Bytes beyond those of a codec that has decoded a small frame."""
 
 

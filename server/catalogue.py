@@ -148,9 +148,11 @@ class Catalogue:
             camera_id = name.decode()
             last_frame_at = Timestamp()
             last_frame_at.FromNanoseconds(int(stored_at))
-            session = int(await self._redis.get(store_keys.session(camera_id)) or 0)
-            camera = analytics_pb2.Camera(camera_id=camera_id, last_frame_at=last_frame_at, session=session)
-            report: Any = await self._redis.get(store_keys.edge(camera_id))
+            told: Any = await self._redis.mget(store_keys.session(camera_id), store_keys.edge(camera_id))
+            session, report = told
+            camera = analytics_pb2.Camera(
+                camera_id=camera_id, last_frame_at=last_frame_at, session=int(session or 0)
+            )
             if report is not None:
                 camera.edge.ParseFromString(report)
             cameras.append(camera)

@@ -250,20 +250,12 @@ def _store(config: ServerConfig) -> AbstractContextManager[EmbeddedStore | None]
 def _serve(config: ServerConfig, store_url: str, has_worker: bool) -> None:
     import asyncio
 
+    from server.models import configured_codec, configured_recogniser
     from server.process import Server
-    from server.recognition import load_recogniser
     from server.until_told import serve_until_told
-    from shared_models import load_codec, use_threads
 
-    use_threads(config.codec_threads)
-    recogniser = (
-        load_recogniser(
-            config.recogniser, minimum_score=config.minimum_score, threads=config.recogniser_threads
-        )
-        if has_worker
-        else None
-    )
-    codec = load_codec(config.profile, device=config.device)
+    recogniser = configured_recogniser(config) if has_worker else None
+    codec = configured_codec(config)
 
     def announce(server: Server) -> None:
         typer.echo(

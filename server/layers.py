@@ -18,9 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from secondsight.v1 import frame_pb2
 from server import metrics
 from server.catalogue import HumanLayers, KeyLayers, key_frame_of
@@ -29,9 +26,9 @@ from server.groups import KeyFrame
 from server.references import References
 from shared_models import Header
 from shared_models import errors as codec_errors
+from shared_models.picture import Picture
 from shared_models.reference import Reference
 
-Picture = NDArray[np.uint8]
 _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)

@@ -17,8 +17,9 @@ from server.catalogue import HumanLayers, StoredFrame
 from server.config import ServerConfig
 from server.enhancement import EnhancementSource
 from server.errors import SlicesNotStoredError, UndecodableLayerError, ViewsBusyError
-from server.layers import Layers, Picture
+from server.layers import Layers
 from shared_models import errors as codec_errors
+from shared_models.picture import Picture
 
 
 class View(StrEnum):

@@ -141,16 +141,12 @@ def worker(
 def _work(config: ServerConfig) -> None:
     import asyncio
 
-    from server.recognition import load_recogniser
+    from server.models import configured_codec, configured_recogniser
     from server.until_told import serve_until_told
     from server.worker_process import WorkerProcess
-    from shared_models import load_codec, use_threads
 
-    use_threads(config.codec_threads)
-    recogniser = load_recogniser(
-        config.recogniser, minimum_score=config.minimum_score, threads=config.recogniser_threads
-    )
-    codec = load_codec(config.profile, device=config.device)
+    recogniser = configured_recogniser(config)
+    codec = configured_codec(config)
 
     def announce(process: WorkerProcess) -> None:
         typer.echo(f"ready worker={process.worker.name} http={process.http_address}")

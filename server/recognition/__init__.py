@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import Final, Protocol, cast
 
 from server.errors import InvalidRecogniserError, UnknownRecogniserError
-from server.recognition.recogniser import NoRecogniser, OneByOne, Recogniser, warm_up
+from server.recognition.recogniser import NoRecogniser, OneByOne, Recogniser
 from server.recognition.seen import Detection, Keypoint, Mask, Seen, Segment, Segmentation
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "Segment",
     "Segmentation",
     "load_recogniser",
-    "warm_up",
 ]
 
 RECOGNISERS: Final = ("ssd-mobilenet", "nanodet", "persons", "onnx:PATH", "none")

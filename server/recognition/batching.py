@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from server import metrics
-from server.recognition.recogniser import Picture, Recogniser
+from server.recognition.recogniser import Recogniser
 from server.recognition.seen import Seen
+from shared_models.picture import Picture
 
 _Waiting = tuple[Picture, "asyncio.Future[Seen]"]
 

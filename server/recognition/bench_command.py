@@ -11,17 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from server.recognition import load_recogniser, warm_up
+from server.recognition import load_recogniser
 from shared_models import load_codec, use_threads
 from shared_models.command.as_typed import as_typed
-from shared_models.evaluation.speed import pink_noise
+from shared_models.evaluation.speed import picture_to_time
 
 _SCORE = 0.3
 
@@ -59,14 +56,13 @@ def recognition(
     console = Console()
     use_threads(threads)
     codec = load_codec()
-    image = _picture(picture, width, height)
+    image = picture_to_time(picture, height, width)
     machine = codec.encode(image).machine
     view = codec.decode_machine(machine)
     decoding = _median(lambda: codec.decode_machine(machine), calls)
     paces = []
     for address in recogniser or ("ssd-mobilenet", "nanodet", "persons"):
         looking = load_recogniser(address, minimum_score=_SCORE, threads=threads)
-        warm_up(looking)
         for batch in (size for size in (1, 2, 4, 8) if size <= looking.most_at_once):
             pictures = [view] * batch
             per_frame = _median(partial(looking.recognise, pictures), calls) / batch
@@ -92,13 +88,6 @@ def recognition(
             "recognisers": [asdict(pace) for pace in paces],
         }
         out.write_text(json.dumps(figures, indent=2) + "\n")
-
-
-def _picture(path: Path | None, width: int, height: int) -> NDArray[np.uint8]:
-    if path is None:
-        return pink_noise(height, width)
-    with Image.open(path) as photo:
-        return np.asarray(photo.convert("RGB").resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _median(call: Callable[[], object], calls: int) -> float:

@@ -14,7 +14,7 @@ from rich.table import Table
 from server.errors import RecogniserError
 from server.recognition import load_recogniser
 from server.recognition.conformance import faults_of
-from server.recognition.recogniser import Picture
+from shared_models.picture import Picture
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 

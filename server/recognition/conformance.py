@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from server.recognition.recogniser import Picture, Recogniser
+from server.recognition.recogniser import Recogniser
 from server.recognition.seen import Detection, Seen, Segmentation
+from shared_models.picture import Picture
 
 SIZES = ((64, 96), (270, 480), (31, 257))
 """Heights and widths that a recogniser is tried on, beside the pictures that it is given."""

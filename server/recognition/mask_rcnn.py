@@ -85,8 +85,8 @@ class MaskRcnn(OneByOne):
         detections = []
         for number, score, box, mask in zip(labels[kept], scores[kept], boxes, masks, strict=True):
             if covers_input:
-                (scale_x, scale_y), inner = placed.scale, mask
-                inner = mask[: max(1, round(height * scale_y)), : max(1, round(width * scale_x))]
+                across, down = placed.scale
+                inner = mask[: max(1, round(height * down)), : max(1, round(width * across))]
                 pixels = cv2.resize(inner, (width, height)) > _IN_MASK
             else:
                 pixels = _pasted(mask, box, (width, height))

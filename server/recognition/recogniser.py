@@ -6,12 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from server.recognition.seen import Seen
-
-Picture = NDArray[np.uint8]
+from shared_models.picture import Picture
 
 
 class Recogniser(Protocol):
@@ -56,8 +52,3 @@ class NoRecogniser(OneByOne):
     def see(self, image: Picture) -> Seen:
         """Nothing, whatever the picture."""
         return Seen()
-
-
-def warm_up(recogniser: Recogniser) -> None:
-    """Look at a small grey picture, so that the first frame does not wait for what is made at first use."""
-    recogniser.recognise([np.full((64, 96, 3), 128, np.uint8)])

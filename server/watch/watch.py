@@ -86,7 +86,10 @@ class Watch:
         self._rules = rules
         self._things: dict[int, _Thing] = {}
         self._last_s: float | None = None
-        self._restart()
+        if rules.track:
+            from server.watch.tracks import Tracks
+
+            self._tracks = Tracks(rules.lost_after_s)
 
     def look(
         self, detections: Sequence[Detection], *, frame: str, at_s: float, size: tuple[int, int]
@@ -119,12 +122,6 @@ class Watch:
         events += self._gone(at_s)
         alert = any(event.alert and event.happening is not Happening.END for event in events)
         return Watched(tuple(noticed_things), tuple(events), alert)
-
-    def _restart(self) -> None:
-        if self._rules.track:
-            from server.watch.tracks import Tracks
-
-            self._tracks = Tracks(self._rules.lost_after_s)
 
     def _wanted(self, detection: Detection, size: tuple[int, int]) -> bool:
         rules = self._rules

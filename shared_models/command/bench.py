@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -26,7 +25,7 @@ from shared_models.evaluation.speed import (
     Timing,
     codec_operations,
     peer_timing,
-    pink_noise,
+    picture_to_time,
     with_something_moved,
 )
 from shared_models.evaluation.video_peers import VVC, VVC_FASTER, X265
@@ -73,8 +72,8 @@ def codec(
 
     Of a key frame and of a frame that is predicted from it; the reference of the latter's decoding is at hand.
     """
-    image = pink_noise(height, width) if picture is None else _scaled(picture, width, height)
-    second = with_something_moved(image) if later is None else _scaled(later, width, height)
+    image = picture_to_time(picture, height, width)
+    second = with_something_moved(image) if later is None else picture_to_time(later, height, width)
     subject = load_codec(weights=weights, device=device)
     ours = Measured(
         codec_operations(subject, image, repeats, threads, later=second),
@@ -132,10 +131,6 @@ class Measured:
             asdict(operation) | {"kilo_macs_per_pixel": round(cost, 3)}
             for operation, cost in zip(self.operations, self.kilo_macs, strict=True)
         ]
-
-
-def _scaled(picture: Path, width: int, height: int) -> NDArray[np.uint8]:
-    return np.asarray(Image.open(picture).convert("RGB").resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _paper(image: NDArray[np.uint8], device: str, threads: int) -> Measured:

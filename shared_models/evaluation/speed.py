@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from shared_models.codec import Codec
 from shared_models.device import use_threads
@@ -45,6 +47,14 @@ def pink_noise(height: int, width: int, seed: int = 1) -> NDArray[np.uint8]:
         plane = np.fft.irfft2((shared + 0.3 * own) / radius, (height, width))
         planes.append(128.0 + 45.0 * plane / plane.std())
     return np.stack(planes, 2).clip(0, 255).astype(np.uint8)
+
+
+def picture_to_time(path: Path | None, height: int, width: int) -> Picture:
+    """A photo at this size, Lanczos; `pink_noise` without one."""
+    if path is None:
+        return pink_noise(height, width)
+    with Image.open(path) as photo:
+        return np.asarray(photo.convert("RGB").resize((width, height), Image.Resampling.LANCZOS))
 
 
 @dataclass(frozen=True)

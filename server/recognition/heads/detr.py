@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from server.recognition.heads.head import Candidates, Floats, Outputs, corners, sigmoid, unit_rgb
+from server.recognition.heads.head import Candidates, Floats, Outputs, UnitRgb, corners, sigmoid
 from server.recognition.placement import Placed, stretched
 
 _MOST_QUERIES: Final = 1000
 
 
-class _Stretching:
+class _Stretching(UnitRgb):
     """What they share: the picture fills the input, and no box overlaps another of the same thing."""
 
     overlap = None
@@ -26,10 +26,6 @@ class _Stretching:
     def place(self, image: NDArray[np.uint8], size: tuple[int, int]) -> Placed:
         """Filling the input."""
         return stretched(image, size)
-
-    def tensor(self, placed: Placed) -> Floats:
-        """RGB from 0 to 1."""
-        return unit_rgb(placed)
 
 
 class Deployed(_Stretching):

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from server.recognition.placement import Placed
+from server.recognition.placement import Placed, letterboxed
 
 Floats = NDArray[np.float32]
 
@@ -79,6 +79,22 @@ class Head(Protocol):
 def unit_rgb(placed: Placed) -> Floats:
     """RGB from 0 to 1, (1, 3, height, width)."""
     return np.ascontiguousarray(placed.pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+
+
+class UnitRgb:
+    """Heads whose network sees RGB from 0 to 1."""
+
+    def tensor(self, placed: Placed) -> Floats:
+        """RGB from 0 to 1."""
+        return unit_rgb(placed)
+
+
+class Letterboxing(UnitRgb):
+    """Heads whose network keeps the picture's proportions."""
+
+    def place(self, image: NDArray[np.uint8], size: tuple[int, int]) -> Placed:
+        """In the middle, on grey."""
+        return letterboxed(image, size, centred=True)
 
 
 def corners(centred: Floats) -> Floats:

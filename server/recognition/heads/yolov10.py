@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from server.recognition.heads.head import Candidates, Floats, Outputs, unit_rgb
-from server.recognition.placement import Placed, letterboxed
+from server.recognition.heads.head import Candidates, Floats, Letterboxing, Outputs
 
 _MOST_ROWS = 1000
 
 
-class Yolov10:
+class Yolov10(Letterboxing):
     """One output (1, rows, 6): corners in pixels of the input, score, class."""
 
     name = "yolov10"
@@ -36,14 +34,6 @@ class Yolov10:
     def classes(self, outputs: Outputs) -> int | None:
         """The outputs do not tell."""
         return None
-
-    def place(self, image: NDArray[np.uint8], size: tuple[int, int]) -> Placed:
-        """In the middle, on grey."""
-        return letterboxed(image, size, centred=True)
-
-    def tensor(self, placed: Placed) -> Floats:
-        """RGB from 0 to 1."""
-        return unit_rgb(placed)
 
     def candidates(
         self, outputs: Mapping[str, Floats], size: tuple[int, int], minimum_score: float

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
-from server.recognition.heads.head import Candidates, Floats, Outputs, corners, unit_rgb
-from server.recognition.placement import Placed, letterboxed
+from server.recognition.heads.head import Candidates, Floats, Letterboxing, Outputs, corners
 
 _ANCHORS = 3
 _STRIDES = (8, 16, 32)
 
 
-class Yolov5:
+class Yolov5(Letterboxing):
     """One output (1, places, 5 + classes): centre and size in pixels of the input, objectness, classes."""
 
     name = "yolov5"
@@ -31,14 +27,6 @@ class Yolov5:
         """The columns after box and objectness."""
         columns = outputs.only[2] if outputs.only is not None else None
         return None if columns is None else columns - 5
-
-    def place(self, image: NDArray[np.uint8], size: tuple[int, int]) -> Placed:
-        """In the middle, on grey."""
-        return letterboxed(image, size, centred=True)
-
-    def tensor(self, placed: Placed) -> Floats:
-        """RGB from 0 to 1."""
-        return unit_rgb(placed)
 
     def candidates(
         self, outputs: Mapping[str, Floats], size: tuple[int, int], minimum_score: float

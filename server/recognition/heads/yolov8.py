@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from server.recognition.heads.head import Candidates, Floats, Outputs, corners, unit_rgb
+from server.recognition.heads.head import Candidates, Floats, Letterboxing, Outputs, corners
 from server.recognition.heads.yolov5 import grid_places
-from server.recognition.placement import Placed, letterboxed
 
 _STRIDES = (8, 16, 32)
 
 
-class Yolov8:
+class Yolov8(Letterboxing):
     """One output (1, 4 + classes, places): centre and size in pixels of the input, then classes."""
 
     name = "yolov8"
@@ -32,14 +30,6 @@ class Yolov8:
         """The rows after the box."""
         rows = outputs.only[1] if outputs.only is not None else None
         return None if rows is None else rows - 4
-
-    def place(self, image: NDArray[np.uint8], size: tuple[int, int]) -> Placed:
-        """In the middle, on grey."""
-        return letterboxed(image, size, centred=True)
-
-    def tensor(self, placed: Placed) -> Floats:
-        """RGB from 0 to 1."""
-        return unit_rgb(placed)
 
     def candidates(
         self, outputs: Mapping[str, Floats], size: tuple[int, int], minimum_score: float

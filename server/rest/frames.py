@@ -12,7 +12,6 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from secondsight import store_keys
-from secondsight.v1 import analytics_pb2
 from server.access.caller import Permission
 from server.audit.record import Subject
 from server.catalogue import EnhancementState, FramePage, StoredFrame
@@ -22,6 +21,7 @@ from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
 from server.rest.gate import Caller
 from server.rest.moments import utc
 from server.rest.problems import PROBLEM_RESPONSES
+from server.rest.results import Result, result_document
 from server.rest.services import Serving
 
 router = APIRouter(prefix="/v1/cameras/{camera}/frames", tags=["frames"], responses=PROBLEM_RESPONSES)
@@ -47,36 +47,6 @@ class Enhancement(BaseModel):
     expires_at: datetime | None = Field(
         description="When its life is over; null when there is none, or when the edge alone knows."
     )
-
-
-class Box(BaseModel):
-    """Corners in pixels; the origin is the upper left corner of the frame."""
-
-    x_min: float
-    y_min: float
-    x_max: float
-    y_max: float
-
-
-class Detection(BaseModel):
-    """One thing that was seen."""
-
-    label: str
-    score: float
-    box: Box
-
-
-class Result(BaseModel):
-    """What was recognised."""
-
-    recogniser: str
-    recognised_at: datetime
-    width: int
-    height: int
-    detections: list[Detection]
-    failure: str | None = Field(description="Why nothing could be recognised, when that is so.")
-    decode_us: int
-    recognise_us: int
 
 
 class Frame(BaseModel):
@@ -243,7 +213,7 @@ def frame_document(stored: StoredFrame) -> Frame:
         key_frame=stored.key_frame,
         machine_bytes=stored.machine_bytes,
         enhancement=_enhancement(stored),
-        result=None if stored.result is None else _result(stored.result),
+        result=None if stored.result is None else result_document(stored.result),
         links=_links(stored),
     )
 
@@ -255,31 +225,6 @@ def _enhancement(stored: StoredFrame) -> Enhancement:
         bytes=receipt.bytes,
         slices=receipt.slices,
         expires_at=None if expires_at is None else utc(expires_at),
-    )
-
-
-def _result(result: analytics_pb2.RecognitionResult) -> Result:
-    return Result(
-        recogniser=result.recogniser,
-        recognised_at=utc(result.recognised_at),
-        width=result.width,
-        height=result.height,
-        detections=[
-            Detection(
-                label=detection.label,
-                score=round(detection.score, 4),
-                box=Box(
-                    x_min=round(detection.box.x_min, 1),
-                    y_min=round(detection.box.y_min, 1),
-                    x_max=round(detection.box.x_max, 1),
-                    y_max=round(detection.box.y_max, 1),
-                ),
-            )
-            for detection in result.detections
-        ],
-        failure=result.failure or None,
-        decode_us=result.timing.decode_us,
-        recognise_us=result.timing.recognise_us,
     )
 
 

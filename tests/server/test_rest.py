@@ -97,6 +97,10 @@ async def test_one_frame_with_its_result(
             "label": "square",
             "score": 0.9,
             "box": {"x_min": 0.0, "y_min": 0.0, "x_max": 48.0, "y_max": 32.0},
+            "track": None,
+            "zones": [],
+            "mask": None,
+            "keypoints": [],
         }
         for link in frame["links"].values():
             assert (await http.get(link)).status_code == 200

@@ -153,6 +153,12 @@ class ServerConfig:
     long as any other. Of those that wait at an edge the edge's configuration says it."""
     retain_alert: float = 7 * 24 * 3600.0
     """Likewise, when somebody has to look at it."""
+    retain_mark: float = 30 * 24 * 3600.0
+    """Likewise, when somebody has marked a result in it."""
+    marks_kept: int = 10_000
+    """Of a camera; beyond it those of the oldest frames go."""
+    mark_characters: int = 200
+    """Of a mark's note; a label has 64."""
     rules: Path | None = None
     """File of what is published of each camera's detections, and of its zones, see `server.watch.rules`."""
     alert_labels: tuple[str, ...] = ()

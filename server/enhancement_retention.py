@@ -53,8 +53,8 @@ class EnhancementRetention:
         except CameraStoreSilentError as error:
             _log.warning("layers of what was recognised live no longer than others: %s", error)
 
-    async def keep(self, stored: StoredFrame) -> None:
-        """Keep a frame and its layers as long as what somebody has to look at.
+    async def keep(self, stored: StoredFrame, seconds: float | None = None) -> None:
+        """Keep a frame and its layers for so long, or as long as what somebody has to look at.
 
         Raises:
             CameraStoreSilentError
@@ -64,7 +64,7 @@ class EnhancementRetention:
         names = [(frame.id.session, frame.id.sequence)]
         if frame.reference_sequence:
             names.insert(0, (frame.reference_session, frame.reference_sequence))
-        await self._alert(frame.id.camera_id, names, frame.enhancement.place, stored.result)
+        await self._alert(frame.id.camera_id, names, frame.enhancement.place, stored.result, seconds)
 
     def _is_alert(self, result: analytics_pb2.RecognitionResult) -> bool:
         labels, score = self._config.alert_labels, self._config.alert_score
@@ -85,14 +85,16 @@ class EnhancementRetention:
         names: list[Name],
         place: frame_pb2.EnhancementPlace,
         result: analytics_pb2.RecognitionResult | None,
+        seconds: float | None = None,
     ) -> None:
         """The frames are kept, too: without its machine layer an enhancement layer shows nothing."""
+        lifetime = self._config.retain_alert if seconds is None else seconds
         message = None if result is None else result.SerializeToString()
-        await self._kept_frames.keep(camera_id, names, message, self._config.retain_alert)
+        await self._kept_frames.keep(camera_id, names, message, lifetime)
         if place == frame_pb2.ENHANCEMENT_PLACE_EDGE:
             await self._wanted.retain(camera_id, names, frame_pb2.RETENTION_ALERT)
         # Of a layer that waits at the edge there may be a copy, which somebody has asked for.
-        await self._lengthen(camera_id, names, self._config.retain_alert)
+        await self._lengthen(camera_id, names, lifetime)
         metrics.ENHANCEMENTS_RETAINED.labels(camera_id, "alert").inc()
 
     async def _lengthen(self, camera_id: str, names: list[Name], seconds: float) -> None:

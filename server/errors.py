@@ -7,6 +7,8 @@ ServerError
 ├── WorkerStuckError
 ├── UnknownCameraError
 ├── UnknownFrameError
+├── UnknownMarkError
+├── InvalidMarkError
 ├── KeyFrameGoneError
 ├── EnhancementError
 │   ├── EnhancementExpiredError
@@ -113,6 +115,17 @@ class UnknownFrameError(ServerError):
         super().__init__(
             f"camera {camera_id!r} has no frame {frame!r}; GET /v1/cameras/{camera_id}/frames lists those still kept"
         )
+
+
+class UnknownMarkError(ServerError):
+    """Nobody has marked this, or the mark was taken back."""
+
+    def __init__(self, camera_id: str, mark: str) -> None:
+        super().__init__(f"camera {camera_id!r} has no mark {mark!r}; GET /v1/marks lists those that there are")
+
+
+class InvalidMarkError(ServerError):
+    """A mark that says nothing, or contradicts itself or the frame that it is about."""
 
 
 class KeyFrameGoneError(ServerError):

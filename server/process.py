@@ -17,6 +17,7 @@ from server.http_server import HttpServer
 from server.ingest import Ingest
 from server.kept_frames import KeptFrames
 from server.layers import Codec, Layers
+from server.marks.marks import Marks
 from server.parts import Parts
 from server.recognition import Recogniser
 from server.rest.app import create_app
@@ -66,6 +67,7 @@ class Server:
             Views(enhancement, self._layers, config),
             self.access,
             audit,
+            Marks(self._redis, config.marks_kept),
             config,
         )
         self.app = create_app(self._services)

@@ -30,6 +30,8 @@ key                                        type    holds                        
 ``{camera}:kept:SESSION-SEQUENCE``         hash    copy of a frame that is to outlive its stream: ``frame``,     its TTL
                                                    ``result``
 ``{camera}:kept``                          zset    frame -> until when its copy is kept, ms since epoch      bounded
+``{camera}:marks``                         hash    mark -> what an operator said of a result, JSON             bounded
+``{camera}:marks:order``                   zset    marks by frame; all scores are 0                            bounded
 ``{camera}:uplink``                        string  the uplink that reads ``wanted``                              its TTL
 ``{camera}:edge``                          string  what the edge has told of itself: an EdgeReport               its TTL
 =========================================  ======  ========================================================  =========
@@ -160,6 +162,16 @@ def kept(camera_id: str, session: int, sequence: int) -> str:
 def kept_index(camera_id: str) -> str:
     """Frames of a camera of which there are copies that outlive their stream."""
     return f"{{{camera_id}}}:kept"
+
+
+def marks(camera_id: str) -> str:
+    """What operators have said of a camera's results."""
+    return f"{{{camera_id}}}:marks"
+
+
+def marks_order(camera_id: str) -> str:
+    """Names of a camera's marks, in the order of their frames."""
+    return f"{{{camera_id}}}:marks:order"
 
 
 def uplink(camera_id: str) -> str:

@@ -47,6 +47,8 @@ class _Kind:
 _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     errors.UnknownCameraError: _Kind(HTTPStatus.NOT_FOUND, "unknown-camera", "Unknown camera"),
     errors.UnknownFrameError: _Kind(HTTPStatus.NOT_FOUND, "unknown-frame", "Unknown frame"),
+    errors.UnknownMarkError: _Kind(HTTPStatus.NOT_FOUND, "unknown-mark", "Unknown mark"),
+    errors.InvalidMarkError: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-mark", "Invalid mark"),
     errors.KeyFrameGoneError: _Kind(HTTPStatus.GONE, "key-frame-gone", "The key frame is no longer stored"),
     errors.EnhancementNotStoredError: _Kind(
         HTTPStatus.NOT_FOUND, "enhancement-not-stored", "No enhancement layer was stored"

@@ -13,6 +13,7 @@ from server.catalogue import Catalogue
 from server.config import ServerConfig
 from server.enhancement import EnhancementSource
 from server.enhancement_retention import EnhancementRetention
+from server.marks.marks import Marks
 from server.rest.disclosure import Disclosures
 from server.store.writable import Writable
 from server.views import Views
@@ -29,6 +30,7 @@ class Services:
     views: Views
     access: Access
     audit: Audit
+    marks: Marks
     config: ServerConfig
     leaving: bool = False
     disclosures: Disclosures = field(init=False)

@@ -1,0 +1,1 @@
+"""What operators say of results on human views."""

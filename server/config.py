@@ -202,6 +202,10 @@ class ServerConfig:
     """From one address."""
     human_views_per_minute: int = 120
     """Human views and raw enhancement layers, of one user."""
+    credentials_per_minute: int = 20
+    """One-time passwords, API keys and camera tokens made by one user."""
+    audit_looks_per_minute: int = 60
+    """Looks at the audit of one user, its exports among them."""
     reason_characters: int = 500
     address_bytes: int = 4096
     """Of a request: path and query."""
@@ -214,6 +218,33 @@ class ServerConfig:
     audit_days: int = 365
     """For which records of the audit are kept; those of a segment go together."""
     audit_segment_bytes: int = 8 * 2**20
+
+    jobs_at_once: int = 1
+    """Clips and exports that are being made. Whoever waits for a picture goes before them."""
+    jobs_waiting: int = 16
+    """That wait to be made, of all users,"""
+    jobs_waiting_of_user: int = 4
+    """and of one."""
+    jobs_kept: int = 200
+    """That have ended; beyond it the oldest go, with their files."""
+    jobs_age: float = 24 * 3600.0
+    """For which one that has ended is kept."""
+    jobs_bytes: int = 4 * 2**30
+    """Of all their files; beyond it the oldest go."""
+    job_bytes: int = 2 * 2**30
+    """Of one file."""
+    job_frames: int = 20_000
+    """Of one clip or export; of results ten times as many."""
+    job_within: float = 4 * 3600.0
+    """For one clip or export, from its beginning."""
+    job_attempts: int = 2
+    """A job with which the server has ended so often without notice is not begun again."""
+    job_yields: float = 2.0
+    """For which a frame of a job waits, at most, until nobody else needs the codec."""
+    job_waits_for_edges: float = 60.0
+    """For layers at edges that are not connected, all frames of a job together; then they are left out."""
+    disk_left_free: int = 256 * 2**20
+    """Below it no job goes on."""
 
     drain_grace: float = 3.0
     """For edges to close their streams, and for REST answers under way."""

@@ -36,11 +36,26 @@ ServerError
 │   ├── UnknownHostError
 │   ├── TooManyRequestsError
 │   ├── AccessFileError
+│   ├── AccessOffError
 │   ├── UserError
+│   │   ├── UnknownUserError
+│   │   ├── UserExistsError
+│   │   └── LastAdminError
 │   └── UnknownCredentialError
 ├── AuditError
 │   └── AuditUnavailableError
+├── JobError
+│   ├── UnknownJobError
+│   ├── NothingToShowError
+│   ├── JobTooLargeError
+│   ├── JobNotDoneError
+│   ├── JobRoomError
+│   ├── JobsUnavailableError
+│   └── KeyReusedError
+├── ChangedMeanwhileError
+├── TagRequiredError
 ├── RulesError
+│   └── RulesOfFileError
 └── RecogniserError
     ├── UnknownRecogniserError
     ├── InvalidRecogniserError
@@ -121,7 +136,9 @@ class UnknownMarkError(ServerError):
     """Nobody has marked this, or the mark was taken back."""
 
     def __init__(self, camera_id: str, mark: str) -> None:
-        super().__init__(f"camera {camera_id!r} has no mark {mark!r}; GET /v1/marks lists those that there are")
+        super().__init__(
+            f"camera {camera_id!r} has no mark {mark!r}; GET /v1/marks lists those that there are"
+        )
 
 
 class InvalidMarkError(ServerError):
@@ -350,8 +367,43 @@ class AccessFileError(AccessError):
         super().__init__(f"the access file {str(path)!r}: {why}")
 
 
+class AccessOffError(AccessError):
+    """The server asks nobody who they are, so that there are no users, keys or tokens."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this server listens on the loopback alone and asks nobody who they are; start it with --access FILE to "
+            "have users, keys and tokens"
+        )
+
+
 class UserError(AccessError, ValueError):
-    """There is no such user, or already one."""
+    """A user cannot be as asked for."""
+
+
+class UnknownUserError(UserError):
+    """There is no such user."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"there is no user {name!r}; `secondsight access user list` or GET /v1/users tells them"
+        )
+
+
+class UserExistsError(UserError):
+    """There is a user of this name already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a user {name!r} already; remove it first, or give it another name")
+
+
+class LastAdminError(UserError):
+    """The only admin cannot be removed, disabled or made something else."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "nobody would be left who may administer the server; make somebody else an admin first"
+        )
 
 
 class UnknownCredentialError(AccessError, ValueError):
@@ -371,8 +423,87 @@ class AuditUnavailableError(AuditError):
         )
 
 
+class ChangedMeanwhileError(ServerError):
+    """What is to be changed is no longer as whoever asks has seen it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} was changed meanwhile; read it again, and send its new ETag as If-Match")
+
+
+class TagRequiredError(ServerError):
+    """Changing this takes the ETag of what is changed, lest somebody else's change is lost."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "send the ETag of what you have read as If-Match, lest somebody else's change is lost"
+        )
+
+
+class JobError(ServerError):
+    """A clip or an export cannot be made, or not be had."""
+
+
+class UnknownJobError(JobError):
+    """There is no such job, or no longer, or it is somebody else's."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"there is no job {job_id!r} of yours; it may be too old by now. GET /v1/clips and GET /v1/exports list "
+            "those there are"
+        )
+
+
+class NothingToShowError(JobError):
+    """Of what a job was asked for nothing is there."""
+
+
+class JobTooLargeError(JobError):
+    """A job would go through more frames, or make a longer file, than the server allows."""
+
+
+class JobNotDoneError(JobError):
+    """The file of a job was asked for that has not made it."""
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"job {job_id} is {state}; its file is there once it is done")
+
+
+class JobRoomError(JobError):
+    """There is no room on the disk for the file of a job."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}; delete jobs that are not needed any more, or give the server a larger disk")
+
+
+class JobsUnavailableError(JobError):
+    """This server cannot take jobs now."""
+
+    def __init__(self, why: str, retry_after: int) -> None:
+        super().__init__(f"this server takes no clips and exports now: {why}")
+        self.retry_after = retry_after
+
+
+class KeyReusedError(JobError):
+    """An Idempotency-Key came with something else before."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"the Idempotency-Key {key!r} was given with another request before; take a new key for a new request"
+        )
+
+
 class RulesError(ServerError, ValueError):
     """The rules of the cameras cannot be read, or say what cannot be."""
+
+
+class RulesOfFileError(RulesError):
+    """The rules are those of a file, and cannot be changed over REST."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the rules of this server are those of the file that --rules names; change that file and start the server "
+            "again, or start it without --rules to keep them in the store"
+        )
 
 
 class RecogniserError(ServerError):

@@ -15,6 +15,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from time import perf_counter
 from typing import Protocol, TypeVar
 
@@ -72,6 +73,16 @@ class Layers:
         self._kept_bytes = 0
         self._pictures: OrderedDict[bytes, Picture] = OrderedDict()
         self._lane = ThreadPoolExecutor(1, thread_name_prefix="codec")
+        self._calls = 0
+        self._free = asyncio.Event()
+        self._free.set()
+
+    async def idle(self, within: float) -> None:
+        """Wait until nobody needs the codec, or `within` seconds: what nobody waits for goes behind what is live."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._calls:
+                    await self._free.wait()
 
     async def machine_view(self, frame: frame_pb2.Frame) -> Picture:
         """What the machine layer alone shows.
@@ -155,7 +166,14 @@ class Layers:
             observe(perf_counter() - begun)
             return decoded
 
-        return await asyncio.get_running_loop().run_in_executor(self._lane, call)
+        self._calls += 1
+        self._free.clear()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._lane, call)
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._free.set()
 
 
 def _digest(frame: frame_pb2.Frame) -> bytes:

@@ -101,8 +101,36 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     errors.AccessFileError: _Kind(
         HTTPStatus.SERVICE_UNAVAILABLE, "access-file", "The access file cannot be used"
     ),
+    errors.AccessOffError: _Kind(HTTPStatus.CONFLICT, "access-off", "Access control is off"),
+    errors.UserError: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-user", "No user can be like this"),
+    errors.UnknownUserError: _Kind(HTTPStatus.NOT_FOUND, "unknown-user", "Unknown user"),
+    errors.UserExistsError: _Kind(HTTPStatus.CONFLICT, "user-exists", "There is such a user already"),
+    errors.LastAdminError: _Kind(HTTPStatus.CONFLICT, "last-admin", "An admin has to be left"),
+    errors.UnknownCredentialError: _Kind(HTTPStatus.NOT_FOUND, "unknown-credential", "Unknown key or token"),
+    errors.ChangedMeanwhileError: _Kind(
+        HTTPStatus.PRECONDITION_FAILED, "changed-meanwhile", "Changed meanwhile"
+    ),
+    errors.TagRequiredError: _Kind(
+        HTTPStatus.PRECONDITION_REQUIRED, "tag-required", "Say what you have seen of it"
+    ),
+    errors.RulesError: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-rules", "No rules can be like this"),
+    errors.RulesOfFileError: _Kind(HTTPStatus.CONFLICT, "rules-of-file", "A file governs the rules"),
     errors.AuditUnavailableError: _Kind(
         HTTPStatus.SERVICE_UNAVAILABLE, "audit-unavailable", "The audit cannot be written"
+    ),
+    errors.UnknownJobError: _Kind(HTTPStatus.NOT_FOUND, "unknown-job", "Unknown clip or export"),
+    errors.NothingToShowError: _Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "nothing-to-show", "Nothing is there of what was asked for"
+    ),
+    errors.JobTooLargeError: _Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "job-too-large", "More than one clip or export may hold"
+    ),
+    errors.JobNotDoneError: _Kind(HTTPStatus.CONFLICT, "job-not-done", "There is no file yet"),
+    errors.JobsUnavailableError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "jobs-unavailable", "No clips and exports now"
+    ),
+    errors.KeyReusedError: _Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The key stands for another request"
     ),
     errors.StoreUnavailableError: _Kind(
         HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer"
@@ -174,7 +202,13 @@ async def _server_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, (errors.UnauthenticatedError, errors.LoginFailedError)):
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(
-        error, (errors.ViewsBusyError, errors.TooManyRequestsError, errors.EnhancementUnavailableError)
+        error,
+        (
+            errors.ViewsBusyError,
+            errors.TooManyRequestsError,
+            errors.EnhancementUnavailableError,
+            errors.JobsUnavailableError,
+        ),
     ):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.StoreUnavailableError):

@@ -18,6 +18,8 @@ from redis.exceptions import RedisError
 
 from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, frame_pb2
+from server import metrics
+from server.camera_state import tell_state
 from server.enhancement_stores import EnhancementStores
 from server.enhancement_wanted import Asked
 from server.errors import (
@@ -33,6 +35,7 @@ from server.errors import (
     UnknownFrameError,
 )
 from server.kept_frames import KeptFrames
+from server.lag import Lags
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -137,26 +140,31 @@ class Catalogue:
         self._redis = redis
         self._stores = stores
         self._kept_frames = KeptFrames(redis)
+        self._lags = Lags(redis)
         self._read_at_once = read_at_once
 
     @_asks_store
     async def cameras(self) -> list[analytics_pb2.Camera]:
         """Cameras that have ever stored a frame, sorted by name."""
         registered: Any = await self._redis.hgetall(store_keys.CAMERAS)
-        cameras = []
-        for name, stored_at in sorted(registered.items()):
-            camera_id = name.decode()
-            last_frame_at = Timestamp()
-            last_frame_at.FromNanoseconds(int(stored_at))
-            told: Any = await self._redis.mget(store_keys.session(camera_id), store_keys.edge(camera_id))
-            session, report = told
-            camera = analytics_pb2.Camera(
-                camera_id=camera_id, last_frame_at=last_frame_at, session=int(session or 0)
-            )
-            if report is not None:
-                camera.edge.ParseFromString(report)
-            cameras.append(camera)
-        return cameras
+        return [
+            await self._camera(name.decode(), int(stored_at))
+            for name, stored_at in sorted(registered.items())
+        ]
+
+    async def _camera(self, camera_id: str, stored_at_ns: int) -> analytics_pb2.Camera:
+        told: Any = await self._redis.mget(
+            store_keys.session(camera_id), store_keys.edge(camera_id), store_keys.uplink(camera_id)
+        )
+        session, report, uplink = told
+        camera = analytics_pb2.Camera(
+            camera_id=camera_id, session=int(session or 0), awaiting=await self._lags.most(camera_id)
+        )
+        camera.last_frame_at.FromNanoseconds(stored_at_ns)
+        if report is not None:
+            camera.edge.ParseFromString(report)
+        tell_state(camera, uplink_seen=uplink is not None, watched=metrics.FLOWS.find(camera_id))
+        return camera
 
     @_asks_store
     async def frames(self, camera_id: str, *, before: str | None, limit: int) -> FramePage:

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from secondsight.trailing import HOUR, Trailing
 from secondsight.verdict import Verdict, verdict_family
+from server.camera_state import STALE_S
 from server.diagnosis import Measures, judge
 
 _ELSEWHERE_S: Final = 30.0
@@ -28,12 +29,14 @@ class CameraFlow:
 
     Attributes:
         last_stored_at: wall clock; None before a frame was stored since the start of this server.
+        came_again_at: wall clock of the first frame stored here after a while without any.
         credits, backlog: as last told to the edge, and as last seen.
         clock_behind: by which a frame's way from its edge's first write to the store seems to take, over two clocks.
     """
 
     connected: bool = False
     last_stored_at: float | None = None
+    came_again_at: float | None = None
     credits: int = 0
     backlog: int = 0
     clock_behind: float | None = None
@@ -50,7 +53,10 @@ class CameraFlow:
     def store(self, bytes_: int, edge_wait: float, store_wait: float, way: float) -> None:
         """A frame was stored: the bytes of its machine layer, how long it waited at the edge for the uplink and here
         for the store, and `way`, from its first write to here."""
-        self.last_stored_at = time.time()
+        now = time.time()
+        if self.last_stored_at is None or now - self.last_stored_at > STALE_S:
+            self.came_again_at = now
+        self.last_stored_at = now
         self.frames.add()
         self.bytes.add(bytes_)
         self.edge_wait.add(edge_wait)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Literal, cast
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from secondsight.v1 import frame_pb2
+from secondsight.v1 import analytics_pb2, frame_pb2
 from server.rest.gate import Caller
 from server.rest.moments import utc
 from server.rest.problems import PROBLEM_RESPONSES
@@ -38,14 +40,40 @@ class Edge(BaseModel):
     spool: Spool | None = Field(description="Null without a spool.")
 
 
+class CameraState(StrEnum):
+    """Whether a camera's frames come: they do; not for a while, over an open uplink; or no uplink is open."""
+
+    LIVE = "live"
+    STALE = "stale"
+    OFFLINE = "offline"
+
+
 class Camera(BaseModel):
     """A camera that has stored a frame."""
 
     camera: str
+    state: CameraState
+    since: datetime | None = Field(
+        description="Since when it is live, or its last frame. Null where this server cannot know."
+    )
+    slow: Literal["camera", "encoder", "network", "server"] | None = Field(
+        description="The part that its frames wait for; null when none is known."
+    )
+    slow_detail: str | None = Field(description="Why it is thought so.")
+    awaiting: int | None = Field(
+        description="Its stored frames that await recognition; null where the store cannot count them."
+    )
     last_frame_at: datetime = Field(description="When its last frame was stored, by the server's clock.")
     session: int = Field(description="Its current session.")
     frames: str = Field(description="Address of its frames.")
     edge: Edge | None = Field(description="Null when its edge has told nothing for a minute.")
+
+
+_STATES: Final[dict[int, CameraState]] = {
+    analytics_pb2.CAMERA_STATE_LIVE: CameraState.LIVE,
+    analytics_pb2.CAMERA_STATE_STALE: CameraState.STALE,
+    analytics_pb2.CAMERA_STATE_OFFLINE: CameraState.OFFLINE,
+}
 
 
 class Cameras(BaseModel):
@@ -59,16 +87,26 @@ async def list_cameras(services: Serving, caller: Caller) -> Cameras:
     """Cameras that have ever stored a frame, as far as whoever asks may see them."""
     return Cameras(
         cameras=[
-            Camera(
-                camera=camera.camera_id,
-                last_frame_at=utc(camera.last_frame_at),
-                session=camera.session,
-                frames=f"/v1/cameras/{camera.camera_id}/frames",
-                edge=_edge(camera.edge) if camera.HasField("edge") else None,
-            )
+            camera_document(camera)
             for camera in await services.catalogue.cameras()
             if caller.sees(camera.camera_id)
         ]
+    )
+
+
+def camera_document(camera: analytics_pb2.Camera) -> Camera:
+    """A camera as it is told."""
+    return Camera(
+        camera=camera.camera_id,
+        state=_STATES[camera.state],
+        since=utc(camera.since) if camera.HasField("since") else None,
+        slow=cast(Any, camera.slow) or None,
+        slow_detail=camera.slow_detail or None,
+        awaiting=camera.awaiting if camera.HasField("awaiting") else None,
+        last_frame_at=utc(camera.last_frame_at),
+        session=camera.session,
+        frames=f"/v1/cameras/{camera.camera_id}/frames",
+        edge=_edge(camera.edge) if camera.HasField("edge") else None,
     )
 
 

@@ -80,6 +80,9 @@ async def test_cameras(start_server: StartServer, codec: Codec, encoded: Encoded
         assert camera["camera"] == "front-door"
         assert camera["session"] == 1
         assert camera["last_frame_at"].endswith("Z")
+        assert camera["state"] == "live"
+        assert camera["since"] <= camera["last_frame_at"]
+        assert camera["awaiting"] == 0
         assert camera["frames"] == FRAMES
 
 

@@ -11,6 +11,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class CameraState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CAMERA_STATE_UNSPECIFIED: _ClassVar[CameraState]
+    CAMERA_STATE_LIVE: _ClassVar[CameraState]
+    CAMERA_STATE_STALE: _ClassVar[CameraState]
+    CAMERA_STATE_OFFLINE: _ClassVar[CameraState]
+
 class StartFrom(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     START_FROM_UNSPECIFIED: _ClassVar[StartFrom]
@@ -23,6 +30,10 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_NEW: _ClassVar[EventKind]
     EVENT_KIND_UPDATE: _ClassVar[EventKind]
     EVENT_KIND_END: _ClassVar[EventKind]
+CAMERA_STATE_UNSPECIFIED: CameraState
+CAMERA_STATE_LIVE: CameraState
+CAMERA_STATE_STALE: CameraState
+CAMERA_STATE_OFFLINE: CameraState
 START_FROM_UNSPECIFIED: StartFrom
 START_FROM_LATEST: StartFrom
 START_FROM_EARLIEST: StartFrom
@@ -42,16 +53,26 @@ class ListCamerasResponse(_message.Message):
     def __init__(self, cameras: _Optional[_Iterable[_Union[Camera, _Mapping]]] = ...) -> None: ...
 
 class Camera(_message.Message):
-    __slots__ = ("camera_id", "last_frame_at", "session", "edge")
+    __slots__ = ("camera_id", "last_frame_at", "session", "edge", "state", "since", "slow", "slow_detail", "awaiting")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     LAST_FRAME_AT_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     EDGE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    SLOW_FIELD_NUMBER: _ClassVar[int]
+    SLOW_DETAIL_FIELD_NUMBER: _ClassVar[int]
+    AWAITING_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     last_frame_at: _timestamp_pb2.Timestamp
     session: int
     edge: _frame_pb2.EdgeReport
-    def __init__(self, camera_id: _Optional[str] = ..., last_frame_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., session: _Optional[int] = ..., edge: _Optional[_Union[_frame_pb2.EdgeReport, _Mapping]] = ...) -> None: ...
+    state: CameraState
+    since: _timestamp_pb2.Timestamp
+    slow: str
+    slow_detail: str
+    awaiting: int
+    def __init__(self, camera_id: _Optional[str] = ..., last_frame_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., session: _Optional[int] = ..., edge: _Optional[_Union[_frame_pb2.EdgeReport, _Mapping]] = ..., state: _Optional[_Union[CameraState, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., slow: _Optional[str] = ..., slow_detail: _Optional[str] = ..., awaiting: _Optional[int] = ...) -> None: ...
 
 class SubscribeRequest(_message.Message):
     __slots__ = ("camera_ids", "labels", "minimum_score", "resume_after", "start_from", "task")
@@ -85,7 +106,7 @@ class SubscribeResponse(_message.Message):
     def __init__(self, result: _Optional[_Union[RecognitionResult, _Mapping]] = ..., offset: _Optional[str] = ...) -> None: ...
 
 class RecognitionResult(_message.Message):
-    __slots__ = ("frame", "captured_at", "recognised_at", "recogniser", "width", "height", "detections", "machine_bytes", "enhancement", "timing", "failure", "key_frame", "task", "traceparent", "segmentation", "events", "alert")
+    __slots__ = ("frame", "captured_at", "recognised_at", "recogniser", "width", "height", "detections", "machine_bytes", "enhancement", "timing", "failure", "key_frame", "task", "traceparent", "segmentation", "events", "alert", "pts_us")
     FRAME_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_AT_FIELD_NUMBER: _ClassVar[int]
     RECOGNISED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -103,6 +124,7 @@ class RecognitionResult(_message.Message):
     SEGMENTATION_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     ALERT_FIELD_NUMBER: _ClassVar[int]
+    PTS_US_FIELD_NUMBER: _ClassVar[int]
     frame: _frame_pb2.FrameId
     captured_at: _timestamp_pb2.Timestamp
     recognised_at: _timestamp_pb2.Timestamp
@@ -120,7 +142,8 @@ class RecognitionResult(_message.Message):
     segmentation: Segmentation
     events: _containers.RepeatedCompositeFieldContainer[Event]
     alert: bool
-    def __init__(self, frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recognised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recogniser: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., detections: _Optional[_Iterable[_Union[Detection, _Mapping]]] = ..., machine_bytes: _Optional[int] = ..., enhancement: _Optional[_Union[_frame_pb2.EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[ServerTiming, _Mapping]] = ..., failure: _Optional[str] = ..., key_frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., task: _Optional[str] = ..., traceparent: _Optional[str] = ..., segmentation: _Optional[_Union[Segmentation, _Mapping]] = ..., events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., alert: _Optional[bool] = ...) -> None: ...
+    pts_us: int
+    def __init__(self, frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recognised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recogniser: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., detections: _Optional[_Iterable[_Union[Detection, _Mapping]]] = ..., machine_bytes: _Optional[int] = ..., enhancement: _Optional[_Union[_frame_pb2.EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[ServerTiming, _Mapping]] = ..., failure: _Optional[str] = ..., key_frame: _Optional[_Union[_frame_pb2.FrameId, _Mapping]] = ..., task: _Optional[str] = ..., traceparent: _Optional[str] = ..., segmentation: _Optional[_Union[Segmentation, _Mapping]] = ..., events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., alert: _Optional[bool] = ..., pts_us: _Optional[int] = ...) -> None: ...
 
 class Detection(_message.Message):
     __slots__ = ("label", "score", "box", "mask", "keypoints", "track", "zones")

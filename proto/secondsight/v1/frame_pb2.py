@@ -26,17 +26,21 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asecondsight/v1/frame.proto\x12\x0esecondsight.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n\x07\x46rameId\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"\xc2\x01\n\x12\x45nhancementReceipt\x12\r\n\x05\x62ytes\x18\x01 \x01(\r\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06slices\x18\x03 \x01(\r\x12/\n\x05place\x18\x04 \x01(\x0e\x32 .secondsight.v1.EnhancementPlace\x12,\n\tretention\x18\x05 \x01(\x0e\x32\x19.secondsight.v1.Retention\"1\n\nEdgeTiming\x12\x11\n\tencode_us\x18\x01 \x01(\r\x12\x10\n\x08queue_us\x18\x02 \x01(\r\"\xe4\x02\n\x05\x46rame\x12#\n\x02id\x18\x01 \x01(\x0b\x32\x17.secondsight.v1.FrameId\x12/\n\x0b\x63\x61ptured_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06pts_us\x18\x03 \x01(\x03\x12\x15\n\rmachine_layer\x18\x04 \x01(\x0c\x12\x37\n\x0b\x65nhancement\x18\x05 \x01(\x0b\x32\".secondsight.v1.EnhancementReceipt\x12*\n\x06timing\x18\x06 \x01(\x0b\x32\x1a.secondsight.v1.EdgeTiming\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x1a\n\x12reference_sequence\x18\x08 \x01(\x04\x12\x19\n\x11reference_session\x18\t \x01(\x04\x12-\n\tstored_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"G\n\nEdgeReport\x12)\n\x05spool\x18\x01 \x01(\x0b\x32\x1a.secondsight.v1.SpoolState\x12\x0e\n\x06source\x18\x02 \x01(\t\"\x8a\x01\n\nSpoolState\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12\x13\n\x0blimit_bytes\x18\x03 \x01(\x04\x12)\n\x06oldest\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x66ull\x18\x05 \x01(\x08\x12\x0f\n\x07\x66\x61iling\x18\x06 \x01(\x08*n\n\x10\x45nhancementPlace\x12!\n\x1d\x45NHANCEMENT_PLACE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45NHANCEMENT_PLACE_STORE\x10\x01\x12\x1a\n\x16\x45NHANCEMENT_PLACE_EDGE\x10\x02*k\n\tRetention\x12\x19\n\x15RETENTION_UNSPECIFIED\x10\x00\x12\x15\n\x11RETENTION_ROUTINE\x10\x01\x12\x17\n\x13RETENTION_DETECTION\x10\x02\x12\x13\n\x0fRETENTION_ALERT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asecondsight/v1/frame.proto\x12\x0esecondsight.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n\x07\x46rameId\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\x04\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"\xc2\x01\n\x12\x45nhancementReceipt\x12\r\n\x05\x62ytes\x18\x01 \x01(\r\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06slices\x18\x03 \x01(\r\x12/\n\x05place\x18\x04 \x01(\x0e\x32 .secondsight.v1.EnhancementPlace\x12,\n\tretention\x18\x05 \x01(\x0e\x32\x19.secondsight.v1.Retention\"1\n\nEdgeTiming\x12\x11\n\tencode_us\x18\x01 \x01(\r\x12\x10\n\x08queue_us\x18\x02 \x01(\r\"\xe4\x02\n\x05\x46rame\x12#\n\x02id\x18\x01 \x01(\x0b\x32\x17.secondsight.v1.FrameId\x12/\n\x0b\x63\x61ptured_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06pts_us\x18\x03 \x01(\x03\x12\x15\n\rmachine_layer\x18\x04 \x01(\x0c\x12\x37\n\x0b\x65nhancement\x18\x05 \x01(\x0b\x32\".secondsight.v1.EnhancementReceipt\x12*\n\x06timing\x18\x06 \x01(\x0b\x32\x1a.secondsight.v1.EdgeTiming\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x1a\n\x12reference_sequence\x18\x08 \x01(\x04\x12\x19\n\x11reference_session\x18\t \x01(\x04\x12-\n\tstored_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xea\x02\n\nEdgeReport\x12)\n\x05spool\x18\x01 \x01(\x0b\x32\x1a.secondsight.v1.SpoolState\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x38\n\x07\x64ropped\x18\x03 \x03(\x0b\x32\'.secondsight.v1.EdgeReport.DroppedEntry\x12N\n\x13\x64ropped_last_minute\x18\x04 \x03(\x0b\x32\x31.secondsight.v1.EdgeReport.DroppedLastMinuteEntry\x12\x1c\n\x14reconnects_last_hour\x18\x05 \x01(\r\x12\x0f\n\x07verdict\x18\x06 \x01(\t\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x38\n\x16\x44roppedLastMinuteEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x8a\x01\n\nSpoolState\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12\x13\n\x0blimit_bytes\x18\x03 \x01(\x04\x12)\n\x06oldest\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x66ull\x18\x05 \x01(\x08\x12\x0f\n\x07\x66\x61iling\x18\x06 \x01(\x08*n\n\x10\x45nhancementPlace\x12!\n\x1d\x45NHANCEMENT_PLACE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45NHANCEMENT_PLACE_STORE\x10\x01\x12\x1a\n\x16\x45NHANCEMENT_PLACE_EDGE\x10\x02*k\n\tRetention\x12\x19\n\x15RETENTION_UNSPECIFIED\x10\x00\x12\x15\n\x11RETENTION_ROUTINE\x10\x01\x12\x17\n\x13RETENTION_DETECTION\x10\x02\x12\x13\n\x0fRETENTION_ALERT\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'secondsight.v1.frame_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENHANCEMENTPLACE']._serialized_start=997
-  _globals['_ENHANCEMENTPLACE']._serialized_end=1107
-  _globals['_RETENTION']._serialized_start=1109
-  _globals['_RETENTION']._serialized_end=1216
+  _globals['_EDGEREPORT_DROPPEDENTRY']._loaded_options = None
+  _globals['_EDGEREPORT_DROPPEDENTRY']._serialized_options = b'8\001'
+  _globals['_EDGEREPORT_DROPPEDLASTMINUTEENTRY']._loaded_options = None
+  _globals['_EDGEREPORT_DROPPEDLASTMINUTEENTRY']._serialized_options = b'8\001'
+  _globals['_ENHANCEMENTPLACE']._serialized_start=1289
+  _globals['_ENHANCEMENTPLACE']._serialized_end=1399
+  _globals['_RETENTION']._serialized_start=1401
+  _globals['_RETENTION']._serialized_end=1508
   _globals['_FRAMEID']._serialized_start=111
   _globals['_FRAMEID']._serialized_end=174
   _globals['_ENHANCEMENTRECEIPT']._serialized_start=177
@@ -45,8 +49,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EDGETIMING']._serialized_end=422
   _globals['_FRAME']._serialized_start=425
   _globals['_FRAME']._serialized_end=781
-  _globals['_EDGEREPORT']._serialized_start=783
-  _globals['_EDGEREPORT']._serialized_end=854
-  _globals['_SPOOLSTATE']._serialized_start=857
-  _globals['_SPOOLSTATE']._serialized_end=995
+  _globals['_EDGEREPORT']._serialized_start=784
+  _globals['_EDGEREPORT']._serialized_end=1146
+  _globals['_EDGEREPORT_DROPPEDENTRY']._serialized_start=1042
+  _globals['_EDGEREPORT_DROPPEDENTRY']._serialized_end=1088
+  _globals['_EDGEREPORT_DROPPEDLASTMINUTEENTRY']._serialized_start=1090
+  _globals['_EDGEREPORT_DROPPEDLASTMINUTEENTRY']._serialized_end=1146
+  _globals['_SPOOLSTATE']._serialized_start=1149
+  _globals['_SPOOLSTATE']._serialized_end=1287
 # @@protoc_insertion_point(module_scope)

@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -87,12 +88,34 @@ class Frame(_message.Message):
     def __init__(self, id: _Optional[_Union[FrameId, _Mapping]] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pts_us: _Optional[int] = ..., machine_layer: _Optional[bytes] = ..., enhancement: _Optional[_Union[EnhancementReceipt, _Mapping]] = ..., timing: _Optional[_Union[EdgeTiming, _Mapping]] = ..., traceparent: _Optional[str] = ..., reference_sequence: _Optional[int] = ..., reference_session: _Optional[int] = ..., stored_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class EdgeReport(_message.Message):
-    __slots__ = ("spool", "source")
+    __slots__ = ("spool", "source", "dropped", "dropped_last_minute", "reconnects_last_hour", "verdict")
+    class DroppedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class DroppedLastMinuteEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     SPOOL_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_LAST_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    RECONNECTS_LAST_HOUR_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
     spool: SpoolState
     source: str
-    def __init__(self, spool: _Optional[_Union[SpoolState, _Mapping]] = ..., source: _Optional[str] = ...) -> None: ...
+    dropped: _containers.ScalarMap[str, int]
+    dropped_last_minute: _containers.ScalarMap[str, int]
+    reconnects_last_hour: int
+    verdict: str
+    def __init__(self, spool: _Optional[_Union[SpoolState, _Mapping]] = ..., source: _Optional[str] = ..., dropped: _Optional[_Mapping[str, int]] = ..., dropped_last_minute: _Optional[_Mapping[str, int]] = ..., reconnects_last_hour: _Optional[int] = ..., verdict: _Optional[str] = ...) -> None: ...
 
 class SpoolState(_message.Message):
     __slots__ = ("frames", "bytes", "limit_bytes", "oldest", "full", "failing")

@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from server.access.access_file import AccessFile
 from server.access.caller import LOOPBACK, Caller, CameraCaller, Principal, Role
+from server.access.changes import new_user
 from server.access.credential import Kind, matches, prefix_of
 from server.access.passwords import PasswordCheck, hash_password, one_time_password
 from server.access.register import Register, User
 from server.access.sessions import Sessions
 from server.access.throttle import Throttle
 from server.config import ServerConfig
-from server.errors import AccessFileError, LoginFailedError, PasswordChangeRequiredError, WeakPasswordError
+from server.errors import (
+    AccessFileError,
+    AccessOffError,
+    LoginFailedError,
+    PasswordChangeRequiredError,
+    WeakPasswordError,
+)
 
 FIRST_ADMIN = "admin"
-ONE_TIME_LIFETIME = timedelta(days=3)
 _NO_HASH = "0" * 64
 
 _log = logging.getLogger(__name__)
@@ -93,6 +99,26 @@ class Access:
         name = self._keys.get(caller.via)
         return None if name != caller.name else _principal(name, register.users[name], caller.via)
 
+    @property
+    def file(self) -> AccessFile:
+        """Where it is kept who is let in.
+
+        Raises:
+            AccessOffError: nobody is asked who they are.
+        """
+        if self._file is None:
+            raise AccessOffError
+        return self._file
+
+    def register(self) -> Register:
+        """Everybody who is let in.
+
+        Raises:
+            AccessOffError: nobody is asked who they are.
+        """
+        _ = self.file
+        return self._current()
+
     def knows(self, name: str) -> bool:
         """Whether there is a user of this name."""
         return name in self._current().users
@@ -109,7 +135,8 @@ class Access:
         """
         self._logins.take(address)
         user = self._current().users.get(name)
-        if not await self._passwords.verify(password, user.password if user else None) or user is None:
+        is_right = await self._passwords.verify(password, user.password if user else None)
+        if not is_right or user is None or user.disabled:
             raise LoginFailedError
         if user.one_time_until is not None:
             if datetime.now(UTC) >= user.one_time_until:
@@ -165,7 +192,7 @@ class Access:
         if session is None:
             return None
         user = self._current().users.get(session.user)
-        if user is None or session.began_at < user.sessions_since:
+        if user is None or user.disabled or session.began_at < user.sessions_since:
             self._sessions.end(key)
             return None
         return _principal(session.user, user, "session", key)
@@ -189,18 +216,8 @@ class Access:
         self._keys = {prefix: name for name, user in register.users.items() for prefix in user.keys}
 
 
-def new_user(role: Role, cameras: tuple[str, ...] | None, password: str) -> User:
-    """A user whose password is a one-time one."""
-    now = datetime.now(UTC)
-    return User(
-        role=role,
-        cameras=cameras,
-        password=hash_password(password),
-        one_time_until=now + ONE_TIME_LIFETIME,
-        sessions_since=now,
-    )
-
-
-def _principal(name: str, user: User, via: str, session: str | None = None) -> Principal:
+def _principal(name: str, user: User, via: str, session: str | None = None) -> Principal | None:
+    if user.disabled:
+        return None
     cameras = None if user.cameras is None else frozenset(user.cameras)
     return Principal(name, user.role, cameras, via, session)

@@ -18,6 +18,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
     """Also human views and raw enhancement layers, with a reason."""
     ADMIN = "admin"
+    """Also who is let in, what is on record, and the rules of cameras."""
 
 
 class Permission(StrEnum):
@@ -26,6 +27,7 @@ class Permission(StrEnum):
     LOOK = "look at machine views and results"
     HUMAN_VIEW = "look at human views"
     KEEP = "keep frames"
+    ADMINISTER = "administer the server"
 
 
 _RANK: Final = {role: rank for rank, role in enumerate(Role)}
@@ -33,6 +35,7 @@ _LEAST_ROLE: Final = {
     Permission.LOOK: Role.VIEWER,
     Permission.HUMAN_VIEW: Role.OPERATOR,
     Permission.KEEP: Role.OPERATOR,
+    Permission.ADMINISTER: Role.ADMIN,
 }
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import re
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +13,7 @@ from server.errors import UserError
 
 if TYPE_CHECKING:
     from server.access.access_file import AccessFile
-    from server.access.register import Register
+    from server.access.changes import Change
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 user = typer.Typer(no_args_is_help=True, help="People and programs, by role and cameras.")
@@ -46,49 +43,65 @@ def add_user(
     file: File = None,
 ) -> None:
     """Add a user, and print its one-time password."""
-    from secondsight import store_keys
-    from server.access.access import new_user
-    from server.access.passwords import one_time_password
-    from server.access.register import USER_NAME
+    from server.access.changes import user_added
 
-    if not re.fullmatch(USER_NAME, name):
-        raise UserError(f"{name!r} is no user's name; use letters, digits and ._@-, 64 at most")
-    allowed = tuple(store_keys.checked_camera_id(camera_id) for camera_id in cameras) if cameras else None
-    password = one_time_password()
-    added = new_user(role, allowed, password)
-
-    def change(register: Register) -> Register:
-        if name in register.users:
-            raise UserError(f"there is a user {name!r} already; remove it first, or give it another name")
-        return register.with_user(name, added)
-
-    _change(data, file, change, f"user {name} added as {role}, cameras {_listed(allowed)}")
+    change, password = user_added(name, role, tuple(cameras) if cameras else None)
+    _change(data, file, change)
     _print_one_time(name, password)
+
+
+@user.command("change")
+def change_user(
+    name: str,
+    role: Annotated[Role | None, typer.Option(help="What it is trusted with from now on.")] = None,
+    cameras: Annotated[
+        list[str] | None, typer.Option("--camera", help="A camera it may see, instead of those so far.")
+    ] = None,
+    all_cameras: Annotated[bool, typer.Option("--all-cameras", help="It may see every camera.")] = False,
+    disabled: Annotated[
+        bool | None, typer.Option("--disable/--enable", help="Whether nothing lets it in any more.")
+    ] = None,
+    data: Data = _DATA,
+    file: File = None,
+) -> None:
+    """Give a user another role or other cameras, or let it in no more. Holds at its next request."""
+    from server.access.changes import user_changed
+
+    if cameras and all_cameras:
+        raise UserError("--camera and --all-cameras exclude each other")
+    changed: dict[str, object] = {}
+    if role is not None:
+        changed["role"] = role
+    if cameras or all_cameras:
+        changed["cameras"] = tuple(cameras) if cameras else None
+    if disabled is not None:
+        changed["disabled"] = disabled
+    if not changed:
+        raise UserError(
+            "nothing is to be changed; give --role, --camera, --all-cameras, --disable or --enable"
+        )
+    _change(data, file, user_changed(name, changed))
 
 
 @user.command("password")
 def reset_password(name: str, data: Data = _DATA, file: File = None) -> None:
     """Print a new one-time password of a user, and end its browser sessions. Its API keys stay."""
-    from server.access.access import new_user
-    from server.access.passwords import one_time_password
+    from server.access.changes import password_renewed
 
-    password = one_time_password()
-
-    def change(register: Register) -> Register:
-        known = register.user(name)
-        fresh = new_user(known.role, known.cameras, password)
-        return register.with_user(name, fresh.model_copy(update={"keys": known.keys}))
-
-    _change(data, file, change, f"user {name} got a one-time password")
+    change, password = password_renewed(name)
+    _change(data, file, change)
     _print_one_time(name, password)
 
 
 @user.command("list")
 def list_users(data: Data = _DATA, file: File = None) -> None:
     """Show users with their roles, cameras and keys' prefixes."""
+    from server.access.changes import listed
+
     for name, known in sorted(_file(data, file).read().users.items()):
         password = "one-time password" if known.one_time_until is not None else "password"
-        typer.echo(f"{name}  {known.role}  cameras {_listed(known.cameras)}  {password}")
+        disabled = "  disabled" if known.disabled else ""
+        typer.echo(f"{name}  {known.role}  cameras {listed(known.cameras)}  {password}{disabled}")
         for prefix, key in sorted(known.keys.items(), key=lambda item: item[1].issued_at):
             typer.echo(f"    key {prefix}…  issued {key.issued_at:%Y-%m-%d %H:%M} UTC")
 
@@ -96,7 +109,9 @@ def list_users(data: Data = _DATA, file: File = None) -> None:
 @user.command("remove")
 def remove_user(name: str, data: Data = _DATA, file: File = None) -> None:
     """Remove a user with its keys; its sessions and calls end within seconds."""
-    _change(data, file, lambda register: register.without_user(name), f"user {name} removed")
+    from server.access.changes import user_removed
+
+    _change(data, file, user_removed(name))
 
 
 @user.command("key")
@@ -109,26 +124,13 @@ def user_key(
     file: File = None,
 ) -> None:
     """Issue an API key of a user, and print it this once."""
-    from server.access.credential import Kind, issue
-    from server.access.register import Key
+    from server.access.changes import key_issued, key_revoked
 
     if revoke is not None:
-        prefix = revoke.rstrip("…")
-        _change(
-            data,
-            file,
-            lambda register: register.without_key(name, prefix),
-            f"key {prefix} of user {name} revoked",
-        )
+        _change(data, file, key_revoked(name, revoke.rstrip("…")))
         return
-    issued = issue(Kind.USER_KEY)
-    key = Key(hash=issued.hash, issued_at=datetime.now(UTC))
-    _change(
-        data,
-        file,
-        lambda register: register.with_key(name, issued.prefix, key),
-        f"key {issued.prefix} of user {name} issued",
-    )
+    change, issued = key_issued(name)
+    _change(data, file, change)
     typer.echo(issued.text)
 
 
@@ -137,17 +139,10 @@ def add_camera(
     camera_id: Annotated[str, typer.Argument(metavar="CAMERA")], data: Data = _DATA, file: File = None
 ) -> None:
     """Issue a token of a camera, and print it this once. Older tokens of the camera stay until they are revoked."""
-    from server.access.credential import Kind, issue
-    from server.access.register import CameraToken
+    from server.access.changes import token_issued
 
-    issued = issue(Kind.CAMERA_TOKEN)
-    token = CameraToken(camera_id=camera_id, hash=issued.hash, issued_at=datetime.now(UTC))
-    _change(
-        data,
-        file,
-        lambda register: register.with_camera_token(issued.prefix, token),
-        f"token {issued.prefix} of camera {camera_id} issued",
-    )
+    change, issued = token_issued(camera_id)
+    _change(data, file, change)
     typer.echo(issued.text)
 
 
@@ -164,10 +159,9 @@ def revoke_camera(
     which: Annotated[str, typer.Argument(metavar="CAMERA|PREFIX")], data: Data = _DATA, file: File = None
 ) -> None:
     """Revoke all tokens of a camera, or one by its prefix; the stream that it opened ends within seconds."""
-    wanted = which.rstrip("…")
-    _change(
-        data, file, lambda register: register.without_camera_tokens(wanted), f"tokens of {wanted} revoked"
-    )
+    from server.access.changes import tokens_revoked
+
+    _change(data, file, tokens_revoked(which.rstrip("…")))
 
 
 def _file(data: Path, file: Path | None) -> AccessFile:
@@ -176,40 +170,29 @@ def _file(data: Path, file: Path | None) -> AccessFile:
     return AccessFile(file or data / "access.json")
 
 
-def _change(data: Path, file: Path | None, change: Callable[[Register], Register], told: str) -> None:
+def _change(data: Path, file: Path | None, change: Change) -> None:
     """Change the access file with a record in the audit: that first, so that no change goes without one."""
+    from server.access.changes import make
     from server.audit.chain import Chain
     from server.audit.record import Event, Outcome, Subject
     from server.config import ServerConfig
     from server.errors import AuditUnavailableError
 
     config = ServerConfig(data=data)
+    # How long records are kept is for the server to say.
+    chain = Chain(config.audit_folder, segment_bytes=config.audit_segment_bytes)
 
-    def recorded(register: Register) -> Register:
-        changed = change(register)
+    def record(event: Event) -> None:
         try:
-            # How long records are kept is for the server to say.
-            Chain(config.audit_folder, segment_bytes=config.audit_segment_bytes).append(
-                Event(
-                    subject=Subject.ACCESS,
-                    outcome=Outcome.DONE,
-                    principal=getpass.getuser(),
-                    via="terminal",
-                    detail=told,
-                )
-            )
+            chain.append(event)
         except OSError as error:
             raise AuditUnavailableError from error
-        return changed
 
-    _file(data, file).change(recorded)
-    typer.echo(told, err=True)
+    by_hand = Event(subject=Subject.ACCESS, outcome=Outcome.DONE, principal=getpass.getuser(), via="terminal")
+    make(change, _file(data, file), record, by_hand)
+    typer.echo(change.told, err=True)
 
 
 def _print_one_time(name: str, password: str) -> None:
     typer.echo(f"{name} logs in at the page with this one-time password, within three days:", err=True)
     typer.echo(password)
-
-
-def _listed(cameras: tuple[str, ...] | None) -> str:
-    return "all" if cameras is None else ",".join(cameras)

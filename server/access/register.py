@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from secondsight import store_keys
 from server.access.caller import Role
-from server.errors import UnknownCredentialError, UserError
+from server.errors import LastAdminError, UnknownCredentialError, UnknownUserError
 
 USER_NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
 
@@ -37,6 +38,18 @@ class User(_Entry):
     sessions_since: datetime
     """Browser sessions that began before are over."""
     keys: dict[str, Key] = Field(default_factory=dict)
+    disabled: bool = False
+    """It is there, and let in by nothing."""
+
+    @property
+    def tag(self) -> str:
+        """Differs whenever something about it was changed."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
+
+    @property
+    def administers(self) -> bool:
+        """Whether it can do all that an admin can."""
+        return self.role is Role.ADMIN and self.cameras is None and not self.disabled
 
 
 class CameraToken(_Entry):
@@ -62,7 +75,7 @@ class Register(_Entry):
         """Without the user and all its keys.
 
         Raises:
-            UserError: there is none.
+            UnknownUserError
         """
         self.user(name)
         return self.model_copy(
@@ -73,12 +86,34 @@ class Register(_Entry):
         """The user.
 
         Raises:
-            UserError: there is none.
+            UnknownUserError
         """
         try:
             return self.users[name]
         except KeyError:
-            raise UserError(f"there is no user {name!r}; `secondsight access user list` tells them") from None
+            raise UnknownUserError(name) from None
+
+    def keeping_an_admin(self, before: Register) -> Register:
+        """This register, unless the only admin of the one before is lost in it.
+
+        Raises:
+            LastAdminError
+        """
+        had, has = (any(user.administers for user in each.users.values()) for each in (before, self))
+        if had and not has:
+            raise LastAdminError
+        return self
+
+    def owner_of(self, prefix: str) -> str:
+        """Whose API key it is.
+
+        Raises:
+            UnknownCredentialError: nobody's.
+        """
+        for name, user in self.users.items():
+            if prefix in user.keys:
+                return name
+        raise UnknownCredentialError(f"there is no key {prefix!r}")
 
     def with_key(self, name: str, prefix: str, key: Key) -> Register:
         """With one more key of a user."""
@@ -89,7 +124,7 @@ class Register(_Entry):
         """Without this key of the user.
 
         Raises:
-            UserError: there is no such user.
+            UnknownUserError
             UnknownCredentialError: it has no such key.
         """
         user = self.user(name)

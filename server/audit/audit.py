@@ -36,9 +36,17 @@ class Audit:
         Raises:
             AuditUnavailableError: it cannot be written.
         """
+        # Shielded: whoever asked may go away, and the thread writes on all the same.
+        await asyncio.shield(asyncio.to_thread(self.write, event))
+
+    def write(self, event: Event) -> None:
+        """Write a record from a thread that may wait for the disk.
+
+        Raises:
+            AuditUnavailableError: it cannot be written.
+        """
         try:
-            # Shielded: whoever asked may go away, and the thread writes on all the same.
-            await asyncio.shield(asyncio.to_thread(self._chain.append, event))
+            self._chain.append(event)
         except (OSError, ValueError) as error:
             metrics.AUDIT_FAILURES.inc()
             _log.error("the audit cannot be written: %s", error)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from server.access.access import new_user
 from server.access.access_file import AccessFile
 from server.access.caller import Role
+from server.access.changes import new_user
 from server.access.credential import Kind, issue
 from server.access.register import CameraToken, Key, Register
 

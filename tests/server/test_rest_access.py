@@ -11,7 +11,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from server.access.access import new_user
+from server.access.changes import new_user
 from server.access.caller import Role
 from server.audit.chain import records
 from server.audit.record import Record
@@ -66,7 +66,7 @@ def problem(response: httpx.Response) -> tuple[int, str]:
 
 def routes(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Method, path and a concrete address of every route of an OpenAPI document."""
-    names = {"camera": "gate", "frame": "1-1", "layer": "machine", "slug": "views-busy"}
+    names = {"camera": "gate", "frame": "1-1", "layer": "machine", "slug": "views-busy", "mark": "1-1.0"}
     for path, methods in document["paths"].items():
         for method in methods:
             yield method.upper(), path, re.sub(r"\{(\w+)\}", lambda part: names[part[1]], path)

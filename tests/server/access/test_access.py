@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from server.access.access import Access, new_user
+from server.access.access import Access
 from server.access.access_file import AccessFile
 from server.access.caller import LOOPBACK, CameraCaller, Permission, Principal, Role
+from server.access.changes import new_user
 from server.access.credential import Kind, issue
 from server.access.register import CameraToken, Key, Register, User
 from server.config import ServerConfig

@@ -115,22 +115,27 @@ class Views:
             DecodingFailedError: the codec failed.
         """
         async with self._place():
-            try:
-                picture = await self._decode(request)
-            except codec_errors.SlicesError as error:
-                if request.slices is None:
-                    raise UndecodableLayerError(error) from error
-                raise SlicesNotStoredError(request.slices, error) from error
-            except codec_errors.CodecError as error:
+            picture = await self.picture(request)
+            return await asyncio.to_thread(self.compress, picture, request.format)
+
+    async def picture(self, request: ViewRequest) -> Picture:
+        """The view's pixels, whoever else waits. Raises as `make` does, but for ViewsBusyError."""
+        try:
+            return await self._decode(request)
+        except codec_errors.SlicesError as error:
+            if request.slices is None:
                 raise UndecodableLayerError(error) from error
-            return await asyncio.to_thread(self._compress, picture, request.format)
+            raise SlicesNotStoredError(request.slices, error) from error
+        except codec_errors.CodecError as error:
+            raise UndecodableLayerError(error) from error
 
     async def _decode(self, request: ViewRequest) -> Picture:
         if request.layers is None:
             return await self._layers.machine_view(request.frame)
         return await self._layers.human_view(request.frame, request.layers, request.slices)
 
-    def _compress(self, picture: Picture, image_format: ImageFormat) -> bytes:
+    def compress(self, picture: Picture, image_format: ImageFormat) -> bytes:
+        """A picture as a file. Takes a while: call it off the event loop."""
         file = io.BytesIO()
         quality = {
             ImageFormat.JPEG: {"quality": self._config.jpeg_quality},

@@ -53,6 +53,10 @@ class ServerConfig:
     """Stored frames of a camera while a task other than the default one has yet to recognise them; above it, or when
     the store is full, they go unrecognised by it."""
     results_kept: int = 5000
+    history_days: int = 30
+    """For which the timeline tells what a camera has shown, longer than frames and results are kept; 0: not at all."""
+    things_kept: int = 5000
+    """Things and, apart from them, alerts that a camera's history tells of, the newest; of each task."""
     dead_kept: int = 100
     """Frames of a camera and task that were given up."""
     unused_session: int = 24 * 3600
@@ -104,6 +108,24 @@ class ServerConfig:
     """Told to REST clients when the store does not answer."""
     results_read_at_once: int = 32
     """Of a camera, for one subscriber."""
+    recent_bytes: int = 2**18
+    """Of a camera's last results, in memory for those who follow them; beside that `results_read_at_once`."""
+    streams_at_once: int = 64
+    """Event streams (`/v1/events`) at once,"""
+    streams_each: int = 16
+    """and of one user."""
+    stream_behind: int = 500
+    """Results of a camera that a reader of an event stream may be behind before some are dropped."""
+    stream_silent: float = 15.0
+    """Longest silence on an event stream."""
+    stream_stuck: float = 30.0
+    """For which a reader may take nothing before its event stream is ended."""
+    stream_gather: float = 0.05
+    """For which an event stream with a rate gathers what it sends at once."""
+    cameras_look: float = 1.0
+    """Between two looks at the state of the cameras for event streams, however many there are."""
+    documents_kept: int = 1024
+    """Frame documents in memory, shared by event streams."""
     block: float = 0.5
     """Longest blocking read of a stream, and so the delay until a new camera is seen."""
 
@@ -141,6 +163,16 @@ class ServerConfig:
     webp_quality: int = 90
     page_frames: int = 20
     page_frames_limit: int = 100
+    timeline_buckets: int = 240
+    timeline_buckets_limit: int = 600
+    timeline_results: int = 2000
+    """Results that are read for parts of a timeline finer than a minute; with more of them it tells of minutes."""
+    gap_intervals: float = 10.0
+    """A camera that sends nothing for so many of its usual intervals has a gap in its timeline,"""
+    gap_least: float = 5.0
+    """of at least so many seconds."""
+    things_read: int = 2000
+    """Of a page, with those that a filter leaves out."""
     frames_read_at_once: int = 8
     """Of a page. The machine layers of so many are in memory at a time."""
 
@@ -266,6 +298,8 @@ class ServerConfig:
                 "certificates make` makes them), listen on 127.0.0.1, or give --insecure-transport when something "
                 "before the server does TLS"
             )
+        if self.history_days < 0 or self.things_kept < 1:
+            raise ServerConfigError("history_days has to be at least 0, and things_kept at least 1")
         if self.audit_days < 1:
             raise ServerConfigError("audit_days is 0: nothing would be on record; use at least 1")
         if not 0 <= self.minimum_score <= 1:

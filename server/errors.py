@@ -25,6 +25,8 @@ ServerError
 ├── ViewsBusyError
 ├── NotAcceptableError
 ├── InvalidCursorError
+├── InvalidSubscriptionError
+├── StreamsBusyError
 ├── AccessError
 │   ├── UnauthenticatedError
 │   ├── LoginFailedError
@@ -291,6 +293,20 @@ class InvalidCursorError(ServerError):
 
     def __init__(self, cursor: str) -> None:
         super().__init__(f"{cursor!r} is no cursor; take it from a `next` link or leave it out")
+
+
+class InvalidSubscriptionError(ServerError, ValueError):
+    """What somebody wants to follow is nothing that can be followed."""
+
+
+class StreamsBusyError(ServerError):
+    """As many event streams as the server keeps open at once are open, or as one user may have."""
+
+    def __init__(self, whose: str, most: int, retry_after: int) -> None:
+        super().__init__(
+            f"{whose} {most} event streams open, the most; close one, or try again in {retry_after} s"
+        )
+        self.retry_after = retry_after
 
 
 class AccessError(ServerError):

@@ -13,12 +13,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
+from functools import cached_property
 from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from secondsight import store_keys
+from secondsight.v1 import analytics_pb2
 from server import metrics
 from server.config import ServerConfig
 from server.errors import NotReplicatedError
@@ -29,6 +31,7 @@ from server.room import Room
 from server.store.client import STORE_ERRORS
 from server.store.patience import Patience
 from server.task_scripts import CLAIM, HOLDER, PUBLISH
+from server.timeline.entry import Entry
 
 _NOT_RISING: Final = "equal or smaller"
 _GROUP_EXISTS: Final = "BUSYGROUP"
@@ -131,6 +134,15 @@ class Published:
     camera_id: str
     entry_id: str
     result: bytes
+
+    @cached_property
+    def message(self) -> analytics_pb2.RecognitionResult:
+        """The result, shared by all who read it: nobody changes it.
+
+        Raises:
+            DecodeError: it is no message.
+        """
+        return analytics_pb2.RecognitionResult.FromString(self.result)
 
 
 class FrameBus:
@@ -315,28 +327,45 @@ class FrameBus:
         return await self._patience.ask("claim", attempt)
 
     async def publish(
-        self, claimed: Claimed, leases: Leases, result: bytes, given_up: str = ""
+        self,
+        claimed: Claimed,
+        leases: Leases,
+        result: bytes,
+        given_up: str = "",
+        entry: Entry | None = None,
     ) -> Publishing:
-        """Publish the result of a claimed frame and take the frame off the backlog, both or neither.
+        """Publish the result of a claimed frame, take the frame off the backlog and add to the history, all or nothing.
 
-        With `given_up` the frame is kept as a dead letter, for this reason.
+        Args:
+            given_up: the frame is kept as a dead letter, for this reason.
+            entry: what the result adds to the camera's history.
 
         Raises:
             StoreUnavailableError
         """
         camera_id, task, config = claimed.camera_id, leases.task, self._config
-        keys = (
+        keys = [
             store_keys.worker(camera_id, task),
             store_keys.frames(camera_id),
             store_keys.results(camera_id, task),
             store_keys.dead(camera_id, task),
-        )
+        ]
+        if entry is not None:
+            keys += [
+                store_keys.minutes(camera_id, task, entry.hour),
+                store_keys.hours(camera_id, task, entry.day),
+                store_keys.labels(camera_id, task),
+                store_keys.things(camera_id, task),
+                store_keys.things_in_order(camera_id, task, alerts=False),
+                store_keys.things_in_order(camera_id, task, alerts=True),
+                store_keys.things_open(camera_id, task),
+            ]
 
         async def attempt() -> Publishing:
             try:
                 became: bytes = await self._redis.eval(
                     PUBLISH,
-                    4,
+                    len(keys),
                     *keys,
                     leases.worker,
                     leases.lasting_ms,
@@ -346,6 +375,9 @@ class FrameBus:
                     config.results_kept,
                     given_up,
                     config.dead_kept,
+                    "" if entry is None else entry.packed(),
+                    config.history_days,
+                    config.things_kept,
                 )
             except ResponseError as error:
                 if _NO_GROUP in str(error):
@@ -372,6 +404,39 @@ class FrameBus:
 
         return await self._patience.ask("last results", attempt)
 
+    async def newest_results(
+        self, positions: dict[str, str], task: str = store_keys.DEFAULT_TASK
+    ) -> list[Published]:
+        """The newest result of each camera, where there is one after these ids.
+
+        Raises:
+            StoreUnavailableError
+        """
+
+        async def attempt() -> list[Published]:
+            pipeline = self._redis.pipeline(transaction=False)
+            for camera_id, after in positions.items():
+                pipeline.xrevrange(store_keys.results(camera_id, task), "+", f"({after}", count=1)
+            return _published(positions, await pipeline.execute())
+
+        return await self._patience.ask("results", attempt) if positions else []
+
+    async def kept_results(self, positions: dict[str, str], task: str = store_keys.DEFAULT_TASK) -> set[str]:
+        """Cameras of which the store still has the result of this id.
+
+        Raises:
+            StoreUnavailableError
+        """
+
+        async def attempt() -> set[str]:
+            pipeline = self._redis.pipeline(transaction=False)
+            for camera_id, position in positions.items():
+                pipeline.xrange(store_keys.results(camera_id, task), position, position)
+            found = await pipeline.execute()
+            return {camera_id for camera_id, entries in zip(positions, found, strict=True) if entries}
+
+        return await self._patience.ask("results", attempt) if positions else set()
+
     async def results_after(
         self, positions: dict[str, str], task: str = store_keys.DEFAULT_TASK
     ) -> list[Published]:
@@ -387,17 +452,12 @@ class FrameBus:
                 pipeline.xrange(
                     store_keys.results(camera_id, task), f"({after}", count=self._config.results_read_at_once
                 )
-            replies = await pipeline.execute()
-            return [
-                Published(camera_id, entry_id.decode(), fields[store_keys.RESULT_FIELD])
-                for camera_id, entries in zip(positions, replies, strict=True)
-                for entry_id, fields in entries
-            ]
+            return _published(positions, await pipeline.execute())
 
         return await self._patience.ask("results", attempt) if positions else []
 
-    async def wait_for_result(self, camera_id: str, task: str, after: str) -> str | None:
-        """Id of a later result of a task and camera; waits up to `config.block` for one.
+    async def wait_for_results(self, camera_id: str, task: str, after: str) -> list[Published]:
+        """Some later results of a task and camera; waits up to `config.block` for one.
 
         Raises:
             StoreUnavailableError
@@ -409,8 +469,7 @@ class FrameBus:
                 asked, count=self._config.results_read_at_once, block=int(self._config.block * 1000)
             ),
         )
-        entries = [entry_id.decode() for _, batch in _streams(reply) for entry_id, _ in batch]
-        return entries[-1] if entries else None
+        return _published([camera_id], [[entry for _, batch in _streams(reply) for entry in batch]])
 
     async def _append(self, camera_id: str, entry_id: str, frame: bytes, key: KeyFrame) -> list[Any]:
         """The reply to APPEND, once the camera is registered and as many replicas as are asked for have the frame."""
@@ -481,6 +540,15 @@ class FrameBus:
                 raise
             return store_keys.parse_entry_id(_FIRST_ID)
         return store_keys.parse_entry_id(stream["last-generated-id"].decode())
+
+
+def _published(cameras: Iterable[str], replies: Iterable[Any]) -> list[Published]:
+    """Camera by camera, from replies to XRANGE."""
+    return [
+        Published(camera_id, entry_id.decode(), fields[store_keys.RESULT_FIELD])
+        for camera_id, entries in zip(cameras, replies, strict=True)
+        for entry_id, fields in entries
+    ]
 
 
 def _streams(reply: Any) -> Iterable[tuple[bytes, Any]]:

@@ -26,6 +26,7 @@ from server.result_feed import ResultFeed
 from server.store.client import Role, open_client
 from server.store.writable import Writable
 from server.store_watch import StoreWatch
+from server.subscriptions import Subscriptions
 from server.views import Views
 from server.worker import Worker
 
@@ -55,7 +56,8 @@ class Server:
         )
         self._ingest = Ingest(bus, wanted, codec, self.access, config)
         self._feed = ResultFeed(bus, config)
-        self._analytics = Analytics(bus, self._feed, catalogue, self.access)
+        self._subscriptions = Subscriptions(bus, self._feed, self.access)
+        self._analytics = Analytics(self._subscriptions, catalogue)
         self._worker = (
             None if recogniser is None else Worker(bus, self._layers, recogniser, retention, config)
         )
@@ -102,7 +104,7 @@ class Server:
         await self._ingest.drain()
         if self._worker is not None:
             self._worker.leave()
-        self._analytics.leave()
+        self._subscriptions.leave()
         self._watch.leave()
         self._http.should_exit = True
         await self._parts.end_of("worker", within=self._config.leave_within)

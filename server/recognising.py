@@ -90,6 +90,7 @@ class Recognising:
         try:
             frame = frame_pb2.Frame.FromString(stored)
             result.captured_at.CopyFrom(frame.captured_at)
+            result.pts_us = frame.pts_us
             result.machine_bytes = len(frame.machine_layer)
             result.enhancement.CopyFrom(frame.enhancement)
             result.traceparent = frame.traceparent

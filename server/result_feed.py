@@ -1,7 +1,8 @@
-"""Tells subscribers that there are results to read, with one waiting read of the store per camera.
+"""Brings results out of the store with one waiting read per camera, however many subscribe.
 
-However many subscribe, and whatever nodes of a cluster the cameras are on. Subscribers are only woken: each reads the
-store from its own position, so a slow one holds up nobody and nothing is kept for it.
+And whatever nodes of a cluster the cameras are on. Subscribers are only woken: each takes results from its own
+position on, those that have just come from here, older ones from the store. So a slow one holds up nobody and nothing
+is kept for it.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from secondsight import store_keys
 from secondsight.cancelling import cancel_all
 from server.config import ServerConfig
 from server.errors import StoreUnavailableError
-from server.frame_bus import FrameBus
+from server.frame_bus import FrameBus, Published
 
 _log = logging.getLogger(__name__)
 
@@ -55,8 +58,37 @@ class Follower:
 
 @dataclass
 class _Tail:
+    """The end of a camera's results.
+
+    Attributes:
+        recent: all that came after `floor`, oldest first; None while it is not known where they begin.
+        count: results that have come since the tail was begun.
+    """
+
     followers: set[Follower] = field(default_factory=set)
     task: asyncio.Task[None] | None = None
+    recent: deque[Published] = field(default_factory=deque)
+    recent_bytes: int = 0
+    floor: tuple[int, int] | None = None
+    count: int = 0
+
+    def add(self, published: Published, most: int, most_bytes: int) -> None:
+        self.count += 1
+        self.recent.append(published)
+        self.recent_bytes += len(published.result)
+        while len(self.recent) > most or (self.recent_bytes > most_bytes and len(self.recent) > 1):
+            gone = self.recent.popleft()
+            self.recent_bytes -= len(gone.result)
+            self.floor = store_keys.parse_entry_id(gone.entry_id)
+
+
+@dataclass(frozen=True)
+class Recent:
+    """Results of a camera that came after the position `floor`, and how many had come with the last of them."""
+
+    floor: str
+    results: list[Published]
+    count: int
 
 
 class ResultFeed:
@@ -65,6 +97,7 @@ class ResultFeed:
     def __init__(self, bus: FrameBus, config: ServerConfig) -> None:
         self.patience = config.block
         self._bus = bus
+        self._config = config
         self._tails: dict[tuple[str, str], _Tail] = {}
         self._cameras: list[str] = []
         self._looked_at = 0.0
@@ -101,23 +134,44 @@ class ResultFeed:
         if tail.task is None:
             tail.task = asyncio.create_task(self._watch(camera_id, follower.task, tail))
 
+    def after(self, task: str, camera_id: str, position: str) -> Recent | None:
+        """What a followed camera's results are after a position; None when only the store can tell."""
+        tail = self._tails[task, camera_id]
+        place = store_keys.parse_entry_id(position)
+        if tail.floor is None or place < tail.floor:
+            return None
+        results = [
+            published for published in tail.recent if store_keys.parse_entry_id(published.entry_id) > place
+        ]
+        return Recent(position, results, tail.count)
+
+    def beginning(self, task: str, camera_id: str) -> Recent | None:
+        """All recent results of a followed camera; None while none are known."""
+        tail = self._tails[task, camera_id]
+        if tail.floor is None:
+            return None
+        return Recent(store_keys.entry_id(*tail.floor), list(tail.recent), tail.count)
+
     async def _watch(self, camera_id: str, task: str, tail: _Tail) -> None:
         """Until nobody follows any longer: a waiting read is let end, since its connection would not be of use."""
         position: str | None = None
         try:
             while tail.followers:
+                came = True
                 try:
                     if position is None:
                         position = (await self._bus.last_results([camera_id], task))[camera_id]
-                        came: str | None = position
+                        tail.floor = store_keys.parse_entry_id(position)
                     else:
-                        came = await self._bus.wait_for_result(camera_id, task, position)
+                        results = await self._bus.wait_for_results(camera_id, task, position)
+                        came = bool(results)
+                        for published in results:
+                            position = published.entry_id
+                            tail.add(published, self._config.results_read_at_once, self._config.recent_bytes)
                 except StoreUnavailableError as error:
                     # They find out by themselves, and tell those who asked.
                     _log.warning("results of camera %s: %s", camera_id, error)
-                    came = position
-                if came is not None:
-                    position = came
+                if came:
                     for follower in tail.followers:
                         follower.wake(camera_id)
         finally:

@@ -75,6 +75,12 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, "slices-not-stored", "The enhancement layer has fewer slices"
     ),
     errors.InvalidCursorError: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-cursor", "Invalid cursor"),
+    errors.InvalidSubscriptionError: _Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-subscription", "Nothing that can be followed"
+    ),
+    errors.StreamsBusyError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "streams-busy", "Too many event streams at once"
+    ),
     errors.NotAcceptableError: _Kind(
         HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "No acceptable image format"
     ),

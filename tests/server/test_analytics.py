@@ -199,7 +199,7 @@ async def test_a_request_that_makes_no_sense_is_refused(
 
 async def test_a_leaving_server_ends_subscriptions(start_server: StartServer) -> None:
     async with start_server() as server, subscription(server) as following:
-        server._analytics.leave()
+        server._subscriptions.leave()
         with pytest.raises(grpc.aio.AioRpcError) as end:
             await following()
         assert end.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -46,7 +46,7 @@ class EnhancementRetention:
             names.insert(0, (key.session, key.sequence))
         place = result.enhancement.place
         try:
-            if self._is_alert(result):
+            if self.is_alert(result):
                 await self._alert(frame.camera_id, names, place, result)
             else:
                 await self._detection(frame.camera_id, names, place)
@@ -66,7 +66,8 @@ class EnhancementRetention:
             names.insert(0, (frame.reference_session, frame.reference_sequence))
         await self._alert(frame.id.camera_id, names, frame.enhancement.place, stored.result, seconds)
 
-    def _is_alert(self, result: analytics_pb2.RecognitionResult) -> bool:
+    def is_alert(self, result: analytics_pb2.RecognitionResult) -> bool:
+        """Whether somebody has to look at it, by the camera's rules or the server's labels."""
         labels, score = self._config.alert_labels, self._config.alert_score
         return result.alert or any(seen.label in labels and seen.score >= score for seen in result.detections)
 

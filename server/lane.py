@@ -13,6 +13,7 @@ from server.errors import StoreUnavailableError
 from server.frame_bus import Claimed, FrameBus, Holding, LeaseLostError, Publishing
 from server.leases import Leases
 from server.recognising import Recognising
+from server.timeline.entry import Entry, entry_of
 from server.watch.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -93,18 +94,32 @@ class Lane:
         self, claimed: Claimed, result: analytics_pb2.RecognitionResult, given_up: str = ""
     ) -> Publishing:
         """Publish, for as long as it takes: a store that is away or full is no fault of the frame's."""
-        message = result.SerializeToString()
+        message, entry = result.SerializeToString(), self._entry(result)
         while True:
             try:
                 # Before it is published: after it, the frame would not be looked at again if this failed.
                 await self._retention.note(result)
-                return await self._bus.publish(claimed, self._leases, message, given_up)
+                return await self._bus.publish(claimed, self._leases, message, given_up, entry)
             except StoreUnavailableError as error:
                 if self._leaving.is_set():
                     raise
                 _log.error(
                     "the result of frame %s of camera %s waits: %s", claimed.entry_id, self.camera_id, error
                 )
+
+    def _entry(self, result: analytics_pb2.RecognitionResult) -> Entry | None:
+        """What the result adds to the camera's history; None where none is kept."""
+        config = self._config
+        if not config.history_days:
+            return None
+        return entry_of(
+            result,
+            alert=self._retention.is_alert(result),
+            alert_labels=config.alert_labels,
+            alert_score=config.alert_score,
+            tracked=self._watch.tracks_things,
+            history_days=config.history_days,
+        )
 
     def _count(self, claimed: Claimed, result: analytics_pb2.RecognitionResult) -> None:
         metrics.FRAMES_RECOGNISED.labels(claimed.camera_id).inc()

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from server.timeline.scripts import RECORD
+
 HOLDER: Final = "holder"
 """The one consumer of every group."""
 
@@ -100,10 +102,11 @@ oldest frame that has no result: its id, how often it was handed out, and itself
 
 PUBLISH: Final = (
     _LEASE
+    + RECORD
     + """
 local lease, frames, results, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local me, longest, group, id, result, kept = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local given_up, dead_kept = ARGV[7], ARGV[8]
+local given_up, dead_kept, entry, days, most_things = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 if holder(lease, longest) ~= me then return 'lost' end
 if redis.call('XPENDING', frames, group, '-', '(' .. id, 1)[1] then return 'not its turn' end
 local added = redis.pcall('XADD', results, 'MAXLEN', kept, id, 'result', result)
@@ -117,9 +120,13 @@ if given_up ~= '' then
   redis.pcall('XADD', dead, 'MAXLEN', dead_kept, id, 'reason', given_up, 'frame', entry and entry[2][2] or '')
 end
 redis.call('XACK', frames, group, id)
+-- Recognition goes on whatever lies where the history should be.
+if entry ~= '' then pcall(record_frame, {unpack(KEYS, 5)}, entry, tonumber(days), tonumber(most_things)) end
 return 'published'
 """
 )
-"""KEYS: the lease, the camera's frames, the task's results, its dead letters. ARGV: the worker, how long a lease lasts
-(ms), group, the frame's id, its result, results to keep, why the frame is given up (empty: it is not), dead letters to
-keep. Gives what became of it."""
+"""KEYS: the lease, the camera's frames, the task's results, its dead letters, and of its history the minutes, hours,
+labels, things, their order, that of alerts, and the open ones. ARGV: the worker, how long a lease lasts (ms), group,
+the frame's id, its result, results to keep, why the frame is given up (empty: it is not), dead letters to keep, what
+the result adds to the history (empty: nothing), the history's days, things to keep of each kind. Gives what became of
+it."""

@@ -19,6 +19,14 @@ key                                        type    holds                        
                                                    ms since epoch by the store's clock
 ``{camera}:dead:TASK``                     stream  frames given up after too many tries, ``reason``,         bounded
                                                    ``frame``
+``{camera}:minutes:TASK:HOUR``             hash    minute of the hour -> what a task saw in it; HOUR since the    days of
+                                                   epoch, by the frames' clock (`server.timeline.scripts`)    history
+``{camera}:hours:TASK:DAY``                hash    hour of the day -> likewise                                likewise
+``{camera}:labels:TASK``                   hash    label -> its number in these records                       for ever
+``{camera}:things:TASK``                   hash    thing -> when and how it was seen                          likewise
+``{camera}:things:TASK:ordinary``          zset    things by when they were first seen, ms since epoch        likewise
+``{camera}:things:TASK:alerts``            zset    likewise, of those that are alerts                         likewise
+``{camera}:things:TASK:open``              hash    label -> its last thing that has no track                  likewise
 ``{camera}:session``                       string  the session that may write; until it stores, for a day    for ever
 ``{camera}:enhancement:SESSION-SEQUENCE``  string  the enhancement layer's bitstream                         its TTL
 ``{camera}:wanted``                        stream  what the edge is to be told: field ``request`` =              bounded
@@ -132,6 +140,36 @@ def workers(task: str) -> str:
 def dead(camera_id: str, task: str) -> str:
     """Stream of a camera's frames that a task has given up."""
     return f"{{{camera_id}}}:dead:{task}"
+
+
+def minutes(camera_id: str, task: str, hour: int) -> str:
+    """What a task saw in the minutes of an hour since the epoch."""
+    return f"{{{camera_id}}}:minutes:{task}:{hour}"
+
+
+def hours(camera_id: str, task: str, day: int) -> str:
+    """What a task saw in the hours of a day since the epoch."""
+    return f"{{{camera_id}}}:hours:{task}:{day}"
+
+
+def labels(camera_id: str, task: str) -> str:
+    """Numbers of labels in records of the history."""
+    return f"{{{camera_id}}}:labels:{task}"
+
+
+def things(camera_id: str, task: str) -> str:
+    """Things that a task saw."""
+    return f"{{{camera_id}}}:things:{task}"
+
+
+def things_in_order(camera_id: str, task: str, *, alerts: bool) -> str:
+    """Things, those that are alerts or the others, by when they were first seen."""
+    return f"{{{camera_id}}}:things:{task}:{'alerts' if alerts else 'ordinary'}"
+
+
+def things_open(camera_id: str, task: str) -> str:
+    """The last thing without a track of every label."""
+    return f"{{{camera_id}}}:things:{task}:open"
 
 
 def edge(camera_id: str) -> str:

@@ -91,6 +91,11 @@ class Watch:
 
             self._tracks = Tracks(rules.lost_after_s)
 
+    @property
+    def tracks_things(self) -> bool:
+        """Whether things have names that last."""
+        return self._rules.track
+
     def look(
         self, detections: Sequence[Detection], *, frame: str, at_s: float, size: tuple[int, int]
     ) -> Watched:

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lock proto lint format test test-api test-gpu chaos demo bench golden fuzz detectors eval-recognition eval-stream evaluate audit clean
+.PHONY: help install lock proto lint format test test-api test-gpu chaos docs demo bench golden fuzz detectors eval-recognition eval-stream evaluate audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,6 +46,9 @@ test-api: $(STAMP) ## Ask REST for hundreds of things that its description allow
 chaos: $(STAMP) ## Kill, freeze and starve every part, count what is kept, write docs/results/chaos.* (20 minutes; ARGS="--seed 7")
 	@sh requirements/system.sh
 	$(BIN)/python -m tests.chaos --out docs/results/chaos.json $(ARGS)
+
+docs: $(STAMP) ## Run the code blocks of the documents as a reader would (minutes; ARGS=tutorial for one)
+	$(BIN)/python -m tests.documents $(ARGS)
 
 test-gpu: $(STAMP) ## Compare the codec on the CPU and on CUDA, and write docs/results/gpu.json (skips without a GPU)
 	$(BIN)/python -m tests.gpu --out docs/results/gpu.json $(ARGS)

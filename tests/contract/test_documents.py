@@ -1,11 +1,16 @@
-"""What the documents promise is there."""
+"""What the documents promise is there, and what they show can be read."""
 
+import ast
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
+from tests.documents.code_block import CodeBlock, Manner, UnknownBlockError, blocks_of
 
 DOCUMENTS = sorted(
     path
@@ -21,6 +26,48 @@ def test_there_are_documents() -> None:
 def test_links_lead_somewhere_and_nothing_is_left_to_fill_in(path: Path) -> None:
     text = path.read_text()
     assert "@@" not in text
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
-        if "://" not in target:
-            assert (path.parent / target).exists(), f"{path.name} links to {target}, which is not there"
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", text):
+        if "://" in target:
+            continue
+        leads_to = path.parent / target if target else path
+        assert leads_to.exists(), f"{path.name} links to {target}, which is not there"
+        if anchor:
+            assert anchor in anchors_of(leads_to), (
+                f"{path.name} links to {target}#{anchor}, which is not there"
+            )
+
+
+def anchors_of(path: Path) -> set[str]:
+    """Names of a document's headings, as forges make them."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_code_says_how_it_is_run_and_can_be_read(path: Path) -> None:
+    for block in blocks_of(path):
+        match block.language:
+            case "python":
+                ast.parse(block.code)
+            case "yaml":
+                list(yaml.safe_load_all(block.code))
+            case "toml":
+                tomllib.loads(block.code)
+            case "json":
+                json.loads(block.code)
+
+
+def test_a_block_of_no_known_kind_is_told(tmp_path: Path) -> None:
+    document = tmp_path / "new.md"
+    for info in ("sh sometimes", "python not run:", "fortran"):
+        document.write_text(f"# New\n\n```{info}\nx\n```\n")
+        with pytest.raises(UnknownBlockError, match=re.escape(f"new.md:3: ```{info}")):
+            list(blocks_of(document))
+
+
+def test_blocks_are_read_with_their_manner(tmp_path: Path) -> None:
+    document = tmp_path / "new.md"
+    document.write_text("```sh patient\nls\n```\n\n```sh not run: it is yours\nrm\n```\n")
+    patient, shown = blocks_of(document)
+    assert patient == CodeBlock(document, 1, "sh", Manner.PATIENT, "", "ls\n")
+    assert (shown.manner, shown.why_not) == (Manner.SHOWN, "it is yours")

@@ -1,60 +1,66 @@
-// The server's REST interface, as far as the page needs it.
+// The server's REST interface. Every function throws `Problem`.
 
-/** A problem document (RFC 9457), or a server that cannot be reached. */
+/** A problem document (RFC 9457), or a server that cannot be reached (status 0). */
 export class Problem extends Error {
-  constructor(title, detail, status, type = "") {
+  constructor(title, detail, status, type = "", retryAfter = null) {
     super(detail);
     this.title = title;
     this.status = status;
     this.kind = type.replace("/problems/", "");
+    this.retryAfter = retryAfter;
   }
 }
 
-async function ask(address, accept, method = "GET", content = undefined) {
-  const headers = { Accept: accept, ...(content && { "Content-Type": "application/json" }) };
+let unauthenticated = () => {};
+
+/** `listener` is called when the server no longer knows who asks. */
+export function onUnauthenticated(listener) {
+  unauthenticated = listener;
+}
+
+/** The response to any request; `headers` and `signal` as fetch takes them. */
+export async function ask(address, { method = "GET", accept = "application/json", body, headers, signal } = {}) {
   let response;
   try {
-    response = await fetch(address, { method, headers, body: content && JSON.stringify(content) });
-  } catch {
-    throw new Problem("The server cannot be reached", "Check that it runs; the page goes on by itself.", 0);
+    response = await fetch(address, {
+      method,
+      headers: { Accept: accept, ...(body !== undefined && { "Content-Type": "application/json" }), ...headers },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal,
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem("The server cannot be reached", "Check that it runs; the console goes on by itself.", 0);
   }
-  if (!response.ok) {
-    const problem = await response.json().catch(() => ({}));
-    throw new Problem(
-      problem.title ?? `The server answered ${response.status}`,
-      problem.detail ?? response.statusText,
-      response.status,
-      problem.type,
-    );
-  }
-  return response;
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  if (response.status === 401) unauthenticated();
+  throw new Problem(
+    problem.title ?? `The server answered ${response.status}`,
+    problem.detail ?? response.statusText,
+    response.status,
+    problem.type,
+    Number(response.headers.get("Retry-After")) || null,
+  );
 }
 
-/** Whether the server asks who is there, and who is logged in. */
-export async function session() {
-  return (await ask("/v1/session", "application/json")).json();
+/** A JSON document. */
+export async function get(address, options) {
+  return (await ask(address, options)).json();
 }
 
-export async function beginSession(name, password, newPassword) {
-  const login = { name, password, ...(newPassword && { new_password: newPassword }) };
-  return (await ask("/v1/session", "application/json", "POST", login)).json();
+/** Send a body by POST, PUT, PATCH or DELETE; gives the JSON document of the answer, null when it has none. */
+export async function send(method, address, body, headers) {
+  const text = await (await ask(address, { method, body, headers })).text();
+  return text ? JSON.parse(text) : null;
 }
 
-export async function endSession() {
-  // To its end: the page is loaded anew behind it, which would cut the answer off.
-  await (await ask("/v1/session", "application/json", "DELETE")).text();
+/** A picture as an ImageBitmap, decoded off the main thread. */
+export async function picture(address, signal) {
+  return createImageBitmap(await (await ask(address, { accept: "image/jpeg", signal })).blob());
 }
 
-export async function cameras() {
-  return (await (await ask("/v1/cameras", "application/json")).json()).cameras;
-}
-
-/** The newest frames of a camera, newest first. */
-export async function frames(camera, limit) {
-  return (await (await ask(`${camera.frames}?limit=${limit}`, "application/json")).json()).frames;
-}
-
-/** A view as a bitmap. */
-export async function view(address) {
-  return createImageBitmap(await (await ask(address, "image/jpeg")).blob());
+/** Address of a camera, with further parts of the path. */
+export function ofCamera(camera, ...parts) {
+  return ["/v1/cameras", ...[camera, ...parts].map(encodeURIComponent)].join("/");
 }

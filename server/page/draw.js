@@ -1,35 +1,44 @@
-// Pictures with boxes on a canvas, and how numbers are written.
+// Pictures with what was recognised in them.
 
-/** A colour of its own for every label, the same everywhere on the page. */
+import { percent } from "./words.js";
+
+/** A colour of its own for every label, the same everywhere in the console. */
 export function colourOf(label) {
   let hash = 0;
   for (const letter of label) hash = (hash * 31 + letter.codePointAt(0)) % 360;
-  return `hsl(${(hash * 47) % 360} 85% 58%)`;
+  return `hsl(${(hash * 47) % 360} 85% 62%)`;
 }
 
-/** Draw a picture at its own size, and the detections that belong to it. */
-export function draw(canvas, bitmap, detections = []) {
-  canvas.width = bitmap.width;
-  canvas.height = bitmap.height;
-  const context = canvas.getContext("2d");
-  context.drawImage(bitmap, 0, 0);
-  const unit = Math.max(bitmap.width, bitmap.height) / 640;
-  const height = Math.max(14 * unit, 9);
+/** How a picture of `width` x `height` fits into a canvas: its scale and its upper left corner. */
+export function fit(canvas, width, height) {
+  const scale = Math.min(canvas.width / width, canvas.height / height);
+  return { scale, left: (canvas.width - width * scale) / 2, top: (canvas.height - height * scale) / 2 };
+}
+
+/**
+ * Boxes with their labels (or `name`s); `place` says where pixel (0, 0) of the frame lies on the canvas and how large a pixel is,
+ * `unit` how many pixels of the canvas one of the screen has.
+ */
+export function drawDetections(context, detections, place, unit = 1) {
+  const height = 13 * unit;
   context.font = `600 ${height}px system-ui, sans-serif`;
-  context.textBaseline = "top";
-  for (const { label, score, box } of detections) {
+  context.textBaseline = "middle";
+  for (const detection of detections) {
+    const { label, name = label, score, box } = detection;
+    const x = place.left + box.x_min * place.scale;
+    const y = place.top + box.y_min * place.scale;
     const colour = colourOf(label);
-    context.lineWidth = Math.max(2 * unit, 1);
+    context.lineWidth = 2 * unit;
     context.strokeStyle = colour;
-    context.strokeRect(box.x_min, box.y_min, box.x_max - box.x_min, box.y_max - box.y_min);
-    const text = `${label} ${percent(score)}`;
-    const width = context.measureText(text).width + height * 0.6;
-    const left = Math.max(0, Math.min(box.x_min, bitmap.width - width));
-    const top = Math.max(0, box.y_min - height * 1.3);
+    context.strokeRect(x, y, (box.x_max - box.x_min) * place.scale, (box.y_max - box.y_min) * place.scale);
+    const text = `${name} ${percent(score)}`;
+    const width = context.measureText(text).width + height * 0.7;
+    const left = Math.max(0, Math.min(x - unit, context.canvas.width - width));
+    const top = Math.max(0, y - height * 1.4);
     context.fillStyle = colour;
-    context.fillRect(left, top, width, height * 1.3);
+    context.fillRect(left, top, width, height * 1.4);
     context.fillStyle = "#111";
-    context.fillText(text, left + height * 0.3, top + height * 0.2);
+    context.fillText(text, left + height * 0.35, top + height * 0.72);
   }
 }
 
@@ -40,26 +49,10 @@ export function chips(list, detections) {
   list.replaceChildren(
     ...[...counts].map(([label, count]) => {
       const chip = document.createElement("li");
+      chip.className = "chip";
       chip.style.setProperty("--colour", colourOf(label));
       chip.textContent = count > 1 ? `${label} × ${count}` : label;
       return chip;
     }),
   );
-}
-
-export function percent(score) {
-  return `${Math.round(score * 100)} %`;
-}
-
-export function bytes(count) {
-  return count < 1000 ? `${count} B` : `${(count / 1000).toFixed(1)} kB`;
-}
-
-/** How long ago, in words. */
-export function ago(moment) {
-  const seconds = Math.max(0, Math.round((Date.now() - new Date(moment)) / 1000));
-  if (seconds < 2) return "now";
-  if (seconds < 60) return `${seconds} s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  return new Date(moment).toLocaleString();
 }

@@ -1,145 +1,116 @@
-// The wall: every camera's latest frame with its boxes, and the frames before it.
+// The console: which page is shown, by the part of the address behind #.
 
-import { Problem, cameras, frames, view } from "./api.js";
-import { ago, chips, draw } from "./draw.js";
-import { letIn } from "./session.js";
-import { open } from "./viewer.js";
+import { Problem } from "./api.js";
+import { failure, notice } from "./dom.js";
+import { live } from "./live.js";
+import { letIn, onChange, session } from "./session.js";
+import { plural } from "./words.js";
 
-const POLL = 1000;
-const IN_STRIP = 6;
+const ROUTES = [
+  ["wall", "Wall", /^\/$/],
+  ["timeline", "Timeline", /^\/cameras\/(?<camera>[^/]+)$/],
+  ["timeline", "Timeline", /^\/cameras\/(?<camera>[^/]+)\/at\/(?<time>[^/]+)$/],
+  ["frame", "Frame", /^\/cameras\/(?<camera>[^/]+)\/frames\/(?<frame>[^/]+)$/],
+  ["overview", "Overview", /^\/overview$/],
+  ["exports", "Exports", /^\/exports$/],
+  ["audit", "Audit", /^\/audit$/],
+  ["settings", "Settings", /^\/settings$/],
+];
 
-const wall = document.querySelector("#wall");
-const empty = document.querySelector("#empty");
+const main = document.querySelector("#main");
 const connection = document.querySelector("#connection");
-const tiles = new Map();
+const context = { session, live };
 
-class Tile {
-  constructor(camera) {
-    const section = document.querySelector("#camera").content.firstElementChild.cloneNode(true);
-    section.dataset.camera = camera.camera;
-    section.querySelector("h2").textContent = camera.camera;
-    this.section = section;
-    this.age = section.querySelector(".age");
-    this.latest = section.querySelector(".latest");
-    this.latest.setAttribute("aria-label", `Open the latest frame of ${camera.camera}`);
-    this.chips = section.querySelector(".chips");
-    this.edge = section.querySelector(".edge");
-    this.failure = section.querySelector(".failure:not(.edge)");
-    this.strip = section.querySelector(".strip");
-    this.strip.setAttribute("aria-label", `Latest frames of ${camera.camera}`);
-    this.shown = []; // { frame, bitmap }, newest first
-    this.latest.addEventListener("click", () => {
-      if (this.shown.length > 0) open(this.shown[0].frame, this.shown[0].bitmap);
-    });
-    wall.append(section);
-  }
+let leave = () => {};
+let shows = 0; // so that a page which took long to load does not overwrite the next one
 
-  async update(camera) {
-    this.age.textContent = ago(camera.last_frame_at);
-    this.age.classList.toggle("stale", Date.now() - new Date(camera.last_frame_at) > 15_000);
-    this.edge.textContent = troubles(camera.edge);
-    this.edge.hidden = this.edge.textContent === "";
-    const known = new Set(this.shown.map(({ frame }) => frame.frame));
-    const listed = await frames(camera, this.shown.length === 0 ? IN_STRIP : 2 * IN_STRIP);
-    const recognised = listed.filter(({ result }) => result !== null);
-    this.failure.textContent = recognised[0]?.result.failure ?? "";
-    this.failure.hidden = this.failure.textContent === "";
-    // Once the strip is full only the newest is fetched: each view costs the server a decoding.
-    const visible = recognised.filter(({ result }) => result.width > 0);
-    const wanted = this.shown.length === 0 ? visible : visible.slice(0, 1);
-    for (const frame of wanted.reverse()) {
-      if (known.has(frame.frame)) continue;
-      const bitmap = await view(frame.links.machine_view);
-      this.shown = [{ frame, bitmap }, ...this.shown].slice(0, IN_STRIP);
-      this.paint();
-    }
-    // What has expired since then is told by the list.
-    const current = new Map(listed.map((frame) => [frame.frame, frame]));
-    for (const entry of this.shown) entry.frame = current.get(entry.frame.frame) ?? entry.frame;
+function route() {
+  const [path, query = ""] = location.hash.replace(/^#/, "").split("?", 2);
+  for (const [page, title, pattern] of ROUTES) {
+    const match = pattern.exec(path || "/");
+    if (!match) continue;
+    const parts = Object.entries(match.groups ?? {}).map(([part, text]) => [part, decodeURIComponent(text)]);
+    return { page, title, parameters: { ...Object.fromEntries(parts), query: new URLSearchParams(query) } };
   }
-
-  paint() {
-    const { frame, bitmap } = this.shown[0];
-    draw(this.latest.querySelector("canvas"), bitmap, frame.result.detections);
-    this.latest.dataset.frame = frame.frame;
-    chips(this.chips, frame.result.detections);
-    this.strip.replaceChildren(
-      ...this.shown.map((entry) => {
-        const button = document.createElement("button");
-        const canvas = document.createElement("canvas");
-        button.type = "button";
-        button.dataset.frame = entry.frame.frame;
-        button.setAttribute("aria-label", `Open frame ${entry.frame.frame}`);
-        button.addEventListener("click", () => open(entry.frame, entry.bitmap));
-        draw(canvas, entry.bitmap, entry.frame.result.detections);
-        button.append(canvas);
-        return button;
-      }),
-    );
-  }
+  return null;
 }
 
-const SOURCES = {
-  away: "The camera cannot be reached from its host.",
-  frozen: "The camera gives no frames.",
-  still: "The camera gives the very same picture over and over.",
-  failed: "The camera's edge failed and begins again.",
-};
-
-/** What its edge says is wrong, and frames that wait at the site; empty when all is well. */
-function troubles(edge) {
-  if (!edge) return "";
-  const told = [SOURCES[edge.source]];
-  const spool = edge.spool;
-  if (spool?.failing) told.push("The site's disk takes no frames; they wait in memory.");
-  if (spool?.full) told.push("The site's spool is full: frames are lost until the uplink has room again.");
-  if (spool?.oldest_seconds > 30) told.push(`${spool.frames} frames wait at the site.`);
-  return told.filter(Boolean).join(" ");
-}
-
-function say(state, text) {
-  connection.dataset.state = state;
-  connection.textContent = text;
-}
-
-async function refresh() {
+async function show() {
+  const mine = ++shows;
+  leave();
+  leave = () => {};
+  const found = route();
+  const { page, title, parameters } = found ?? { page: "", title: "Not found", parameters: {} };
+  document.title = [parameters.camera, title, "Secondsight"].filter(Boolean).join(" · ");
+  document.documentElement.classList.toggle("kiosk", Boolean(parameters.query?.has("wall")));
+  for (const link of document.querySelectorAll("nav [data-page]")) {
+    if (link.dataset.page === page) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const root = document.createElement("div");
+  root.className = `page ${page}`;
+  main.replaceChildren(root);
+  if (!found) {
+    root.append(notice("empty", "There is no such page", "Its address may be mistyped.", home()));
+    return;
+  }
   try {
-    const listed = await cameras();
-    empty.hidden = listed.length > 0;
-    let trouble = null;
-    for (const camera of listed) {
-      if (!tiles.has(camera.camera)) tiles.set(camera.camera, new Tile(camera));
-      // What one camera's frames cannot be shown for does not keep the others from being shown.
-      await tiles.get(camera.camera).update(camera).catch((problem) => (trouble = problem));
+    const { show: fill } = await import(`./${page}.js`);
+    if (mine !== shows) return;
+    const left = await fill(root, parameters, context);
+    if (mine === shows) leave = left ?? (() => {});
+    else left?.();
+  } catch (problem) {
+    if (mine !== shows) return;
+    if (problem instanceof Problem) root.replaceChildren(failure(problem, show));
+    else {
+      root.replaceChildren(
+        notice("error", "This page cannot be shown", "It was not loaded, or has a defect. Load it again.", home()),
+      );
+      throw problem;
     }
-    if (trouble) throw trouble;
-    say("live", listed.length === 1 ? "1 camera" : `${listed.length} cameras`);
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    say("away", `${problem.title}. ${problem.message}`);
-    if (problem.status === 401) inside = false;
   }
 }
 
-/** False until the server has let this browser in, and again when its session is over. */
-let inside = false;
-
-async function enter() {
-  try {
-    await letIn();
-    inside = true;
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    say("away", `${problem.title}. ${problem.message}`);
-  }
+function home() {
+  const link = document.createElement("a");
+  link.href = "#/";
+  link.textContent = "Go to the wall";
+  return link;
 }
 
-async function keepFresh() {
+function tellState({ name, detail }) {
+  connection.dataset.state = name;
+  if (name === "live") connection.textContent = plural(live.cameras.size, "camera");
+  else connection.textContent = detail || "Connecting";
+}
+
+async function begin() {
   for (;;) {
-    if (!inside) await enter();
-    if (inside && !document.hidden) await refresh();
-    await new Promise((resolve) => setTimeout(resolve, POLL));
+    try {
+      await letIn();
+      break;
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      tellState({ name: "away", detail: `${problem.title}. ${problem.message}` });
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
   }
+  live.on("state", tellState);
+  live.on("camera", () => tellState(live.state));
+  live.start();
+  addEventListener("hashchange", async () => {
+    await show();
+    main.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  });
+  onChange(show);
+  await show();
 }
 
-keepFresh();
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+
+begin();

@@ -1,34 +1,64 @@
 // Who is logged in, where the server asks for that.
 
-import { Problem, beginSession, endSession, session } from "./api.js";
+import { Problem, get, onUnauthenticated, send } from "./api.js";
+
+const ADDRESS = "/v1/session";
 
 const dialog = document.querySelector("#login");
 const form = dialog.querySelector("form");
 const failure = dialog.querySelector(".failure");
 const own = dialog.querySelector("#login-own");
 const [name, password, newPassword] = ["name", "password", "new"].map((id) => dialog.querySelector(`#login-${id}`));
-const person = document.querySelector("#person");
+const line = document.querySelector("#person");
 
-let current = { asks: false, person: null, reason_characters: 0 };
+let told = { asks: false, person: null, reason_characters: 500 };
 
-/** The session as the server told it last. */
-export function now() {
-  return current;
-}
+/** The session as the server told it last. A server that asks nobody allows everything. */
+export const session = {
+  get asks() {
+    return told.asks;
+  },
+  get person() {
+    return told.person;
+  },
+  get reason_characters() {
+    return told.reason_characters;
+  },
+  get humanViews() {
+    return !told.asks || Boolean(told.person?.human_views);
+  },
+  get admin() {
+    return !told.asks || told.person?.role === "admin";
+  },
+};
+
+let letting = null;
+let changed = () => {};
 
 /** Return once the server lets this browser in: at once where it asks nobody, or after a login. */
-export async function letIn() {
-  take(await session());
-  if (!current.asks || current.person) return;
+export function letIn() {
+  letting ??= enter().finally(() => (letting = null));
+  return letting;
+}
+
+/** `listener` is called when somebody logged in after the session had ended. */
+export function onChange(listener) {
+  changed = listener;
+}
+
+async function enter() {
+  take(await get(ADDRESS));
+  if (!told.asks || told.person) return;
   failure.hidden = true;
   if (!dialog.open) dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
 }
 
-function take(told) {
-  current = told;
-  person.hidden = !told.asks || !told.person;
-  person.querySelector("span").textContent = told.person ? `${told.person.name}, ${told.person.role}` : "";
+function take(document_) {
+  told = document_;
+  line.hidden = !told.asks || !told.person;
+  line.querySelector("span").textContent = told.person ? `${told.person.name}, ${told.person.role}` : "";
+  for (const link of document.querySelectorAll("[data-role=admin]")) link.hidden = !session.admin;
 }
 
 function askForOwnPassword(asked) {
@@ -39,8 +69,10 @@ function askForOwnPassword(asked) {
 
 async function logIn() {
   failure.hidden = true;
+  const login = { name: name.value, password: password.value };
+  if (newPassword.value) login.new_password = newPassword.value;
   try {
-    take(await beginSession(name.value, password.value, newPassword.value));
+    take(await send("POST", ADDRESS, login));
     form.reset();
     askForOwnPassword(false);
     dialog.close();
@@ -56,6 +88,10 @@ async function logIn() {
   }
 }
 
+onUnauthenticated(() => {
+  if (dialog.open || letting) return;
+  letIn().then(changed, () => {});
+});
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   logIn();
@@ -63,6 +99,6 @@ form.addEventListener("submit", (event) => {
 // Nothing can be seen without a login, so there is nothing to go back to.
 dialog.addEventListener("cancel", (event) => event.preventDefault());
 document.querySelector("#logout").addEventListener("click", async () => {
-  await endSession();
+  await send("DELETE", ADDRESS);
   location.reload();
 });

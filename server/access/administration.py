@@ -12,7 +12,7 @@ from server.access.throttle import Throttle
 from server.audit.audit import Audit
 from server.audit.record import Event, Outcome, Subject
 from server.config import ServerConfig
-from server.errors import AccessError
+from server.errors import AccessError, AccessFileError
 
 
 class Administration:
@@ -48,6 +48,8 @@ class Administration:
         try:
             # Shielded: whoever asked may go away, and the thread goes on all the same.
             return await asyncio.shield(asyncio.to_thread(make, change, file, self._audit.write, event))
+        except AccessFileError:
+            raise  # which is on record as failed
         except AccessError as error:
             told = f"not done: {change.told}: {error}"
             await self._audit.record_refusal(

@@ -29,19 +29,22 @@ class Throttle:
         self._clock = clock
         self._taken: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def take(self, key: str) -> None:
-        """Count one more.
+    def take(self, key: str, count: int = 1) -> None:
+        """Count so many more.
 
         Raises:
-            TooManyRequestsError: it would be too many; it does not count.
+            TooManyRequestsError: it would be too many; none of them counts.
         """
         now = self._clock()
         taken = self._taken.setdefault(key, deque())
         self._taken.move_to_end(key)
         while taken and taken[0] <= now - self._window:
             taken.popleft()
-        if len(taken) >= self._count:
-            raise TooManyRequestsError(self._what, max(1, math.ceil(taken[0] + self._window - now)))
-        taken.append(now)
+        too_many = len(taken) + count - self._count
+        if too_many > 0:
+            # As many as are too many have to be forgotten first.
+            begun = taken[min(too_many, len(taken)) - 1] if taken else now
+            raise TooManyRequestsError(self._what, max(1, math.ceil(begun + self._window - now)))
+        taken.extend([now] * count)
         while len(self._taken) > self._most_keys:
             self._taken.popitem(last=False)

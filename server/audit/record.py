@@ -18,6 +18,10 @@ class Subject(StrEnum):
 
     HUMAN_VIEW = "human_view"
     ENHANCEMENT_LAYER = "enhancement_layer"
+    CLIP = "clip"
+    """Human views of many frames, as a film. In place of the frame: the time that they were captured in."""
+    EXPORT = "export"
+    """Human views or enhancement layers of many frames, likewise."""
     KEEP = "keep"
     """A frame was to be kept for longer."""
     MARK = "mark"

@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from server.rest import cameras, frames, images, keep, probes, problems, session
+from server.rest import cameras, credentials, frames, images, keep, marks, probes, problems, session, users
 from server.rest.gate import let_in
 from server.rest.problems import install_problem_handlers
 from server.rest.request_limits import RequestLimits
@@ -24,7 +24,7 @@ def create_app(services: Services) -> FastAPI:
     install_problem_handlers(app)
     app.add_middleware(RequestLimits, config=services.config)
     app.add_middleware(SafeHeaders)
-    for closed in (cameras, frames, images, keep):
+    for closed in (cameras, frames, images, keep, marks, users, credentials):
         app.include_router(closed.router, dependencies=[Depends(let_in)])
     for open_to_all in (probes, problems, session):
         app.include_router(open_to_all.router)

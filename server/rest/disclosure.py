@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import Header, Query, Request, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from server.access.access import Access
 from server.access.caller import Permission, Principal
@@ -40,44 +40,51 @@ _log = logging.getLogger(__name__)
 
 
 class Disclosure:
-    """One thing that was granted. What becomes of it goes on record."""
+    """Something that was granted, by what is on record of it. What becomes of it goes on record, too."""
 
-    def __init__(self, audit: Audit, asked: Event) -> None:
+    def __init__(self, audit: Audit, *asked: Event) -> None:
         self._audit = audit
         self._asked = asked
 
     def of(self, response: Response) -> Response:
         """The response that shows it. Once it is sent, that is on record too."""
-        response.headers[REQUEST_HEADER] = self._asked.request
+        response.headers[REQUEST_HEADER] = self._asked[0].request
         return _Told(response, self)
 
     async def ended(self, outcome: Outcome, detail: str) -> None:
         """Write down what became of it. The bytes may have left by now, so that a failure is told in the log alone."""
         try:
-            await self._audit.record(replace(self._asked, outcome=outcome, detail=detail))
+            for asked in self._asked:
+                await self._audit.record(replace(asked, outcome=outcome, detail=detail))
         except AuditUnavailableError:
-            _log.error("request %s ended as %s, which is not in the audit", self._asked.request, outcome)
+            _log.error("request %s ended as %s, which is not in the audit", self._asked[0].request, outcome)
 
 
 class _Told(Response):
-    """A response that tells when it was sent."""
+    """A response that tells when it was sent, and how much of it."""
 
     def __init__(self, response: Response, disclosure: Disclosure) -> None:
         self._response = response
         self._disclosure = disclosure
         self.status_code = response.status_code
         self.background = None
-        self.body = response.body
         self.raw_headers = response.raw_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status, sent = self.status_code, 0
+
+        async def counting(message: Message) -> None:
+            nonlocal status, sent
+            status = message.get("status", status)
+            await send(message)
+            sent += len(message.get("body", b""))
+
         try:
-            await self._response(scope, receive, send)
+            await self._response(scope, receive, counting)
         except BaseException as error:
             await self._disclosure.ended(Outcome.FAILED, f"while it was sent: {type(error).__name__}")
             raise
-        told = f"status {self.status_code}, {len(bytes(self.body))} bytes"
-        await self._disclosure.ended(Outcome.DELIVERED, told)
+        await self._disclosure.ended(Outcome.DELIVERED, f"status {status}, {sent} bytes")
 
 
 class Disclosures:
@@ -88,6 +95,8 @@ class Disclosures:
         self._audit = audit
         self._config = config
         self._asked = Throttle("human views", config.human_views_per_minute)
+        self._in_bulk = Throttle("human views in clips and exports", config.human_views_per_hour, window=3600.0)
+        self._fetched = Throttle("fetches of files with human views", config.human_views_per_minute)
 
     @asynccontextmanager
     async def begin(
@@ -101,6 +110,7 @@ class Disclosures:
         frame: str,
         view: str = "",
         reason: str | None = None,
+        detail: str = "",
     ) -> AsyncIterator[Disclosure]:
         """Grant what is asked for, and write that down before anything is fetched; answer by `of` of what this gives.
 
@@ -121,15 +131,12 @@ class Disclosures:
             camera=camera[:_LONGEST_NAME],
             frame=frame[:_LONGEST_NAME],
             view=view,
+            detail=detail,
         )
-        try:
+        async with self._refusing(event):
             principal.check(permission)
             event = replace(event, reason=self._checked(reason))
-            if not self._access.open:
-                self._asked.take(principal.name)
-        except AccessError as error:
-            await self._audit.record_refusal(replace(event, outcome=Outcome.REFUSED, detail=str(error)))
-            raise
+            self._take(self._asked, principal)
         await self._audit.record(event)
         disclosure = Disclosure(self._audit, event)
         try:
@@ -138,6 +145,46 @@ class Disclosures:
             detail = str(error) if isinstance(error, ServerError) else type(error).__name__
             await disclosure.ended(Outcome.FAILED, detail)
             raise
+
+    async def grant_many(self, principal: Principal, event: Event, cameras: Iterable[str]) -> Event:
+        """Grant human views of many frames at once, which count as one so far; gives the event with its reason.
+
+        Whoever asks finds out how many frames there are, then calls `record_many`.
+
+        Raises:
+            ForbiddenError, ReasonError, TooManyRequestsError, AuditUnavailableError
+        """
+        async with self._refusing(event):
+            principal.check(Permission.HUMAN_VIEW)
+            for camera in cameras:
+                principal.check_sees(camera)
+            event = replace(event, reason=self._checked(event.reason))
+            self._take(self._asked, principal)
+        return event
+
+    async def record_many(self, principal: Principal, event: Event, frames: Mapping[str, int]) -> None:
+        """Write down what is granted of each camera. The frames count against what a user may have in an hour.
+
+        Raises:
+            TooManyRequestsError, AuditUnavailableError
+        """
+        async with self._refusing(event):
+            self._take(self._in_bulk, principal, sum(frames.values()))
+        for camera, count in frames.items():
+            await self._audit.record(replace(event, camera=camera, detail=f"{count} frames"))
+
+    async def fetch(self, principal: Principal, events: Sequence[Event]) -> Disclosure:
+        """Let a file be fetched that shows people, once that is on record: one event for each camera.
+
+        Raises:
+            ForbiddenError, TooManyRequestsError, AuditUnavailableError
+        """
+        async with self._refusing(events[0]):
+            principal.check(Permission.HUMAN_VIEW)
+            self._take(self._fetched, principal)
+        for event in events:
+            await self._audit.record(event)
+        return Disclosure(self._audit, *events)
 
     async def turned_away(self, request: Request, principal: Principal | None, error: AccessError) -> None:
         """Write down that somebody asked for what people can be recognised in and was not even let in.
@@ -161,6 +208,18 @@ class Disclosures:
         )
         await self._audit.record_refusal(event)
 
+    @asynccontextmanager
+    async def _refusing(self, event: Event) -> AsyncIterator[None]:
+        try:
+            yield
+        except AccessError as error:
+            await self._audit.record_refusal(replace(event, outcome=Outcome.REFUSED, detail=str(error)))
+            raise
+
+    def _take(self, throttle: Throttle, principal: Principal, count: int = 1) -> None:
+        if not self._access.open:
+            throttle.take(principal.name, count)
+
     def _checked(self, reason: str | None) -> str:
         told = (reason or "").strip()
         if not told and not self._access.open:
@@ -175,8 +234,31 @@ class Disclosures:
         return told
 
 
+_ADMINISTERED: Final = {
+    "/v1/users": Subject.ACCESS,
+    "/v1/api-keys": Subject.ACCESS,
+    "/v1/camera-tokens": Subject.ACCESS,
+    "/v1/audit": Subject.AUDIT,
+    "/v1/rules": Subject.RULES,
+}
+
+
+_BULK: Final = {"/v1/clips": Subject.CLIP, "/v1/exports": Subject.EXPORT}
+
+
 def _subject_of(request: Request) -> Subject | None:
     """What a request that was not let in asked for, when that would have gone on record."""
+    if request.method in ("POST", "DELETE") and "/marks" in request.url.path:
+        return Subject.MARK
+    path = request.url.path
+    for prefix, subject in _ADMINISTERED.items():
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return subject
+    if path.startswith("/v1/cameras/") and path.endswith("/rules"):
+        return Subject.RULES
+    for prefix, subject in _BULK.items():
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return subject if request.method == "POST" or path.endswith("/file") else None
     if request.method == "POST":
         return Subject.KEEP
     if request.path_params.get("layer") == "enhancement":
@@ -184,6 +266,19 @@ def _subject_of(request: Request) -> Subject | None:
     if request.query_params.get("view") == "human":
         return Subject.HUMAN_VIEW
     return None
+
+
+def event_of(request: Request, principal: Principal, subject: Subject) -> Event:
+    """What somebody does, for the audit, with the answer's number."""
+    return Event(
+        subject=subject,
+        outcome=Outcome.DONE,
+        principal=principal.name,
+        role=principal.role,
+        via=principal.via,
+        address=address_of(request),
+        request=secrets.token_hex(8),
+    )
 
 
 def address_of(request: Request) -> str:

@@ -60,6 +60,25 @@ async def let_in(
 Caller = Annotated[Principal, Depends(let_in)]
 
 
+async def let_in_administrator(request: Request, services: Serving, principal: Caller) -> Principal:
+    """Who asks, once it is known that they may administer the server. Refusals go on record.
+
+    Raises:
+        ForbiddenError
+    """
+    try:
+        principal.check(Permission.ADMINISTER)
+        if principal.cameras is not None:
+            raise ForbiddenError("this is about every camera, and your access covers some of them")
+    except AccessError as error:
+        await services.disclosures.turned_away(request, principal, error)
+        raise
+    return principal
+
+
+Administrator = Annotated[Principal, Depends(let_in_administrator)]
+
+
 async def let_in_for_all_cameras(principal: Caller) -> Principal:
     """Who asks for what tells of every camera.
 

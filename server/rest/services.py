@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from server.access.access import Access
+from server.access.administration import Administration
 from server.audit.audit import Audit
 from server.catalogue import Catalogue
 from server.config import ServerConfig
@@ -15,7 +16,9 @@ from server.enhancement import EnhancementSource
 from server.enhancement_retention import EnhancementRetention
 from server.marks.marks import Marks
 from server.rest.disclosure import Disclosures
+from server.rest.live import Live
 from server.store.writable import Writable
+from server.subscriptions import Subscriptions
 from server.views import Views
 
 
@@ -31,12 +34,17 @@ class Services:
     access: Access
     audit: Audit
     marks: Marks
+    subscriptions: Subscriptions
     config: ServerConfig
     leaving: bool = False
     disclosures: Disclosures = field(init=False)
+    administration: Administration = field(init=False)
+    live: Live = field(init=False)
 
     def __post_init__(self) -> None:
         self.disclosures = Disclosures(self.access, self.audit, self.config)
+        self.administration = Administration(self.access, self.audit, self.config)
+        self.live = Live(self.catalogue, self.config)
 
 
 def services_of(request: Request) -> Services:

@@ -30,6 +30,11 @@ WHY = {**HUMAN, "reason": "a parcel is missing"}
 OPEN = {"/healthz", "/readyz", "/problems/{slug}", "/v1/session"}
 """What anybody may ask, beside the page's files. Nothing else; a new route has to be closed."""
 
+ADMINISTERED = re.compile(
+    r"/v1/(users|api-keys|camera-tokens|audit|rules)(/.*)?|/v1/cameras/\{camera\}/rules"
+)
+"""What takes an admin of all cameras, whatever the method."""
+
 
 @pytest.fixture
 async def http(
@@ -67,6 +72,7 @@ def problem(response: httpx.Response) -> tuple[int, str]:
 def routes(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Method, path and a concrete address of every route of an OpenAPI document."""
     names = {"camera": "gate", "frame": "1-1", "layer": "machine", "slug": "views-busy", "mark": "1-1.0"}
+    names |= {"name": "otto", "prefix": "ssu_00000000"}
     for path, methods in document["paths"].items():
         for method in methods:
             yield method.upper(), path, re.sub(r"\{(\w+)\}", lambda part: names[part[1]], path)
@@ -102,7 +108,7 @@ async def test_every_route_is_closed_but_those_listed(http: httpx.AsyncClient, p
 async def test_what_takes_an_operator_is_closed_to_viewers(http: httpx.AsyncClient, people: People) -> None:
     document = (await http.get("/openapi.json", headers=people.header("vera"))).json()
     for method, path, _ in routes(document):
-        changes = method not in ("GET", "HEAD") and path not in OPEN
+        changes = method not in ("GET", "HEAD") and path not in OPEN and not ADMINISTERED.fullmatch(path)
         guarded = "reason" in [
             given["name"] for given in document["paths"][path][method.lower()].get("parameters", ())
         ]
@@ -119,6 +125,24 @@ async def test_what_takes_an_operator_is_closed_to_viewers(http: httpx.AsyncClie
     refused = audited(people, "human_view", "enhancement_layer", "keep")
     assert [record.event.outcome for record in refused] == ["refused"] * 3
     assert {record.event.principal for record in refused} == {"vera"}
+
+
+async def test_what_takes_an_admin_is_closed_to_operators(http: httpx.AsyncClient, people: People) -> None:
+    document = (await http.get("/openapi.json", headers=people.header("vera"))).json()
+    asked = 0
+    for method, path, address in routes(document):
+        if not ADMINISTERED.fullmatch(path):
+            continue
+        asked += 1
+        for name in ("vera", "otto", "yuri"):
+            refused = await http.request(method, address, headers=people.header(name))
+            assert problem(refused) == (403, "forbidden"), (method, path, name)
+        if method == "GET":
+            shown = await http.get(address, headers=people.header("anna"))
+            assert shown.status_code == 200, (path, shown.text)
+    assert asked >= 12
+    refused_first, *_ = audited(people, "access")
+    assert (refused_first.event.outcome, refused_first.event.principal) == ("refused", "vera")
 
 
 async def test_what_tells_of_cameras_tells_of_those_that_one_may_see(

@@ -2,8 +2,8 @@
 
     python -m tests.documents [DOCUMENT ...]
 
-Each document has a folder, a shell and a home of its own; what its blocks leave running ends with it. `RTSP_CAMERA`,
-`VIDEO`, `PHOTOS` and `ONNX_MODEL` stand for things of the reader's. Documents run one after another, on the addresses
+Each document has a folder, a shell and a home of its own; what its blocks leave running ends with it. `clip.mp4`
+and `photos` are in it; `RTSP_CAMERA`, `VIDEO`, `PHOTOS` and `ONNX_MODEL` stand for things of the reader's. Documents run one after another, on the addresses
 that they name.
 """
 
@@ -47,7 +47,7 @@ def run(path: Path, things: dict[str, str]) -> list[BlockFailedError]:
     counts = Counter(block.manner for block in blocks if block.language in ("sh", "python"))
     began = time.monotonic()
     try:
-        with _folder() as folder, Session(folder, things) as session:
+        with _folder(things) as folder, Session(folder, things) as session:
             for block in blocks:
                 _run(session, block)
     except BlockFailedError as error:
@@ -72,11 +72,13 @@ def _run(session: Session, block: CodeBlock) -> None:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def _folder(things: dict[str, str]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="document-") as name:
         folder = Path(name)
         for shared in ("Makefile", "requirements", "pyproject.toml", "docs", "docker", "proto", ".venv"):
             (folder / shared).symlink_to(ROOT / shared)
+        (folder / "clip.mp4").symlink_to(things["VIDEO"])
+        (folder / "photos").symlink_to(things["PHOTOS"])
         yield folder
 
 

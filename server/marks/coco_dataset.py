@@ -1,7 +1,6 @@
-"""Marked frames as annotated photos in COCO's layout: `images/` and `instances.json`, which evaluation and training read.
+"""Marked frames as annotated photos in COCO's layout, `images/` and `instances.json`, which the evaluation reads.
 
-What was right, what got another label and what was missed is annotated. What was wrong is listed apart: there is nothing
-to be found.
+What was right, what got another label and what was missed is annotated. What was wrong is listed apart.
 """
 
 from __future__ import annotations

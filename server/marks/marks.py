@@ -38,6 +38,12 @@ class Marks:
         self._redis = redis
         self._most = most
 
+    async def cameras(self) -> list[str]:
+        """Names of all cameras."""
+        with _asking():
+            registered: Any = await self._redis.hkeys(store_keys.CAMERAS)
+        return [name.decode() for name in registered]
+
     async def put(self, mark: Mark) -> bool:
         """Keep a mark in place of what its person said of the same thing before; return whether that was nothing."""
         told, order = store_keys.marks(mark.camera), store_keys.marks_order(mark.camera)
@@ -106,11 +112,7 @@ class Marks:
             since: only frames captured then or later.
             until: only frames captured before.
         """
-        if cameras is None:
-            with _asking():
-                registered: Any = await self._redis.hkeys(store_keys.CAMERAS)
-            cameras = [name.decode() for name in registered]
-        for camera_id in sorted(cameras):
+        for camera_id in sorted(await self.cameras() if cameras is None else cameras):
             async for marked in self._frames_of(camera_id):
                 if (since is None or marked.captured_at >= since) and (
                     until is None or marked.captured_at < until

@@ -233,7 +233,9 @@ class ServerConfig:
     logins_per_minute: int = 10
     """From one address."""
     human_views_per_minute: int = 120
-    """Human views and raw enhancement layers, of one user."""
+    """Human views and raw enhancement layers, of one user; a clip or an export counts as one here,"""
+    human_views_per_hour: int = 7200
+    """and all its frames here."""
     credentials_per_minute: int = 20
     """One-time passwords, API keys and camera tokens made by one user."""
     audit_looks_per_minute: int = 60

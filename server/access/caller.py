@@ -67,6 +67,13 @@ class Principal:
         """Whether its access covers this camera."""
         return self.cameras is None or camera_id in self.cameras
 
+    def check_sees(self, camera_id: str) -> None:
+        """Raise ForbiddenError unless its access covers this camera."""
+        if not self.sees(camera_id):
+            raise ForbiddenError(
+                f"your access does not cover camera {camera_id!r}; an admin of the server can widen it"
+            )
+
 
 @dataclass(frozen=True)
 class CameraCaller:

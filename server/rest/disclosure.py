@@ -95,7 +95,9 @@ class Disclosures:
         self._audit = audit
         self._config = config
         self._asked = Throttle("human views", config.human_views_per_minute)
-        self._in_bulk = Throttle("human views in clips and exports", config.human_views_per_hour, window=3600.0)
+        self._in_bulk = Throttle(
+            "human views in clips and exports", config.human_views_per_hour, window=3600.0
+        )
         self._fetched = Throttle("fetches of files with human views", config.human_views_per_minute)
 
     @asynccontextmanager

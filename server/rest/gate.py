@@ -47,10 +47,8 @@ async def let_in(
             raise UnauthenticatedError
         principal.check(Permission.LOOK)
         camera = request.path_params.get("camera")
-        if camera is not None and not principal.sees(camera):
-            raise ForbiddenError(
-                f"your access does not cover camera {camera!r}; an admin of the server can widen it"
-            )
+        if camera is not None:
+            principal.check_sees(camera)
     except AccessError as error:
         await services.disclosures.turned_away(request, principal, error)
         raise

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 
 import grpc
 
+from secondsight.call_metadata import SERVER_TIME
 from secondsight.v1 import analytics_pb2, analytics_pb2_grpc
 from server import metrics
 from server.access.grpc_interceptor import calling_principal
@@ -40,18 +42,19 @@ class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
     async def Subscribe(
         self, request: analytics_pb2.SubscribeRequest, context: _SubscribeContext
     ) -> AsyncIterator[analytics_pb2.SubscribeResponse]:
-        """See analytics.proto. Initial metadata is sent once the starting positions are taken."""
+        """See analytics.proto. Initial metadata tells when the starting positions were taken, once they are."""
         metrics.SUBSCRIPTIONS.inc()
         try:
             principal = calling_principal()
             wanted = Wanted(request.camera_ids, request.labels, request.minimum_score, request.task)
+            began_ns = time.time_ns()
             positions = await self._subscriptions.positions(
                 await self._subscriptions.cameras(wanted, principal),
                 wanted.task,
                 request.resume_after,
                 otherwise_first=request.start_from == analytics_pb2.START_FROM_EARLIEST,
             )
-            await context.send_initial_metadata(())
+            await context.send_initial_metadata(((SERVER_TIME, str(began_ns)),))
             with self._subscriptions.following(wanted, principal, positions) as subscription:
                 while not self._subscriptions.leaving:
                     for published in (await subscription.turn()).results:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -34,6 +34,7 @@ from server.errors import (
     UnknownCameraError,
     UnknownFrameError,
 )
+from server.frame_search import FrameSearch
 from server.kept_frames import KeptFrames
 from server.lag import Lags
 
@@ -141,6 +142,7 @@ class Catalogue:
         self._stores = stores
         self._kept_frames = KeptFrames(redis)
         self._lags = Lags(redis)
+        self._search = FrameSearch(redis, self._kept_frames)
         self._read_at_once = read_at_once
 
     @_asks_store
@@ -167,24 +169,57 @@ class Catalogue:
         return camera
 
     @_asks_store
-    async def frames(self, camera_id: str, *, before: str | None, limit: int) -> FramePage:
+    async def frames(
+        self,
+        camera_id: str,
+        *,
+        before: str | None,
+        limit: int,
+        from_ns: int | None = None,
+        to_ns: int | None = None,
+        task: str = store_keys.DEFAULT_TASK,
+    ) -> FramePage:
         """The newest `limit` frames of a camera, or the newest before frame `before`, without their machine layers.
+
+        Args:
+            from_ns, to_ns: only those that were captured from then on, and before then; nanoseconds since the epoch.
+            task: whose results come with them.
 
         Raises:
             UnknownCameraError
         """
         await self._check_camera(camera_id)
+        if before is None and to_ns is not None:
+            after = await self._search.first_from(camera_id, to_ns)
+            before = None if after is None else after.name
         newest = "+" if before is None else f"({before}"
         found: list[StoredFrame] = []
         while len(found) <= limit:
             count = min(self._read_at_once, limit + 1 - len(found))
-            read = await self._newest(camera_id, newest, count)
-            found += read
-            if len(read) < count:
+            read = await self._newest(camera_id, newest, count, task)
+            wanted = [stored for stored in read if _within(stored, from_ns, to_ns)]
+            found += wanted
+            if len(read) < count or _is_before(read[-1], from_ns):
                 break
             newest = f"({read[-1].name}"
         page = found[:limit]
         return FramePage(page, page[-1].name if len(found) > limit else None)
+
+    @_asks_store
+    async def nearest(
+        self, camera_id: str, moment_ns: int, task: str = store_keys.DEFAULT_TASK
+    ) -> StoredFrame:
+        """The frame that was captured nearest to a moment, nanoseconds since the epoch.
+
+        Raises:
+            UnknownCameraError
+            UnknownFrameError: the camera has none.
+        """
+        await self._check_camera(camera_id)
+        name = await self._search.nearest(camera_id, moment_ns)
+        if name is None:
+            raise UnknownFrameError(camera_id, "at any time")
+        return await self.frame(camera_id, name, task)
 
     @_asks_store
     async def kept(self, camera_id: str, *, before: str | None, limit: int) -> FramePage:
@@ -204,8 +239,8 @@ class Catalogue:
         return FramePage(found, store_keys.entry_id(*names[limit - 1]) if len(names) > limit else None)
 
     @_asks_store
-    async def frame(self, camera_id: str, name: str) -> StoredFrame:
-        """One frame.
+    async def frame(self, camera_id: str, name: str, task: str = store_keys.DEFAULT_TASK) -> StoredFrame:
+        """One frame, with the result of `task`.
 
         Raises:
             UnknownCameraError
@@ -218,7 +253,7 @@ class Catalogue:
             raise UnknownFrameError(camera_id, name) from error
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.xrange(store_keys.frames(camera_id), name, name)
-        pipeline.xrange(store_keys.results(camera_id), name, name)
+        pipeline.xrange(store_keys.results(camera_id, task), name, name)
         entries, results = await pipeline.execute()
         result = results[0][1][store_keys.RESULT_FIELD] if results else None
         if entries:
@@ -227,9 +262,33 @@ class Catalogue:
             kept = await self._kept_frames.find(camera_id, *store_keys.parse_entry_id(name))
             if kept is None:
                 raise UnknownFrameError(camera_id, name)
-            found, result = kept.frame, result or kept.result
+            found = kept.frame
+            if result is None and task == store_keys.DEFAULT_TASK:
+                result = kept.result
         (stored,) = await self._stored([(name.encode(), found, result)])
         return stored
+
+    @_asks_store
+    async def of_results(self, results: Sequence[analytics_pb2.RecognitionResult]) -> list[StoredFrame]:
+        """The frames of results, of any cameras, as far as results tell of them: without their machine layers."""
+        frames = [_frame_of(result) for result in results]
+        words = await self._words(frames)
+        states: dict[int, EnhancementState] = {}
+        for camera_id in dict.fromkeys(frame.id.camera_id for frame in frames):
+            of_camera = [at for at, frame in enumerate(frames) if frame.id.camera_id == camera_id]
+            found = await self._states([frames[at] for at in of_camera], [words[at] for at in of_camera])
+            states |= dict(zip(of_camera, found, strict=True))
+        return [
+            StoredFrame(
+                name=_name(frame),
+                frame=frame,
+                machine_bytes=result.machine_bytes,
+                result=result,
+                enhancement=states[at],
+                enhancement_expires_at=_expires_at(frame.enhancement, word),
+            )
+            for at, (frame, word, result) in enumerate(zip(frames, words, results, strict=True))
+        ]
 
     @_asks_store
     async def enhancement_state(
@@ -276,12 +335,12 @@ class Catalogue:
         if not await self._redis.hexists(store_keys.CAMERAS, camera_id):
             raise UnknownCameraError(camera_id)
 
-    async def _newest(self, camera_id: str, newest: str, count: int) -> list[StoredFrame]:
+    async def _newest(self, camera_id: str, newest: str, count: int, task: str) -> list[StoredFrame]:
         entries: Any = await self._redis.xrevrange(store_keys.frames(camera_id), newest, "-", count=count)
         if not entries:
             return []
         recognised: Any = await self._redis.xrange(
-            store_keys.results(camera_id), entries[-1][0], entries[0][0]
+            store_keys.results(camera_id, task), entries[-1][0], entries[0][0]
         )
         results = {entry_id: fields[store_keys.RESULT_FIELD] for entry_id, fields in recognised}
         frames = await self._stored(
@@ -332,6 +391,27 @@ class Catalogue:
             _state_with_key(frame.enhancement, word, own=own, of_key=of_key)
             for frame, word, own, of_key in zip(frames, words, kept[::2], kept[1::2], strict=True)
         ]
+
+
+def _within(stored: StoredFrame, from_ns: int | None, to_ns: int | None) -> bool:
+    captured_ns = stored.frame.captured_at.ToNanoseconds()
+    return (from_ns is None or captured_ns >= from_ns) and (to_ns is None or captured_ns < to_ns)
+
+
+def _is_before(stored: StoredFrame, from_ns: int | None) -> bool:
+    return from_ns is not None and stored.frame.captured_at.ToNanoseconds() < from_ns
+
+
+def _frame_of(result: analytics_pb2.RecognitionResult) -> frame_pb2.Frame:
+    return frame_pb2.Frame(
+        id=result.frame,
+        captured_at=result.captured_at,
+        pts_us=result.pts_us,
+        enhancement=result.enhancement,
+        reference_session=result.key_frame.session,
+        reference_sequence=result.key_frame.sequence,
+        traceparent=result.traceparent,
+    )
 
 
 def _without_layer(frame: frame_pb2.Frame) -> frame_pb2.Frame:

@@ -41,6 +41,13 @@ STREAMS_REFUSED: Final = Counter(
 BACKLOG: Final = Gauge("secondsight_backlog_frames", "Stored frames that await recognition.", ["camera"])
 UPLINKS: Final = Gauge("secondsight_uplinks", "Open ingest streams.")
 SUBSCRIPTIONS: Final = Gauge("secondsight_subscriptions", "Open Subscribe calls.")
+EVENT_STREAMS: Final = Gauge("secondsight_event_streams", "Open event streams (SSE).")
+EVENT_STREAMS_STUCK: Final = Counter(
+    "secondsight_event_streams_stuck", "Event streams ended because their reader took nothing for long."
+)
+EVENTS_DROPPED: Final = Counter(
+    "secondsight_events_dropped", "Results that event streams passed over because their reader was slow."
+)
 STORE_RETRIES: Final = Counter("secondsight_store_retries", "Attempts at the store that failed.")
 STORE_FAILING: Final = Gauge(
     "secondsight_store_failing",

@@ -70,6 +70,7 @@ class Server:
             self.access,
             audit,
             Marks(self._redis, config.marks_kept),
+            self._subscriptions,
             config,
         )
         self.app = create_app(self._services)

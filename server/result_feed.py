@@ -46,10 +46,11 @@ class Follower:
         self._woken.add(camera_id)
         self._called.set()
 
-    async def woken(self) -> set[str]:
-        """Cameras to read, once there are any; none when there are none for as long as a read waits."""
+    async def woken(self, within: float | None = None) -> set[str]:
+        """Cameras to read, once there are any; none when there are none in time, or for as long as a read waits."""
+        patience = self._feed.patience
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._feed.patience):
+            async with asyncio.timeout(patience if within is None else min(within, patience)):
                 await self._called.wait()
         woken, self._woken = self._woken, set()
         self._called.clear()

@@ -101,8 +101,8 @@ class Subscription:
         self._counts: dict[str, int] = {}
         """With which result, as the feed counts them, `positions` are; not of those that the feed has not reached."""
 
-    async def turn(self) -> Turn:
-        """The next results; none when none came for as long as a read of the store waits.
+    async def turn(self, within: float | None = None) -> Turn:
+        """The next results; none when none came within so many seconds, or for as long as a read of the store waits.
 
         Raises:
             ChangedAccessError
@@ -116,7 +116,7 @@ class Subscription:
                 if self._principal.sees(camera_id):
                     self.positions.setdefault(camera_id, FIRST)
         self._follower.follow(self.positions)
-        woken = await self._follower.woken()
+        woken = await self._follower.woken(within)
         dropped = self._pass_over(woken)
         results, in_store = [], {}
         for camera_id in woken:

@@ -9,8 +9,21 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from server.rest import cameras, credentials, frames, images, keep, marks, probes, problems, session, users
+from server.rest import (
+    cameras,
+    credentials,
+    events,
+    frames,
+    images,
+    keep,
+    marks,
+    probes,
+    problems,
+    session,
+    users,
+)
 from server.rest.gate import let_in
+from server.rest.live import Live
 from server.rest.problems import install_problem_handlers
 from server.rest.request_limits import RequestLimits
 from server.rest.safe_headers import SafeHeaders
@@ -21,10 +34,11 @@ def create_app(services: Services) -> FastAPI:
     """The application over these services. Its documentation page is left out: it would load files of others."""
     app = FastAPI(title="Secondsight", version="1", openapi_url=None)
     app.state.services = services
+    app.state.live = Live(services.catalogue, services.config)
     install_problem_handlers(app)
     app.add_middleware(RequestLimits, config=services.config)
     app.add_middleware(SafeHeaders)
-    for closed in (cameras, frames, images, keep, marks, users, credentials):
+    for closed in (cameras, credentials, events, frames, images, keep, marks, users):
         app.include_router(closed.router, dependencies=[Depends(let_in)])
     for open_to_all in (probes, problems, session):
         app.include_router(open_to_all.router)

@@ -16,7 +16,6 @@ from server.enhancement import EnhancementSource
 from server.enhancement_retention import EnhancementRetention
 from server.marks.marks import Marks
 from server.rest.disclosure import Disclosures
-from server.rest.live import Live
 from server.store.writable import Writable
 from server.subscriptions import Subscriptions
 from server.views import Views
@@ -39,12 +38,10 @@ class Services:
     leaving: bool = False
     disclosures: Disclosures = field(init=False)
     administration: Administration = field(init=False)
-    live: Live = field(init=False)
 
     def __post_init__(self) -> None:
         self.disclosures = Disclosures(self.access, self.audit, self.config)
         self.administration = Administration(self.access, self.audit, self.config)
-        self.live = Live(self.catalogue, self.config)
 
 
 def services_of(request: Request) -> Services:

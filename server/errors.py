@@ -25,6 +25,7 @@ ServerError
 ├── ViewsBusyError
 ├── NotAcceptableError
 ├── InvalidCursorError
+├── InvalidRangeError
 ├── InvalidSubscriptionError
 ├── StreamsBusyError
 ├── AccessError
@@ -307,6 +308,13 @@ class StreamsBusyError(ServerError):
             f"{whose} {most} event streams open, the most; close one, or try again in {retry_after} s"
         )
         self.retry_after = retry_after
+
+
+class InvalidRangeError(ServerError):
+    """A range of time that ends before it begins."""
+
+    def __init__(self) -> None:
+        super().__init__("`to` is not after `from`; give a `to` that is, or leave it out for now")
 
 
 class AccessError(ServerError):

@@ -27,6 +27,7 @@ from server.store.client import Role, open_client
 from server.store.writable import Writable
 from server.store_watch import StoreWatch
 from server.subscriptions import Subscriptions
+from server.timeline.timeline import Timelines
 from server.views import Views
 from server.worker import Worker
 
@@ -71,6 +72,7 @@ class Server:
             audit,
             Marks(self._redis, config.marks_kept),
             self._subscriptions,
+            Timelines(self._redis, retention, config),
             config,
         )
         self.app = create_app(self._services)

@@ -20,6 +20,7 @@ from server.rest import (
     probes,
     problems,
     session,
+    timeline,
     users,
 )
 from server.rest.gate import let_in
@@ -38,7 +39,7 @@ def create_app(services: Services) -> FastAPI:
     install_problem_handlers(app)
     app.add_middleware(RequestLimits, config=services.config)
     app.add_middleware(SafeHeaders)
-    for closed in (cameras, credentials, events, frames, images, keep, marks, users):
+    for closed in (cameras, credentials, events, frames, images, keep, marks, timeline, users):
         app.include_router(closed.router, dependencies=[Depends(let_in)])
     for open_to_all in (probes, problems, session):
         app.include_router(open_to_all.router)

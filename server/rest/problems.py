@@ -81,6 +81,9 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     errors.StreamsBusyError: _Kind(
         HTTPStatus.SERVICE_UNAVAILABLE, "streams-busy", "Too many event streams at once"
     ),
+    errors.InvalidRangeError: _Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-range", "Invalid range of time"
+    ),
     errors.NotAcceptableError: _Kind(
         HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "No acceptable image format"
     ),

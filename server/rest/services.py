@@ -18,6 +18,7 @@ from server.marks.marks import Marks
 from server.rest.disclosure import Disclosures
 from server.store.writable import Writable
 from server.subscriptions import Subscriptions
+from server.timeline.timeline import Timelines
 from server.views import Views
 
 
@@ -34,6 +35,7 @@ class Services:
     audit: Audit
     marks: Marks
     subscriptions: Subscriptions
+    timelines: Timelines
     config: ServerConfig
     leaving: bool = False
     disclosures: Disclosures = field(init=False)

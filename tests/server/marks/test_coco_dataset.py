@@ -24,9 +24,9 @@ def folder(tmp_path: Path) -> Path:
         MarkedFrame.of(
             [
                 mark(mask=outline()),
-                mark(Verdict.WRONG, 1, "dog", box=(40.0, 10.0, 60.0, 30.0)),
-                mark(Verdict.WRONG, 2, None, seen="kite"),
-                mark(Verdict.MISSED, None, "forklift", box=(50.0, 40.0, 90.0, 60.0)),
+                mark(Verdict.WRONG, 1, "dog", at=1, box=(40.0, 10.0, 60.0, 30.0)),
+                mark(Verdict.WRONG, 2, None, seen="kite", at=2),
+                mark(Verdict.MISSED, None, "forklift", at=3, box=(50.0, 40.0, 90.0, 60.0)),
             ]
         ),
         picture(),

@@ -38,7 +38,7 @@ class Asking:
         return await self.http.post(address, json=said, params=WHY, headers=self.people.header(who), **more)
 
     async def get(self, who: str, address: str, **params: Any) -> httpx.Response:
-        return await self.http.get(address, params=params, headers=self.people.header(who))
+        return await self.http.get(address, params=params or None, headers=self.people.header(who))
 
     def audited(self) -> list[Record]:
         folder = self.people.file.path.parent / "audit"

@@ -51,6 +51,8 @@ class ViewRequest:
     frame: frame_pb2.Frame
     layers: HumanLayers | None
     """Beside the machine layer, for a human view."""
+    width: int | None = None
+    """Pixels, that the picture is shrunk to if it is wider."""
 
     @property
     def enhancement(self) -> bytes:
@@ -60,7 +62,7 @@ class ViewRequest:
     @property
     def digest(self) -> str:
         """Differs whenever the picture's bytes may differ. Predicted layers name those that they are predicted from."""
-        digest = hashlib.sha256(f"{self.view} {self.format} {self.slices}".encode())
+        digest = hashlib.sha256(f"{self.view} {self.format} {self.slices} {self.width}".encode())
         for layer in (self.frame.machine_layer, self.enhancement):
             digest.update(hashlib.sha256(layer).digest())
         return digest.hexdigest()[:32]
@@ -82,11 +84,13 @@ class Views:
         image_format: ImageFormat,
         slices: int | None,
         wait_s: float | None = None,
+        width: int | None = None,
     ) -> ViewRequest:
         """Fetch the layers of a view. A key frame that a machine view needs is fetched when it is made.
 
         Args:
             wait_s: how long layers may take to come over the camera's uplink, if they wait at its edge.
+            width: pixels that the picture is shrunk to if it is wider.
 
         Raises:
             EnhancementError: the human view was asked for and cannot be had.
@@ -101,6 +105,7 @@ class Views:
             slices=slices if human else None,
             frame=stored.frame,
             layers=await self._enhancement.human_layers(stored, wait_s) if human else None,
+            width=width,
         )
 
     async def make(self, request: ViewRequest) -> bytes:
@@ -116,7 +121,7 @@ class Views:
         """
         async with self._place():
             picture = await self.picture(request)
-            return await asyncio.to_thread(self.compress, picture, request.format)
+            return await asyncio.to_thread(self.compress, picture, request.format, request.width)
 
     async def picture(self, request: ViewRequest) -> Picture:
         """The view's pixels, whoever else waits. Raises as `make` does, but for ViewsBusyError."""
@@ -134,15 +139,18 @@ class Views:
             return await self._layers.machine_view(request.frame)
         return await self._layers.human_view(request.frame, request.layers, request.slices)
 
-    def compress(self, picture: Picture, image_format: ImageFormat) -> bytes:
-        """A picture as a file. Takes a while: call it off the event loop."""
-        file = io.BytesIO()
+    def compress(self, picture: Picture, image_format: ImageFormat, width: int | None = None) -> bytes:
+        """A picture as a file, shrunk to `width` if it is wider. Takes a while: call it off the event loop."""
+        image, file = Image.fromarray(picture), io.BytesIO()
+        if width is not None and width < image.width:
+            height = max(1, round(image.height * width / image.width))
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
         quality = {
             ImageFormat.JPEG: {"quality": self._config.jpeg_quality},
             ImageFormat.WEBP: {"quality": self._config.webp_quality},
             ImageFormat.PNG: {},
         }
-        Image.fromarray(picture).save(file, image_format.value, **quality[image_format])
+        image.save(file, image_format.value, **quality[image_format])
         return file.getvalue()
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from secondsight import store_keys
 from server.access.caller import Permission
@@ -19,9 +19,9 @@ from server.errors import InvalidCursorError
 from server.rest.conditional import conditional
 from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
 from server.rest.gate import Caller
-from server.rest.moments import utc
+from server.rest.moments import FromQuery, ToQuery, nanoseconds, utc
 from server.rest.problems import PROBLEM_RESPONSES
-from server.rest.results import Result, result_document
+from server.rest.results import Result, TaskQuery, result_document
 from server.rest.services import Serving
 
 router = APIRouter(prefix="/v1/cameras/{camera}/frames", tags=["frames"], responses=PROBLEM_RESPONSES)
@@ -89,21 +89,40 @@ async def list_frames(
     camera: CameraName,
     cursor: Annotated[str | None, Query(description="Taken from a `next` link.")] = None,
     limit: Annotated[int | None, Query(ge=1, description="Frames on a page.")] = None,
+    begin: FromQuery = None,
+    end: ToQuery = None,
+    task: TaskQuery = store_keys.DEFAULT_TASK,
 ) -> Frames:
-    """Frames of a camera with their results."""
+    """Frames of a camera with their results; `from` and `to` are of when they were captured."""
     config = services.config
     page = await services.catalogue.frames(
         camera,
         before=None if cursor is None else from_cursor(cursor),
         limit=min(limit or config.page_frames, config.page_frames_limit),
+        from_ns=None if begin is None else nanoseconds(begin),
+        to_ns=None if end is None else nanoseconds(end),
+        task=task,
     )
     return page_document(request, page)
 
 
+@router.get("/at", operation_id="get_frame_at", summary="The frame nearest to a moment")
+async def get_frame_at(
+    services: Serving,
+    camera: CameraName,
+    time: Annotated[AwareDatetime, Query(description="RFC 3339.")],
+    task: TaskQuery = store_keys.DEFAULT_TASK,
+) -> Frame:
+    """The frame that was captured nearest to a moment, before or after it, also one that is kept for longer."""
+    return frame_document(await services.catalogue.nearest(camera, nanoseconds(time), task))
+
+
 @router.get("/{frame}", operation_id="get_frame", summary="One frame")
-async def get_frame(services: Serving, camera: CameraName, frame: FrameName) -> Frame:
+async def get_frame(
+    services: Serving, camera: CameraName, frame: FrameName, task: TaskQuery = store_keys.DEFAULT_TASK
+) -> Frame:
     """One frame with its result."""
-    return frame_document(await services.catalogue.frame(camera, frame))
+    return frame_document(await services.catalogue.frame(camera, frame, task))
 
 
 @router.get(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from secondsight.tracing import Stretch, TraceContext, tracer
-from server.access.caller import Permission, Principal
+from server.access.caller import Permission
 from server.audit.record import Subject
 from server.rest.conditional import is_current, not_modified, strong_tag, tagged
 from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
@@ -46,6 +47,10 @@ async def get_image(
         int | None,
         Query(ge=1, le=5, description="Human view from the first slices alone; all when left out."),
     ] = None,
+    width: Annotated[
+        int | None,
+        Query(ge=1, le=8192, description="Pixels, that a wider picture is shrunk to; none is enlarged."),
+    ] = None,
     format: Annotated[
         ImageFormat | None, Query(description="Chosen by the Accept header when left out.")
     ] = None,
@@ -61,46 +66,32 @@ async def get_image(
 
     A human view takes the role operator and a reason, and is on record before it is made.
     """
+    asked = _Asked(camera, frame, view, slices, width, format or negotiate_format(accept), wait)
     with _traced(traceparent, f"{view} view", camera, frame):
-        return await _answer(
+        if view is View.MACHINE:
+            return await _image(request, services, asked)
+        async with services.disclosures.begin(
             request,
-            services,
             caller,
-            camera,
-            frame,
-            view,
-            slices,
-            format or negotiate_format(accept),
-            wait,
-            told_reason(reason, reason_header),
-        )
+            Permission.HUMAN_VIEW,
+            subject=Subject.HUMAN_VIEW,
+            camera=camera,
+            frame=frame,
+            view=view,
+            reason=told_reason(reason, reason_header),
+        ) as disclosure:
+            return disclosure.of(await _image(request, services, asked))
 
 
-async def _answer(
-    request: Request,
-    services: Services,
-    caller: Principal,
-    camera: str,
-    frame: str,
-    view: View,
-    slices: int | None,
-    image_format: ImageFormat,
-    wait: float | None,
-    reason: str | None,
-) -> Response:
-    if view is View.MACHINE:
-        return await _image(request, services, camera, frame, view, image_format, None)
-    async with services.disclosures.begin(
-        request,
-        caller,
-        Permission.HUMAN_VIEW,
-        subject=Subject.HUMAN_VIEW,
-        camera=camera,
-        frame=frame,
-        view=view,
-        reason=reason,
-    ) as disclosure:
-        return disclosure.of(await _image(request, services, camera, frame, view, image_format, slices, wait))
+@dataclass(frozen=True)
+class _Asked:
+    camera: str
+    frame: str
+    view: View
+    slices: int | None
+    width: int | None
+    format: ImageFormat
+    wait: float | None
 
 
 @contextmanager
@@ -120,27 +111,20 @@ def _traced(traceparent: str | None, name: str, camera: str, frame: str) -> Iter
             tracer().record(context, [span], {"camera": camera, "frame": frame}, failure)
 
 
-async def _image(
-    request: Request,
-    services: Services,
-    camera: str,
-    frame: str,
-    view: View,
-    image_format: ImageFormat,
-    slices: int | None,
-    wait: float | None = None,
-) -> Response:
-    stored = await services.catalogue.frame(camera, frame)
-    asked = await services.views.gather(stored, view, image_format, slices, wait)
-    tag = strong_tag(asked.digest)
+async def _image(request: Request, services: Services, asked: _Asked) -> Response:
+    stored = await services.catalogue.frame(asked.camera, asked.frame)
+    gathered = await services.views.gather(
+        stored, asked.view, asked.format, asked.slices, asked.wait, asked.width
+    )
+    tag = strong_tag(gathered.digest)
     if is_current(request, tag):
         return not_modified(tag, _VARY)
-    content = await services.views.make(asked)
+    content = await services.views.make(gathered)
     headers = {
         **tagged(tag),
         **_VARY,
         **key_frame_headers(stored),
         "Secondsight-Machine-Bytes": str(len(stored.frame.machine_layer)),
-        "Secondsight-Enhancement-Bytes": str(len(asked.enhancement)),
+        "Secondsight-Enhancement-Bytes": str(len(gathered.enhancement)),
     }
-    return Response(content, media_type=image_format.media_type, headers=headers)
+    return Response(content, media_type=asked.format.media_type, headers=headers)

@@ -196,6 +196,61 @@ async def test_the_format_is_negotiated(
         assert pixels(response).shape == (64, 96, 3)
 
 
+@pytest.mark.parametrize(
+    ("width", "shape"), [(48, (32, 48, 3)), (96, (64, 96, 3)), (500, (64, 96, 3)), (1, (1, 1, 3))]
+)
+@pytest.mark.parametrize("view", ["machine", "human"])
+async def test_a_picture_is_shrunk_and_never_enlarged(
+    start_server: StartServer,
+    codec: Codec,
+    encoded: Encoded,
+    client: Redis,
+    width: int,
+    shape: tuple[int, ...],
+    view: str,
+) -> None:
+    async with serving(start_server, codec, encoded, client) as http:
+        whole = await http.get(f"{FRAMES}/1-1/image?view={view}")
+        shrunk = await http.get(f"{FRAMES}/1-1/image?view={view}&width={width}")
+        assert pixels(shrunk).shape == shape
+        assert shrunk.headers["etag"] != whole.headers["etag"]
+
+
+async def test_frames_are_found_by_when_they_were_captured(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    async with serving(start_server, codec, encoded, client, count=5) as http:
+        every = (await http.get(FRAMES)).json()["frames"]
+        times = {frame["frame"]: frame["captured_at"] for frame in every}
+        window = {"from": times["1-2"], "to": times["1-5"], "limit": 2}
+        first = (await http.get(FRAMES, params=window)).json()
+        assert [frame["frame"] for frame in first["frames"]] == ["1-4", "1-3"]
+        second = (await http.get(first["next"])).json()
+        assert [frame["frame"] for frame in second["frames"]] == ["1-2"]
+        assert second["next"] is None
+        assert (await http.get(FRAMES, params={"to": times["1-1"]})).json()["frames"] == []
+        nearest = (await http.get(f"{FRAMES}/at", params={"time": times["1-3"]})).json()
+        assert nearest["frame"] == "1-3"
+        assert (await http.get(f"{FRAMES}/at?time=2001-01-01T00:00:00Z")).json()["frame"] == "1-1"
+        problem(await http.get(f"{FRAMES}/at?time=yesterday"), 422, "invalid-request")
+        problem(await http.get(f"{FRAMES}/at?time=2001-01-01T00:00:00"), 422, "invalid-request")
+        problem(
+            await http.get("/v1/cameras/nowhere/frames/at?time=2001-01-01T00:00:00Z"), 404, "unknown-camera"
+        )
+
+
+async def test_results_of_another_task_are_asked_for_by_its_name(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    async with serving(start_server, codec, encoded, client, task="people") as http:
+        for address in (f"{FRAMES}/1-1?", f"{FRAMES}/at?time=2030-01-01T00:00:00Z&"):
+            assert (await http.get(address)).json()["result"] is None
+            assert (await http.get(f"{address}task=people")).json()["result"]["task"] == "people"
+        (listed,) = (await http.get(FRAMES, params={"task": "people"})).json()["frames"]
+        assert listed["result"]["task"] == "people"
+        problem(await http.get(FRAMES, params={"task": "People!"}), 422, "invalid-request")
+
+
 async def test_what_the_client_holds_is_not_sent_again(
     start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
 ) -> None:

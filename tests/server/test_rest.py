@@ -17,7 +17,7 @@ from PIL import Image
 from redis.asyncio import Redis
 
 from secondsight import store_keys
-from secondsight.v1 import frame_pb2
+from secondsight.v1 import analytics_pb2, frame_pb2
 from server.catalogue import Catalogue
 from server.config import ServerConfig
 from server.enhancement_stores import EnhancementStores
@@ -242,10 +242,17 @@ async def test_frames_are_found_by_when_they_were_captured(
 async def test_results_of_another_task_are_asked_for_by_its_name(
     start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
 ) -> None:
-    async with serving(start_server, codec, encoded, client, task="people") as http:
+    async with serving(start_server, codec, encoded, client) as http:
+        people = analytics_pb2.RecognitionResult(task="people", recogniser="somebody")
+        await client.xadd(
+            store_keys.results("front-door", "people"),
+            {store_keys.RESULT_FIELD: people.SerializeToString()},
+            id="1-1",
+        )
         for address in (f"{FRAMES}/1-1?", f"{FRAMES}/at?time=2030-01-01T00:00:00Z&"):
-            assert (await http.get(address)).json()["result"] is None
-            assert (await http.get(f"{address}task=people")).json()["result"]["task"] == "people"
+            assert (await http.get(address)).json()["result"]["task"] == "recognise"
+            assert (await http.get(f"{address}task=people")).json()["result"]["recogniser"] == "somebody"
+            assert (await http.get(f"{address}task=cars")).json()["result"] is None
         (listed,) = (await http.get(FRAMES, params={"task": "people"})).json()["frames"]
         assert listed["result"]["task"] == "people"
         problem(await http.get(FRAMES, params={"task": "People!"}), 422, "invalid-request")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from edge.site_file import read_site
+from server.watch.rules import Rules
 from tests.conftest import ROOT
 from tests.documents.code_block import CodeBlock, Manner, UnknownBlockError, blocks_of
 
@@ -43,14 +45,26 @@ def anchors_of(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def check_yaml(text: str, folder: Path) -> None:
+    """A site's file and rules have to be good ones; any other YAML has to be YAML."""
+    (document,) = yaml.safe_load_all(text)
+    cameras = document.get("cameras", {})
+    file = folder / "shown.yaml"
+    file.write_text(text)
+    if any("source" in camera for camera in cameras.values()):
+        read_site(file)
+    elif cameras:
+        Rules.load(file)
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_code_says_how_it_is_run_and_can_be_read(path: Path) -> None:
+def test_code_says_how_it_is_run_and_can_be_read(path: Path, tmp_path: Path) -> None:
     for block in blocks_of(path):
         match block.language:
             case "python":
                 ast.parse(block.code)
             case "yaml":
-                list(yaml.safe_load_all(block.code))
+                check_yaml(block.code, tmp_path)
             case "toml":
                 tomllib.loads(block.code)
             case "json":

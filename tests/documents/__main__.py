@@ -2,9 +2,9 @@
 
     python -m tests.documents [DOCUMENT ...]
 
-Each document has a folder, a shell and a home of its own; what its blocks leave running ends with it. `clip.mp4`
-and `photos` are in it; `RTSP_CAMERA`, `VIDEO`, `PHOTOS` and `ONNX_MODEL` stand for things of the reader's. Documents run one after another, on the addresses
-that they name.
+Each document has a folder, a shell and a home of its own; what its blocks leave running ends with it. In the folder are
+`clip.mp4` and `photos`; `RTSP_CAMERA`, `VIDEO`, `PHOTOS` and `ONNX_MODEL` stand for things of the reader's. Documents
+run one after another, on the addresses that they name.
 """
 
 from __future__ import annotations

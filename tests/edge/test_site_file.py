@@ -212,10 +212,3 @@ def test_the_schema_is_published_as_it_is() -> None:
     published = json.loads((ROOT / "docs" / "edge.schema.json").read_text())
     assert published == site_schema(), "write it anew: secondsight edge schema > docs/edge.schema.json"
     assert json.loads(CliRunner().invoke(app, ["schema"]).stdout) == published
-
-
-def test_the_example_of_the_document_is_a_site(tmp_path: Path) -> None:
-    document = (ROOT / "docs" / "edge.md").read_text()
-    path = tmp_path / "site.yaml"
-    path.write_text(document.partition("```yaml\n")[2].partition("```")[0])
-    assert len(read_site(path).cameras) > 1

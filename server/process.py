@@ -15,6 +15,10 @@ from server.frame_bus import FrameBus
 from server.grpc_server import GrpcServer
 from server.http_server import HttpServer
 from server.ingest import Ingest
+from server.jobs.footage import Footage
+from server.jobs.jobs import Jobs
+from server.jobs.making import Sources
+from server.jobs.period import Periods
 from server.kept_frames import KeptFrames
 from server.layers import Codec, Layers
 from server.marks.marks import Marks
@@ -62,15 +66,24 @@ class Server:
         self._worker = (
             None if recogniser is None else Worker(bus, self._layers, recogniser, retention, config)
         )
+        views, marks = Views(enhancement, self._layers, config), Marks(self._redis, config.marks_kept)
+        sources = Sources(
+            Footage(catalogue, enhancement, self._layers, views, config),
+            Periods(self._redis, read_at_once=config.frames_read_at_once),
+            marks,
+            config,
+        )
+        self._jobs = Jobs(sources, audit, config)
         self._services = Services(
             catalogue,
             Writable(self._redis, config.probe_within),
             enhancement,
             retention,
-            Views(enhancement, self._layers, config),
+            views,
             self.access,
             audit,
-            Marks(self._redis, config.marks_kept),
+            marks,
+            self._jobs,
             self._subscriptions,
             Timelines(self._redis, retention, config),
             config,
@@ -91,6 +104,8 @@ class Server:
         self.grpc_address = await self._grpc.start()
         if self._worker is not None:
             self._parts.begin("worker", self._worker.run())
+        self._jobs.open()
+        self._parts.begin("jobs", self._jobs.run())
         self._parts.begin("store watch", self._watch.run())
         self._parts.begin("http", self._http.serve_there())
         await self._grpc.announce()
@@ -109,12 +124,14 @@ class Server:
             self._worker.leave()
         self._subscriptions.leave()
         self._watch.leave()
+        self._jobs.leave()
         self._http.should_exit = True
         await self._parts.end_of("worker", within=self._config.leave_within)
         await self._parts.end(within=2 * grace)
         await self._grpc.stop(grace)
         if self._worker is not None:
             self._worker.close()
+        self._jobs.close()
         await self._feed.close()
         self._layers.close()
         await self._stores.close()

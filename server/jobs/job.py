@@ -56,9 +56,9 @@ class Order(BaseModel):
 
     kind: Kind
     cameras: tuple[str, ...]
-    first: datetime
-    last: datetime
-    """Moments of capture, both included."""
+    since: datetime
+    until: datetime
+    """Moments of capture; what is of `until` is no more part of it."""
     view: View
     """Of layers: `machine` for the machine layers alone."""
     slices: int | None = None
@@ -83,8 +83,8 @@ class Order(BaseModel):
 
     @property
     def period(self) -> str:
-        """``FIRST/LAST``, RFC 3339."""
-        return f"{_told(self.first)}/{_told(self.last)}"
+        """``SINCE/UNTIL``, RFC 3339."""
+        return f"{_told(self.since)}/{_told(self.until)}"
 
 
 class LeftOut(BaseModel):

@@ -30,7 +30,7 @@ from server.jobs.clip import make_clip
 from server.jobs.job import Job, JobFile, Kind, Order, Planned, State
 from server.jobs.job_folder import JobFolder
 from server.jobs.making import Made, Making, Sources
-from server.jobs.moments import nanoseconds
+from server.rest.moments import nanoseconds
 
 _MAKERS: Final[Mapping[Kind, Callable[[Making], Awaitable[Made]]]] = {Kind.CLIP: make_clip}
 _RESULTS_FOR_ONE_FRAME: Final = 10
@@ -60,7 +60,8 @@ class Jobs:
         self._growing: dict[str, int] = {}
         """Bytes of what is being made."""
         self._changed = asyncio.Event()
-        self._asking = asyncio.Lock()
+        self.asking = asyncio.Lock()
+        """Held from the look for a job asked for before until the new one is there."""
         self._leaving = False
 
     def check_available(self) -> None:
@@ -77,7 +78,7 @@ class Jobs:
             JobTooLargeError
             StoreUnavailableError
         """
-        first_ns, last_ns = nanoseconds(order.first), nanoseconds(order.last)
+        since_ns, until_ns = nanoseconds(order.since), nanoseconds(order.until)
         periods, most = self._sources.periods, self._config.job_frames
         planned: list[Planned] = []
         for camera in order.cameras:
@@ -88,7 +89,7 @@ class Jobs:
                     await periods.check_camera(camera)
                     planned += await self._marked(camera, order)
                 case _:
-                    planned += await periods.frames(camera, first_ns, last_ns, most=most)
+                    planned += await periods.frames(camera, since_ns, until_ns, most=most)
         if len(planned) > most:
             raise JobTooLargeError(
                 f"that would be {len(planned)} frames; one clip or export holds at most {most}: ask for a shorter "
@@ -165,6 +166,10 @@ class Jobs:
             raise UnknownJobError(job_id)
         return self._jobs[job_id]
 
+    def kept_until(self, job: Job) -> datetime | None:
+        """When a job will be forgotten, at the latest; None until it has ended."""
+        return None if job.ended_at is None else job.ended_at + timedelta(seconds=self._config.jobs_age)
+
     def path(self, job: Job) -> Path:
         """Where the file of a job is that is done."""
         assert job.file is not None
@@ -223,9 +228,7 @@ class Jobs:
         self._folder.give_back()
 
     async def _marked(self, camera: str, order: Order) -> list[Planned]:
-        marks = self._sources.marks.marked_frames(
-            [camera], since=order.first, until=order.last + timedelta(microseconds=1)
-        )
+        marks = self._sources.marks.marked_frames([camera], since=order.since, until=order.until)
         return [Planned(camera, marked.frame, nanoseconds(marked.captured_at)) async for marked in marks]
 
     async def _wait(self) -> None:

@@ -90,7 +90,7 @@ class Making:
         """Without its suffix: what is in it, and from when."""
         order = self.order
         cameras = order.cameras[0] if len(order.cameras) == 1 else f"{len(order.cameras)}-cameras"
-        begin = order.first.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        begin = order.since.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
         what = order.kind if order.kind.value in ("results", "marks") else f"{order.view}-{order.kind}"
         return f"{cameras}-{begin}-{what}"
 

@@ -35,8 +35,8 @@ class Periods:
         if not known:
             raise UnknownCameraError(camera_id)
 
-    async def frames(self, camera_id: str, first_ns: int, last_ns: int, *, most: int) -> list[Planned]:
-        """Frames captured from the first to the last moment, in that order, those kept for longer among them.
+    async def frames(self, camera_id: str, since_ns: int, until_ns: int, *, most: int) -> list[Planned]:
+        """Frames captured in this time, in their order, those kept for longer among them.
 
         Raises:
             UnknownCameraError
@@ -47,7 +47,7 @@ class Periods:
 
         def take(name: str, message: bytes) -> None:
             captured_ns = frame_pb2.Frame.FromString(message).captured_at.ToNanoseconds()
-            if first_ns <= captured_ns <= last_ns:
+            if since_ns <= captured_ns < until_ns:
                 found[name] = Planned(camera_id, name, captured_ns)
             if len(found) > most:
                 raise JobTooLargeError(
@@ -72,12 +72,12 @@ class Periods:
         )
 
     async def results(
-        self, camera_id: str, task: str, first_ns: int, last_ns: int
+        self, camera_id: str, task: str, since_ns: int, until_ns: int
     ) -> AsyncIterator[tuple[str, analytics_pb2.RecognitionResult]]:
         """Results of a task of frames captured in this time, by the frames' names, in their order."""
         async for name, fields in self._entries(store_keys.results(camera_id, task)):
             result = analytics_pb2.RecognitionResult.FromString(fields[store_keys.RESULT_FIELD])
-            if first_ns <= result.captured_at.ToNanoseconds() <= last_ns:
+            if since_ns <= result.captured_at.ToNanoseconds() < until_ns:
                 yield name, result
 
     async def _entries(self, stream: str) -> AsyncIterator[tuple[str, dict[bytes, bytes]]]:

@@ -9,11 +9,14 @@ from fastapi import Depends, Request
 
 from server.access.access import Access
 from server.access.administration import Administration
+from server.access.throttle import Throttle
 from server.audit.audit import Audit
+from server.audit.verification import Verification
 from server.catalogue import Catalogue
 from server.config import ServerConfig
 from server.enhancement import EnhancementSource
 from server.enhancement_retention import EnhancementRetention
+from server.jobs.jobs import Jobs
 from server.marks.marks import Marks
 from server.rest.disclosure import Disclosures
 from server.store.writable import Writable
@@ -34,16 +37,21 @@ class Services:
     access: Access
     audit: Audit
     marks: Marks
+    jobs: Jobs
     subscriptions: Subscriptions
     timelines: Timelines
     config: ServerConfig
     leaving: bool = False
     disclosures: Disclosures = field(init=False)
     administration: Administration = field(init=False)
+    verification: Verification = field(init=False)
+    audit_looks: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
         self.disclosures = Disclosures(self.access, self.audit, self.config)
         self.administration = Administration(self.access, self.audit, self.config)
+        self.verification = Verification(self.audit.folder)
+        self.audit_looks = Throttle("looks at the audit", self.config.audit_looks_per_minute)
 
 
 def services_of(request: Request) -> Services:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from shared_models.group import GroupEncoder, GroupFrame
 from shared_models.profile import predicted_models
 from shared_models.weights import Weights, shipped_weights
 from tests.server.people import People, people_in
+from tests.server.stores import debian_redis, store_cluster, store_server
 
 CONFIG = ServerConfig(
     grpc="127.0.0.1:0",
@@ -93,6 +95,49 @@ def store_url(store: EmbeddedStore) -> str:
     client.flushall()
     client.close()
     return store.url
+
+
+@pytest.fixture(scope="session")
+def other_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """URLs of stores that live for the session, made when first asked for."""
+    with _OtherStores(tmp_path_factory) as stores:
+        yield stores
+
+
+class _OtherStores(dict[str, str]):
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+        self._running = ExitStack()
+
+    def __enter__(self) -> _OtherStores:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def __missing__(self, kind: str) -> str:
+        folder: Path = self._folders.mktemp(kind)
+        if kind == "cluster":
+            nodes = self._running.enter_context(store_cluster(folder))
+            self[kind] = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
+        else:
+            self[kind] = self._running.enter_context(store_server(folder, binary=debian_redis())).url
+        return self[kind]
+
+
+@pytest.fixture(params=["valkey", "redis", "cluster"])
+def any_url(request: pytest.FixtureRequest, store: EmbeddedStore, other_stores: dict[str, str]) -> str:
+    """An empty store: the embedded Valkey, Debian's Redis, a cluster of three Valkeys."""
+    url = store.url if request.param == "valkey" else other_stores[request.param]
+    client: Any
+    if request.param == "cluster":
+        client = redis.RedisCluster.from_url(url.replace("+cluster", "").split(",")[0])
+        client.flushall(target_nodes="primaries")
+    else:
+        client = redis.Redis.from_url(url)
+        client.flushall()
+    client.close()
+    return url
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -79,15 +79,22 @@ class Crew:
         worker.close()
 
     async def store(
-        self, camera_id: str, sequences: range, encoded: list[EncodedFrame], session: int = 1
+        self,
+        camera_id: str,
+        sequences: range,
+        encoded: list[EncodedFrame],
+        session: int = 1,
+        captured_ms: Callable[[int], int] | None = None,
     ) -> None:
-        """Store frames as ingest does, as fast as the backlog allows."""
+        """Store frames as ingest does, as fast as the backlog allows; `captured_ms` tells when, by sequence."""
         for sequence in sequences:
             layer = encoded[sequence % len(encoded)].machine
             frame = frame_pb2.Frame(
                 id=frame_pb2.FrameId(camera_id=camera_id, session=session, sequence=sequence),
                 machine_layer=layer,
             )
+            if captured_ms is not None:
+                frame.captured_at.FromMilliseconds(captured_ms(sequence))
 
             async def has_room() -> bool:
                 return await self.bus.backlog(camera_id) < self.config.backlog_frames

@@ -4,73 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
-import redis
 from typer.testing import CliRunner
 
 from secondsight import store_keys
 from server.errors import WorkerStuckError
 from server.frame_bus import Claimed, Holding, LeaseLostError, Publishing
-from server.store.embedded import EmbeddedStore
 from server.tasks import TaskInUseError, Tasks
 from server.tasks_command import app as tasks_app
 from shared_models import Codec, EncodedFrame
 from tests.server.conftest import CONFIG
 from tests.server.crew import Crew, crew_on
 from tests.server.harness import SquareSpotter, results_in, until
-from tests.server.stores import debian_redis, store_cluster, store_server
 
 TASK = store_keys.DEFAULT_TASK
 CREW = replace(CONFIG, lease=0.6, lease_look=0.1)
-
-
-@pytest.fixture(scope="session")
-def other_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """URLs of stores that live for the session, made when first asked for."""
-    with _OtherStores(tmp_path_factory) as stores:
-        yield stores
-
-
-class _OtherStores(dict[str, str]):
-    def __init__(self, folders: pytest.TempPathFactory) -> None:
-        self._folders = folders
-        self._running = ExitStack()
-
-    def __enter__(self) -> _OtherStores:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._running.close()
-
-    def __missing__(self, kind: str) -> str:
-        folder: Path = self._folders.mktemp(kind)
-        if kind == "cluster":
-            nodes = self._running.enter_context(store_cluster(folder))
-            self[kind] = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
-        else:
-            self[kind] = self._running.enter_context(store_server(folder, binary=debian_redis())).url
-        return self[kind]
-
-
-@pytest.fixture(params=["valkey", "redis", "cluster"])
-def any_url(request: pytest.FixtureRequest, store: EmbeddedStore, other_stores: dict[str, str]) -> str:
-    """An empty store: the embedded Valkey, Debian's Redis, a cluster of three Valkeys."""
-    url = store.url if request.param == "valkey" else other_stores[request.param]
-    client: Any
-    if request.param == "cluster":
-        client = redis.RedisCluster.from_url(url.replace("+cluster", "").split(",")[0])
-        client.flushall(target_nodes="primaries")
-    else:
-        client = redis.Redis.from_url(url)
-        client.flushall()
-    client.close()
-    return url
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -59,6 +60,7 @@ async def _place(request: Request, caller: Caller) -> AsyncIterator[Live]:
     "",
     operation_id="follow_events",
     summary="Results and cameras, as they come and change",
+    status_code=HTTPStatus.OK,
     response_class=EventResponse,
 )
 async def follow_events(

@@ -22,9 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 class Audit:
-    """Writes down who asked for what."""
+    """Writes down who asked for what, in `folder`."""
 
     def __init__(self, config: ServerConfig) -> None:
+        self.folder = config.audit_folder
         self._chain = Chain.of(config)
         self._refusals = Throttle("refusals", _REFUSALS_PER_MINUTE)
         self._all_refusals = Throttle("refusals", _MOST_REFUSALS_PER_MINUTE)

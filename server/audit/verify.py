@@ -42,6 +42,8 @@ class Findings:
 
     records: int = 0
     first: int = 0
+    since: str = ""
+    """When the first was written, RFC 3339, UTC."""
     last: Anchor = Anchor(0, GENESIS)
     faults: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -75,7 +77,7 @@ def verify(folder: Path, anchors: tuple[Anchor, ...] = ()) -> Findings:
             (found.faults if line.endswith(b"\n") else torn).append(f"{where}: {error}")
             continue
         if found.records == 0:
-            found.first = record.sequence
+            found.first, found.since = record.sequence, record.at
         elif record.sequence != previous.sequence + 1:
             found.faults.append(
                 f"{where}: record {record.sequence} follows record {previous.sequence}: records were removed, "

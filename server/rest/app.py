@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from server.rest import (
+    audit,
     cameras,
     clips,
     credentials,
@@ -40,7 +41,7 @@ def create_app(services: Services) -> FastAPI:
     install_problem_handlers(app)
     app.add_middleware(RequestLimits, config=services.config)
     app.add_middleware(SafeHeaders)
-    for closed in (cameras, clips, credentials, events, frames, images, keep, marks, timeline, users):
+    for closed in (audit, cameras, clips, credentials, events, frames, images, keep, marks, timeline, users):
         app.include_router(closed.router, dependencies=[Depends(let_in)])
     for open_to_all in (probes, problems, session):
         app.include_router(open_to_all.router)

@@ -124,6 +124,9 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     ),
     errors.RulesError: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-rules", "No rules can be like this"),
     errors.RulesOfFileError: _Kind(HTTPStatus.CONFLICT, "rules-of-file", "A file governs the rules"),
+    errors.AuditError: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "audit-unreadable", "The audit cannot be read"
+    ),
     errors.AuditUnavailableError: _Kind(
         HTTPStatus.SERVICE_UNAVAILABLE, "audit-unavailable", "The audit cannot be written"
     ),

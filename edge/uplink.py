@@ -24,16 +24,18 @@ from edge.errors import (
     ServerSilentError,
     UplinkError,
 )
-from edge.metrics import KeyCause, SpoolReport, Tally
+from edge.metrics import KeyCause, Tally
 from edge.pending import Pending, PendingFrame
 from edge.retry_info import retry_after_s
 from secondsight.cancelling import cancel_all
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
+from secondsight.verdict import Cause
 
 _LOG = logging.getLogger(__name__)
 
 _TELL_EVERY_S: Final = 1.0
 _TELL_AGAIN_S: Final = 20.0
+_TELL_LOSSES_S: Final = 5.0
 _NOTHING_TO_SEND_S: Final = 0.05
 
 if TYPE_CHECKING:
@@ -272,16 +274,24 @@ class _Stream:
 
     async def _tell(self) -> None:
         """How this edge does: soon after that has changed, and again before it is forgotten."""
-        told: tuple[str, bool, bool] | None = None
-        told_at = 0.0
+        told: tuple[object, ...] | None = None
+        told_at, told_lost = 0.0, 0
         while True:
             # First of all, so that a connection which ends at once is not burdened with it.
             await asyncio.sleep(_TELL_EVERY_S)
-            spool, source = self._tally.spool, self._tally.source
-            state = (str(source), spool is not None and spool.full, spool is not None and spool.failing)
-            if self._draining is None and (state != told or time.monotonic() - told_at >= _TELL_AGAIN_S):
-                told, told_at = state, time.monotonic()
-                await self._write(ingest_pb2.PushRequest(report=_report(spool, str(source))))
+            tally = self._tally
+            spool, cause = tally.spool, tally.verdict.cause
+            state = (
+                tally.source,
+                spool is not None and spool.full,
+                spool is not None and spool.failing,
+                cause,
+            )
+            lost = sum(tally.drops().values())
+            again_s = _TELL_AGAIN_S if lost == told_lost else _TELL_LOSSES_S
+            if self._draining is None and (state != told or time.monotonic() - told_at >= again_s):
+                told, told_at, told_lost = state, time.monotonic(), lost
+                await self._write(ingest_pb2.PushRequest(report=edge_report(tally)))
 
     async def _watch(self) -> None:
         """End a connection whose server has frames to answer for and says nothing."""
@@ -336,8 +346,17 @@ def _message(pending: PendingFrame, camera_id: str) -> frame_pb2.Frame:
     return message
 
 
-def _report(spool: SpoolReport | None, source: str) -> frame_pb2.EdgeReport:
-    report = frame_pb2.EdgeReport(source=source)
+def edge_report(tally: Tally) -> frame_pb2.EdgeReport:
+    """How an edge does, by its tally."""
+    lately = {reason: count for reason, count in tally.drops_last_minute().items() if count}
+    report = frame_pb2.EdgeReport(
+        source=str(tally.source),
+        dropped=tally.drops(),
+        dropped_last_minute=lately,
+        reconnects_last_hour=round(tally.reconnects_hour.total),
+        verdict="" if tally.verdict.cause is Cause.NONE else tally.verdict.cause.value,
+    )
+    spool = tally.spool
     if spool is not None:
         report.spool.frames, report.spool.bytes = spool.frames, spool.bytes
         report.spool.limit_bytes, report.spool.full = spool.limit_bytes, spool.full

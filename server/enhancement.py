@@ -87,6 +87,9 @@ class EnhancementSource:
         names = [(frame.id.session, frame.id.sequence) for frame, _ in frames]
         keys = [store_keys.enhancement(camera_id, *name) for name in names]
         layers = await self._stores.read(camera_id, keys)
+        flow = metrics.FLOWS.find(camera_id)
+        if flow is not None and camera_id in self._config.camera_stores:
+            flow.carried.fetched += sum(len(layer or b"") for layer in layers)
         lacking: dict[Name, _Lacking] = {}
         for name, layer, (frame, needed_by) in zip(names, layers, frames, strict=True):
             if layer is None:

@@ -77,6 +77,8 @@ class Forwarding:
             else:
                 metrics.ENHANCEMENT_REPLIES.labels("layer").inc()
                 metrics.ENHANCEMENT_SECONDS.observe(time.monotonic() - asked.since)
+                if self._uplink.flow is not None:
+                    self._uplink.flow.carried.fetched += len(layer)
                 await self._wanted.hand_over(camera_id, asked.name, layer)
         except StoreUnavailableError as error:
             # Whoever waits is told that it took too long; frames go on.

@@ -24,6 +24,33 @@ _ELSEWHERE_S: Final = 30.0
 
 
 @dataclass
+class Carried:
+    """Bytes that a camera's uplink has carried to this server since its start, as far as layers go.
+
+    Attributes:
+        frames: that were stored.
+        machine: their machine layers.
+        stored: their enhancement layers that the edge has sent along, to the server's store.
+        fetched: enhancement layers that came later, because somebody wanted to see the frame.
+        whole: what it would have been with both layers of every frame, as far as the edge made an enhancement layer.
+    """
+
+    frames: int = 0
+    machine: int = 0
+    stored: int = 0
+    fetched: int = 0
+    whole: int = 0
+
+    def store(self, machine: int, enhancement: int, *, came_along: bool) -> None:
+        """A frame was stored."""
+        self.frames += 1
+        self.machine += machine
+        self.whole += machine + enhancement
+        if came_along:
+            self.stored += enhancement
+
+
+@dataclass
 class CameraFlow:
     """One camera. Times in seconds.
 
@@ -31,6 +58,7 @@ class CameraFlow:
         last_stored_at: wall clock; None before a frame was stored since the start of this server.
         came_again_at: wall clock of the first frame stored here after a while without any.
         credits, backlog: as last told to the edge, and as last seen.
+        views: pictures served in the last hour, by view.
         clock_behind: by which a frame's way from its edge's first write to the store seems to take, over two clocks.
     """
 
@@ -47,6 +75,8 @@ class CameraFlow:
     uplinks: Trailing = field(default_factory=lambda: Trailing(HOUR))
     edge_wait: Trailing = field(default_factory=Trailing)
     store_wait: Trailing = field(default_factory=Trailing)
+    carried: Carried = field(default_factory=Carried)
+    views: defaultdict[str, Trailing] = field(default_factory=lambda: defaultdict(lambda: Trailing(HOUR)))
     looks: Trailing = field(default_factory=Trailing)
     full_looks: Trailing = field(default_factory=Trailing)
 

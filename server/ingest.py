@@ -42,7 +42,8 @@ from shared_models.bitstream import FrameType
 _log = logging.getLogger(__name__)
 
 _SOURCE_STATE: Final = re.compile(r"[a-z_]{1,32}")
-_REPORT_BYTES: Final = 256
+_REASON: Final = re.compile(r"[a-z0-9_]{1,64}")
+_REPORT_BYTES: Final = 2048
 _REPORT_INTERVAL: Final = 1.0
 
 SUPERSEDED: Final = "superseded"
@@ -347,8 +348,13 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         await asyncio.sleep(wait)
 
     async def _take_report(self, uplink: Uplink, report: frame_pb2.EdgeReport) -> None:
-        if not _SOURCE_STATE.fullmatch(report.source) or report.ByteSize() > _REPORT_BYTES:
-            raise _ProtocolError("an edge's report names no state of a source, or is too long")
+        reasons = (*report.dropped, *report.dropped_last_minute)
+        if (
+            not _SOURCE_STATE.fullmatch(report.source)
+            or not all(map(_REASON.fullmatch, reasons))
+            or report.ByteSize() > _REPORT_BYTES
+        ):
+            raise _ProtocolError("an edge's report names no state of a source or no reason, or is too long")
         now = asyncio.get_running_loop().time()
         if now - uplink.reported_at >= _REPORT_INTERVAL:
             uplink.reported_at = now
@@ -485,7 +491,15 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         metrics.UPLINK_SECONDS.observe(max(0.0, way))
         edge_wait = max(0, timing.queue_us - timing.encode_us) / 1e6
         uplink.flow.store(len(frame.machine_layer), edge_wait, store_wait, way)
+        uplink.flow.carried.store(
+            len(frame.machine_layer), frame.enhancement.bytes, came_along=self._came_along(frame)
+        )
         _trace(frame, "store", store_wait)
+
+    def _came_along(self, frame: frame_pb2.Frame) -> bool:
+        """Whether the edge has sent the enhancement layer to this server's store."""
+        at_edge = frame.enhancement.place == frame_pb2.ENHANCEMENT_PLACE_EDGE
+        return not at_edge and frame.id.camera_id not in self._config.camera_stores
 
     async def _grant(self, uplink: Uplink) -> None:
         """Give credits back as recognition catches up, and let the edge hear from us when nothing else happens."""

@@ -38,6 +38,12 @@ class Edge(BaseModel):
         description="How its source does: opening, giving, away, frozen, still, failed or ended."
     )
     spool: Spool | None = Field(description="Null without a spool.")
+    dropped: dict[str, int] = Field(
+        default_factory=dict,
+        description="Captured frames that it did not get stored since it began, by reason.",
+    )
+    dropped_last_minute: dict[str, int] = Field(default_factory=dict, description="Those of the last minute.")
+    reconnects_last_hour: int = Field(default=0, description="Connections after the first.")
 
 
 class CameraState(StrEnum):
@@ -124,4 +130,7 @@ def _edge(told: frame_pb2.EdgeReport) -> Edge:
         )
         if told.HasField("spool")
         else None,
+        dropped=dict(told.dropped),
+        dropped_last_minute=dict(told.dropped_last_minute),
+        reconnects_last_hour=told.reconnects_last_hour,
     )

@@ -23,6 +23,9 @@ def full_spool(source: str = "frozen") -> ingest_pb2.PushRequest:
     report.spool.frames, report.spool.bytes, report.spool.limit_bytes = 3, 9000, 10_000
     report.spool.oldest.FromSeconds(61)
     report.spool.full = True
+    report.dropped.update(rate=7, spool_full=2)
+    report.dropped_last_minute.update(spool_full=2)
+    report.reconnects_last_hour = 4
     return ingest_pb2.PushRequest(report=report)
 
 
@@ -48,7 +51,13 @@ async def test_what_an_edge_tells_is_told_with_its_camera(
             await tell(edge, client, full_spool())
             (camera,) = (await http.get("/v1/cameras")).json()["cameras"]
         spool = {"frames": 3, "bytes": 9000, "limit_bytes": 10_000, "oldest_seconds": 61.0}
-        assert camera["edge"] == {"source": "frozen", "spool": {**spool, "full": True, "failing": False}}
+        assert camera["edge"] == {
+            "source": "frozen",
+            "spool": {**spool, "full": True, "failing": False},
+            "dropped": {"rate": 7, "spool_full": 2},
+            "dropped_last_minute": {"spool_full": 2},
+            "reconnects_last_hour": 4,
+        }
         async with grpc.aio.insecure_channel(server.grpc_address) as channel:
             stub = analytics_pb2_grpc.AnalyticsServiceStub(channel)
             (listed,) = (await stub.ListCameras(analytics_pb2.ListCamerasRequest())).cameras
@@ -69,12 +78,28 @@ async def test_reports_that_come_too_often_are_passed_over(
         assert frame_pb2.EdgeReport.FromString(kept).source == "frozen"
 
 
-@pytest.mark.parametrize("source", ["", "<script>", "x" * 40])
-async def test_a_source_that_is_no_state_ends_the_stream(
-    start_server: StartServer, codec: Codec, source: str
+def of_reason(reason: str) -> ingest_pb2.PushRequest:
+    request = full_spool()
+    request.report.dropped[reason] = 1
+    return request
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        full_spool(""),
+        full_spool("<script>"),
+        full_spool("x" * 40),
+        of_reason("<script>"),
+        of_reason(""),
+        of_reason("x" * 65),
+    ],
+)
+async def test_a_report_with_what_is_no_state_or_reason_ends_the_stream(
+    start_server: StartServer, codec: Codec, report: ingest_pb2.PushRequest
 ) -> None:
     async with start_server() as server, edge_stream(server, codec) as edge:
         await edge.hello()
-        await edge.write(full_spool(source))
+        await edge.write(report)
         async with asyncio.timeout(30):
             assert await edge.call.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -17,10 +17,11 @@ export function fit(canvas, width, height) {
 
 /**
  * Boxes with their labels (or `name`s); `place` says where pixel (0, 0) of the frame lies on the canvas and how large a pixel is,
- * `unit` how many pixels of the canvas one of the screen has.
+ * `unit` how many pixels of the canvas one of the screen has, `size` how high letters are on the screen; below 12 the
+ * scores are left out.
  */
-export function drawDetections(context, detections, place, unit = 1) {
-  const height = 13 * unit;
+export function drawDetections(context, detections, place, unit = 1, size = 13) {
+  const height = size * unit;
   context.font = `600 ${height}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   for (const detection of detections) {
@@ -28,10 +29,10 @@ export function drawDetections(context, detections, place, unit = 1) {
     const x = place.left + box.x_min * place.scale;
     const y = place.top + box.y_min * place.scale;
     const colour = colourOf(label);
-    context.lineWidth = 2 * unit;
+    context.lineWidth = (size < 12 ? 1.5 : 2) * unit;
     context.strokeStyle = colour;
     context.strokeRect(x, y, (box.x_max - box.x_min) * place.scale, (box.y_max - box.y_min) * place.scale);
-    const text = `${name} ${percent(score)}`;
+    const text = size < 12 ? name : `${name} ${percent(score)}`;
     const width = context.measureText(text).width + height * 0.7;
     const left = Math.max(0, Math.min(x - unit, context.canvas.width - width));
     const top = Math.max(0, y - height * 1.4);

@@ -1,8 +1,10 @@
 // What the server tells by itself: one stream of events for the whole console.
 
-import { Problem, get } from "./api.js";
+import { Problem, ask } from "./api.js";
 
-const POLL = 1000;
+const RATE = 2; // results per second and camera: what eyes follow
+const PAUSES = [1000, 2000, 5000, 10_000]; // before a stream that was refused is asked for again
+const SILENCE = 45_000; // of a stream that has a live camera to tell of: its connection is dead
 
 class Live {
   constructor() {
@@ -11,7 +13,11 @@ class Live {
     this.cameras = new Map();
     this.frames = new Map();
     this.state = { name: "connecting", detail: "" };
-    this.running = false;
+    this.source = null;
+    this.last = ""; // where a later stream goes on
+    this.refused = 0;
+    addEventListener("online", () => this.source?.readyState === EventSource.CONNECTING && this.open());
+    setInterval(() => this.watch(), 5000);
   }
 
   /**
@@ -24,14 +30,75 @@ class Live {
     return () => this.listeners.get(type).delete(listener);
   }
 
+  /** Begin, or begin anew: for another person, too. */
   start() {
-    if (this.running) return;
-    this.running = true;
-    this.poll();
+    this.refused = 0;
+    this.open();
   }
 
+  /** Go away from a server that no longer knows who asks, and forget what it told. */
   stop() {
-    this.running = false;
+    clearTimeout(this.again);
+    this.source?.close();
+    this.source = null;
+    this.last = "";
+    this.cameras.clear();
+    this.frames.clear();
+  }
+
+  get address() {
+    return `/v1/events?${new URLSearchParams({ rate: RATE, ...(this.last && { after: this.last }) })}`;
+  }
+
+  open() {
+    clearTimeout(this.again);
+    this.source?.close();
+    const source = new EventSource(this.address);
+    this.source = source;
+    this.heard = Date.now();
+    source.onopen = () => {
+      this.refused = 0;
+      this.heard = Date.now();
+      this.tell("state", { name: "live", detail: "" });
+    };
+    source.onerror = () => {
+      if (this.source !== source) return;
+      // A stream that broke the browser opens again by itself, after the last event that came.
+      if (source.readyState === EventSource.CONNECTING) this.away("The server cannot be reached. The console goes on by itself.");
+      else this.ask();
+    };
+    for (const type of ["camera", "result", "dropped"]) {
+      source.addEventListener(type, (event) => {
+        this.heard = Date.now();
+        if (event.lastEventId) this.last = event.lastEventId;
+        this.tell(type, JSON.parse(event.data));
+      });
+    }
+  }
+
+  /** A stream that was refused: the browser does not say why, so that it is asked once more. */
+  async ask() {
+    const asking = new AbortController();
+    try {
+      await ask(this.address, { accept: "text/event-stream", signal: asking.signal });
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      this.away(`${problem.title}. ${problem.message}`);
+      if (problem.status === 401) return; // whoever logs in begins anew
+      if (problem.kind === "invalid-cursor") this.last = "";
+    } finally {
+      asking.abort();
+    }
+    this.again = setTimeout(() => this.open(), PAUSES[Math.min(this.refused++, PAUSES.length - 1)]);
+  }
+
+  watch() {
+    const lively = [...this.cameras.values()].some(({ state }) => state === "live");
+    if (this.source?.readyState === EventSource.OPEN && lively && Date.now() - this.heard > SILENCE) this.open();
+  }
+
+  away(detail) {
+    this.tell("state", { name: "away", detail });
   }
 
   tell(type, told) {
@@ -39,25 +106,6 @@ class Live {
     if (type === "result") this.frames.set(told.camera, told);
     if (type === "state") this.state = told;
     for (const listener of this.listeners.get(type) ?? []) listener(told);
-  }
-
-  async poll() {
-    while (this.running) {
-      try {
-        const { cameras } = await get("/v1/cameras");
-        for (const camera of cameras) {
-          this.tell("camera", camera);
-          const { frames } = await get(`${camera.frames}?limit=4`);
-          const newest = frames.find(({ result }) => result !== null);
-          if (newest && this.frames.get(camera.camera)?.frame !== newest.frame) this.tell("result", newest);
-        }
-        this.tell("state", { name: "live", detail: "" });
-      } catch (problem) {
-        if (!(problem instanceof Problem)) throw problem;
-        this.tell("state", { name: "away", detail: `${problem.title}. ${problem.message}` });
-      }
-      await new Promise((resolve) => setTimeout(resolve, POLL));
-    }
   }
 }
 

@@ -3,7 +3,7 @@
 import { Problem } from "./api.js";
 import { failure, notice } from "./dom.js";
 import { live } from "./live.js";
-import { letIn, onChange, session } from "./session.js";
+import { letIn, onChange, onLost, session } from "./session.js";
 import { plural } from "./words.js";
 
 const ROUTES = [
@@ -99,12 +99,16 @@ async function begin() {
   live.on("state", tellState);
   live.on("camera", () => tellState(live.state));
   live.start();
+  onLost(() => live.stop());
+  onChange(() => {
+    live.start();
+    show();
+  });
   addEventListener("hashchange", async () => {
     await show();
     main.focus({ preventScroll: true });
     scrollTo(0, 0);
   });
-  onChange(show);
   await show();
 }
 

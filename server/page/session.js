@@ -33,12 +33,18 @@ export const session = {
 };
 
 let letting = null;
+let lost = () => {};
 let changed = () => {};
 
 /** Return once the server lets this browser in: at once where it asks nobody, or after a login. */
 export function letIn() {
   letting ??= enter().finally(() => (letting = null));
   return letting;
+}
+
+/** `listener` is called when the session has ended. */
+export function onLost(listener) {
+  lost = listener;
 }
 
 /** `listener` is called when somebody logged in after the session had ended. */
@@ -90,6 +96,7 @@ async function logIn() {
 
 onUnauthenticated(() => {
   if (dialog.open || letting) return;
+  lost();
   letIn().then(changed, () => {});
 });
 form.addEventListener("submit", (event) => {

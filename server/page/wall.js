@@ -1,12 +1,12 @@
 // The wall: every camera's latest machine view, with the boxes of that very frame.
 
-import { Problem, picture } from "./api.js";
+import { Problem, get, picture } from "./api.js";
 import { element, notice } from "./dom.js";
 import { chips, drawDetections, fit } from "./draw.js";
 import { ago, at, lasting, plural } from "./words.js";
 
 const AT_ONCE = 3; // pictures under way, so that the server has room for others
-const OFFLINE_AFTER = 15_000;
+const PAUSE = 500; // between two pictures of a camera, ms
 const SORTS = { name: "Name", state: "State, worst first", newest: "Newest first" };
 const RANK = { offline: 0, stale: 1, live: 2 };
 const SOURCES = {
@@ -15,12 +15,8 @@ const SOURCES = {
   still: "The camera gives the very same picture over and over.",
   failed: "The camera's edge failed and begins again.",
 };
-const SLOW = {
-  camera: "The camera is slow.",
-  encoder: "The encoder is slow.",
-  network: "The network is slow.",
-  server: "The server is slow.",
-};
+const SIZES = { auto: "Fitting size", small: "Small", medium: "Medium", large: "Large" };
+const SMALL = 420; // pixels of the screen, below which a tile's labels are small
 
 export async function show(root, parameters, { live }) {
   const tiles = new Map();
@@ -29,7 +25,7 @@ export async function show(root, parameters, { live }) {
   const name = element("input", { type: "search", placeholder: "Camera", "aria-label": "Cameras whose name contains" });
   const state = select("State", { "": "All states", live: "Live", stale: "Stale", offline: "Offline", trouble: "In trouble" });
   const sort = select("Order", SORTS);
-  const size = select("Size", { small: "Small", medium: "Medium", large: "Large" });
+  const size = select("Size", SIZES);
   const count = element("span", { class: "quiet", role: "status" });
   const bar = element("div", { class: "bar" }, element("h1", {}, "Wall"), count, name, state, sort, size);
   root.append(bar, grid, empty);
@@ -37,7 +33,7 @@ export async function show(root, parameters, { live }) {
   name.value = parameters.query.get("name") ?? "";
   state.value = parameters.query.get("state") ?? "";
   sort.value = parameters.query.get("sort") ?? "name";
-  size.value = parameters.query.get("size") ?? "medium";
+  size.value = parameters.query.get("size") ?? "auto";
 
   const pictures = new Pictures();
   const seen = new IntersectionObserver(
@@ -60,7 +56,7 @@ export async function show(root, parameters, { live }) {
     arranging ||= requestAnimationFrame(() => {
       arranging = 0;
       const wanted = [...tiles.values()].filter((tile) => tile.matches(name.value, state.value)).sort(ORDERS[sort.value]);
-      grid.dataset.size = size.value;
+      grid.dataset.size = size.value === "auto" ? fitting(wanted.length) : size.value;
       const current = [...grid.children];
       const order = wanted.map((tile) => tile.section);
       if (order.length !== current.length || order.some((section, index) => section !== current[index])) grid.replaceChildren(...order);
@@ -95,7 +91,7 @@ export async function show(root, parameters, { live }) {
 
   function remember() {
     const query = new URLSearchParams(parameters.query.has("wall") ? { wall: "" } : {});
-    for (const [key, field, usual] of [["name", name, ""], ["state", state, ""], ["sort", sort, "name"], ["size", size, "medium"]]) {
+    for (const [key, field, usual] of [["name", name, ""], ["state", state, ""], ["sort", sort, "name"], ["size", size, "auto"]]) {
       if (field.value !== usual) query.set(key, field.value);
     }
     const text = query.toString().replace("wall=", "wall");
@@ -113,24 +109,28 @@ export async function show(root, parameters, { live }) {
       sized.observe(tile.latest);
     }
     tile.take(camera);
+    const frame = live.frames.get(camera.camera);
+    if (frame) takeResult(frame);
     arrange();
   }
 
   function takeResult(frame) {
     const tile = tiles.get(frame.camera);
     if (!tile) return;
-    tile.wanted = frame;
-    tile.newest = frame.captured_at;
+    tile.want(frame);
     pictures.want(tile);
   }
 
   for (const camera of live.cameras.values()) takeCamera(camera);
-  for (const frame of live.frames.values()) takeResult(frame);
   for (const field of [state, sort, size]) field.addEventListener("change", remember);
   name.addEventListener("input", remember);
   const offs = [live.on("camera", takeCamera), live.on("result", takeResult), live.on("state", arrange)];
   const clock = setInterval(() => {
-    for (const tile of tiles.values()) tile.tick();
+    if (document.hidden) return;
+    for (const tile of tiles.values()) {
+      tile.tick();
+      pictures.want(tile);
+    }
     if (sort.value !== "name") arrange();
   }, 1000);
   arrange();
@@ -151,6 +151,12 @@ const ORDERS = {
   newest: (one, other) => other.newest.localeCompare(one.newest) || ORDERS.name(one, other),
 };
 
+function fitting(count) {
+  if (count <= 1) return "single";
+  if (count <= 4) return "large";
+  return count <= 24 ? "medium" : "small";
+}
+
 function select(label, options) {
   const made = element("select", { "aria-label": label });
   made.append(...Object.entries(options).map(([value, text]) => new Option(text, value)));
@@ -166,6 +172,9 @@ class Tile {
     this.bitmap = null;
     this.newest = "";
     this.document = null;
+    this.busy = false;
+    this.looked = false; // for the newest frame, when no result came by itself
+    this.next = 0; // no picture is asked for before
     this.canvas = element("canvas", { role: "img", "aria-label": `Machine view of ${camera}` });
     this.blank = element("span", { class: "blank" }, "Waiting for a picture");
     this.latest = element("a", { class: "latest", href: `#/cameras/${encodeURIComponent(camera)}`, "aria-label": `Open the latest frame of ${camera}` }, this.canvas, this.blank);
@@ -177,17 +186,12 @@ class Tile {
   }
 
   get rank() {
-    return (RANK[this.stateName] ?? 0) * 2 + (this.trouble.hidden ? 1 : 0);
-  }
-
-  get stateName() {
-    const { state, last_frame_at } = this.document;
-    return state ?? (Date.now() - new Date(last_frame_at) > OFFLINE_AFTER ? "stale" : "live");
+    return (RANK[this.document.state] ?? 0) * 2 + (this.trouble.hidden ? 1 : 0);
   }
 
   matches(name, state) {
     if (!this.camera.includes(name.trim().toLowerCase())) return false;
-    return state === "" || (state === "trouble" ? !this.trouble.hidden : this.stateName === state);
+    return state === "" || (state === "trouble" ? !this.trouble.hidden : this.document.state === state);
   }
 
   take(camera) {
@@ -202,7 +206,7 @@ class Tile {
   }
 
   tick() {
-    const name = this.stateName;
+    const name = this.document.state;
     if (this.section.dataset.state !== name) this.section.dataset.state = this.state.dataset.state = name;
     const text = this.inWords(name);
     if (this.state.textContent !== text) this.state.textContent = text;
@@ -211,8 +215,13 @@ class Tile {
   inWords(name) {
     const { since, last_frame_at } = this.document;
     if (name === "offline") return `Offline since ${at(since ?? last_frame_at)}`;
-    if (name === "stale") return `Stale, ${lasting((Date.now() - new Date(since ?? last_frame_at)) / 1000)}`;
+    if (name === "stale") return `Stale for ${lasting((Date.now() - new Date(since ?? last_frame_at)) / 1000)}`;
     return this.shown ? ago(this.shown.captured_at) : "Live";
+  }
+
+  want(frame) {
+    this.wanted = frame;
+    this.newest = frame.captured_at;
   }
 
   fit(width, height) {
@@ -232,10 +241,14 @@ class Tile {
     this.latest.dataset.frame = frame.frame;
     this.latest.href = `#/cameras/${encodeURIComponent(this.camera)}/frames/${frame.frame}`;
     this.blank.hidden = bitmap !== null;
-    if (bitmap === null) this.blank.textContent = frame.result.failure ?? "This frame has no picture";
+    if (bitmap === null) this.tell("This frame could not be decoded");
     chips(this.chips, frame.result.detections);
     this.take(this.document);
     this.paint();
+  }
+
+  tell(text) {
+    this.blank.textContent = text;
   }
 
   paint() {
@@ -245,19 +258,19 @@ class Tile {
     const { width, height, detections } = this.shown.result;
     const place = fit(this.canvas, width, height);
     context.drawImage(this.bitmap, place.left, place.top, width * place.scale, height * place.scale);
-    drawDetections(context, detections, place, devicePixelRatio);
+    drawDetections(context, detections, place, devicePixelRatio, this.canvas.width < SMALL * devicePixelRatio ? 11 : 13);
   }
 }
 
 /** What is wrong with a camera, in words; empty when all is well. */
-function troubles({ edge, slow, awaiting }, shown) {
-  const told = [SOURCES[edge?.source], SLOW[slow]];
+function troubles({ edge, slow, slow_detail }, shown) {
+  const told = [SOURCES[edge?.source]];
+  if (slow) told.push(`The ${slow} is slow${slow_detail ? `: ${slow_detail}` : ""}.`);
   const spool = edge?.spool;
   if (spool?.failing) told.push("The site's disk takes no frames; they wait in memory.");
   if (spool?.full) told.push("The site's spool is full: frames are lost until the uplink has room again.");
   if (spool?.oldest_seconds > 30) told.push(`${spool.frames} frames wait at the site.`);
-  if (slow === "server" && awaiting > 0) told.push(`${plural(awaiting, "frame")} wait for recognition.`);
-  told.push(shown?.result?.failure);
+  told.push(shown?.result.failure);
   return told.filter(Boolean).join(" ");
 }
 
@@ -270,7 +283,8 @@ class Pictures {
   }
 
   want(tile) {
-    if (!tile.visible || !tile.wanted || tile.wanted.frame === tile.shown?.frame) return;
+    if (!tile.visible || tile.busy || document.hidden || performance.now() < tile.next) return;
+    if (tile.wanted ? tile.wanted === tile.shown : tile.looked) return;
     this.waiting.add(tile);
     this.go();
   }
@@ -279,27 +293,43 @@ class Pictures {
     while (this.underWay < AT_ONCE && this.waiting.size > 0 && !this.ending.signal.aborted) {
       const [tile] = this.waiting;
       this.waiting.delete(tile);
-      if (tile.visible && !tile.busy) this.fetch(tile);
+      if (tile.visible) this.fetch(tile);
     }
   }
 
   async fetch(tile) {
     this.underWay += 1;
     tile.busy = true;
-    const frame = tile.wanted;
     try {
-      const width = Math.max(160, Math.ceil(tile.canvas.width / 160) * 160);
-      const bitmap = frame.result.width > 0 ? await picture(`${frame.links.machine_view}&width=${width}`, this.ending.signal) : null;
-      if (!this.ending.signal.aborted) tile.put(frame, bitmap);
+      await (tile.wanted ? this.fetchPicture(tile) : this.fetchNewest(tile));
     } catch (problem) {
-      if (!(problem instanceof Problem) && problem.name !== "AbortError") throw problem;
-      // The next result brings another frame; what went wrong with all of them the connection tells.
+      if (problem.name === "AbortError") return;
+      if (!(problem instanceof Problem)) throw problem;
+      tile.next = performance.now() + 1000 * (problem.retryAfter ?? 2);
+      if (!tile.shown) tile.tell(`${problem.title}. ${problem.message}`);
     } finally {
       this.underWay -= 1;
       tile.busy = false;
-      if (tile.wanted !== frame) this.want(tile);
+      this.want(tile);
       this.go();
     }
+  }
+
+  async fetchPicture(tile) {
+    const frame = tile.wanted;
+    tile.next = performance.now() + PAUSE;
+    // In steps, so that the server makes few sizes of a picture.
+    const width = Math.ceil(tile.canvas.width / 160) * 160;
+    const bitmap = frame.result.width > 0 ? await picture(`${frame.links.machine_view}&width=${width}`, this.ending.signal) : null;
+    if (!this.ending.signal.aborted) tile.put(frame, bitmap);
+  }
+
+  /** The newest recognised frame of a camera of which no result has come by itself yet. */
+  async fetchNewest(tile) {
+    tile.looked = true;
+    const { frames } = await get(`${tile.document.frames}?limit=8`, { signal: this.ending.signal });
+    const newest = frames.find(({ result }) => result !== null);
+    if (newest && !tile.wanted) tile.want(newest);
   }
 
   end() {

@@ -9,9 +9,10 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
+from secondsight import store_keys
 from server.config import ServerConfig
 from server.errors import CameraStoreSilentError, ServerConfigError, StoreUnavailableError
-from server.store.client import STORE_ERRORS, open_client
+from server.store.client import STORE_ERRORS, erase, open_client
 
 
 class EnhancementStores:
@@ -68,6 +69,16 @@ class EnhancementStores:
 
         await self._any(camera_id, ask, keys)
         return await self.exist(camera_id, keys)
+
+    async def erase(self, camera_id: str) -> int:
+        """Remove what a store that is the camera's own has of it; how many keys those were."""
+        named = self._named.get(camera_id)
+        if named is None:
+            return 0
+        try:
+            return await erase(named, store_keys.all_of(camera_id))
+        except STORE_ERRORS as error:
+            raise CameraStoreSilentError(camera_id, self._retry_after) from error
 
     async def close(self) -> None:
         """Close the connections to the stores of cameras."""

@@ -6,6 +6,7 @@ ServerError
 ├── NotReplicatedError
 ├── WorkerStuckError
 ├── UnknownCameraError
+├── CameraConnectedError
 ├── UnknownFrameError
 ├── UnknownMarkError
 ├── InvalidMarkError
@@ -53,15 +54,20 @@ ServerError
 │   ├── JobTooLargeError
 │   ├── JobNotDoneError
 │   ├── JobRoomError
+│   ├── RecognitionFailedError
 │   ├── JobsUnavailableError
 │   └── KeyReusedError
 ├── ChangedMeanwhileError
 ├── TagRequiredError
 ├── RulesError
+├── RelayConfigError
+├── RelayPositionsError
 │   └── RulesOfFileError
 └── RecogniserError
     ├── UnknownRecogniserError
     ├── InvalidRecogniserError
+    ├── RecogniserDeviceError
+    ├── WarmUpError
     └── RecogniserNotInstalledError
 """
 
@@ -123,6 +129,16 @@ class UnknownCameraError(ServerError):
     def __init__(self, camera_id: str) -> None:
         super().__init__(
             f"no frame of a camera {camera_id!r} was ever stored; GET /v1/cameras lists the cameras"
+        )
+
+
+class CameraConnectedError(ServerError):
+    """What is stored of a camera cannot be erased while frames come from it."""
+
+    def __init__(self, camera_id: str) -> None:
+        super().__init__(
+            f"camera {camera_id!r} is connected, and would be there again at once; stop its edge or revoke its token, "
+            "and ask again some seconds later"
         )
 
 
@@ -499,6 +515,10 @@ class JobRoomError(JobError):
         super().__init__(f"{why}; delete jobs that are not needed any more, or give the server a larger disk")
 
 
+class RecognitionFailedError(JobError):
+    """There is nothing to export of a frame, because it could not be recognised."""
+
+
 class JobsUnavailableError(JobError):
     """This server cannot take jobs now."""
 
@@ -530,6 +550,19 @@ class RulesOfFileError(RulesError):
         )
 
 
+class RelayConfigError(ServerError, ValueError):
+    """The configuration of a relay cannot be read, or says what cannot be."""
+
+
+class RelayPositionsError(ServerError):
+    """The file that tells how far a target of a relay is cannot be used."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} cannot be used: {why}; mend it, or remove it: the target then begins with what comes next"
+        )
+
+
 class RecogniserError(ServerError):
     """No recogniser could be made."""
 
@@ -543,6 +576,20 @@ class UnknownRecogniserError(RecogniserError):
 
 class InvalidRecogniserError(RecogniserError):
     """A recogniser's address, or the model that it leads to, is not what it should be."""
+
+
+class RecogniserDeviceError(RecogniserError):
+    """A recogniser cannot run where it was asked to."""
+
+
+class WarmUpError(RecogniserError):
+    """A recogniser cannot look at a plain picture: it would fail at every frame."""
+
+    def __init__(self, name: str, cause: Exception) -> None:
+        super().__init__(
+            f"the recogniser {name} cannot be warmed up ({type(cause).__name__}: {cause}); "
+            "try it by `secondsight recogniser check`"
+        )
 
 
 class RecogniserNotInstalledError(RecogniserError):

@@ -8,6 +8,7 @@ key                                        type    holds                        
 =========================================  ======  ========================================================  =========
 ``secondsight:cameras``                    hash    camera -> time of its last stored frame, ns since epoch   for ever
 ``secondsight:sessions``                   string  last session number issued                                for ever
+``secondsight:recognisers``                hash    task -> what recognises, with its labels, JSON               for ever
 ``{camera}:frames``                        stream  id ``session-sequence``; field ``frame`` = Frame          bounded
 ``{camera}:keys``                          stream  keys in ``frames``: id ``session-sequence``;              as frames
                                                    ``name`` of the machine layer, ``ordinal`` in ``frames``
@@ -41,6 +42,8 @@ key                                        type    holds                        
 ``{camera}:marks``                         hash    mark -> what an operator said of a result, JSON             bounded
 ``{camera}:marks:order``                   zset    marks by frame; all scores are 0                            bounded
 ``{camera}:uplink``                        string  the uplink that reads ``wanted``                              its TTL
+``{camera}:rules``                         string  the camera's rules (JSON), see ``server.watch.rules``             for ever
+``secondsight:rules``                      string  those of cameras without rules of their own               for ever
 ``{camera}:edge``                          string  what the edge has told of itself: an EdgeReport               its TTL
 =========================================  ======  ========================================================  =========
 
@@ -57,6 +60,8 @@ from typing import Final
 
 CAMERAS: Final = "secondsight:cameras"
 SESSIONS: Final = "secondsight:sessions"
+DEFAULT_RULES: Final = "secondsight:rules"
+RECOGNISERS: Final = "secondsight:recognisers"
 
 DEFAULT_TASK: Final = "recognise"
 """Consumer group of a camera's frames unless another one is named. A task's name follows the rules of a camera's."""
@@ -110,6 +115,11 @@ def parse_entry_id(text: str) -> tuple[int, int]:
     if match is None or max(numbers := (int(match[1]), int(match[2]))) > _LARGEST_UINT64:
         raise InvalidEntryIdError(f"{text!r} is no frame name: it has the form SESSION-SEQUENCE, as in 3-120")
     return numbers
+
+
+def all_of(camera_id: str) -> str:
+    """Pattern (SCAN) of every key of a camera."""
+    return f"{{{camera_id}}}:*"
 
 
 def frames(camera_id: str) -> str:
@@ -175,6 +185,11 @@ def things_open(camera_id: str, task: str) -> str:
 def edge(camera_id: str) -> str:
     """What a camera's edge has told of itself: an EdgeReport."""
     return f"{{{camera_id}}}:edge"
+
+
+def rules(camera_id: str) -> str:
+    """What is published of a camera's detections, its zones, and how long its layers live."""
+    return f"{{{camera_id}}}:rules"
 
 
 def wanted(camera_id: str) -> str:

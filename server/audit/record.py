@@ -26,6 +26,8 @@ class Subject(StrEnum):
     """A frame was to be kept for longer."""
     MARK = "mark"
     """A result was marked right, wrong or missed, or a mark was taken back."""
+    ERASURE = "erasure"
+    """All that was stored of a camera was to be erased."""
     LOGIN = "login"
     LOGOUT = "logout"
     ACCESS = "access"

@@ -261,6 +261,8 @@ def _subject_of(request: Request) -> Subject | None:
     for prefix, subject in _BULK.items():
         if path == prefix or path.startswith(f"{prefix}/"):
             return subject if request.method == "POST" or path.endswith("/file") else None
+    if request.method == "DELETE" and path.startswith("/v1/cameras/") and path.count("/") == 3:
+        return Subject.ERASURE
     if request.method == "POST":
         return Subject.KEEP
     if request.path_params.get("layer") == "enhancement":

@@ -46,6 +46,7 @@ class _Kind:
 
 _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     errors.UnknownCameraError: _Kind(HTTPStatus.NOT_FOUND, "unknown-camera", "Unknown camera"),
+    errors.CameraConnectedError: _Kind(HTTPStatus.CONFLICT, "camera-connected", "The camera is connected"),
     errors.UnknownFrameError: _Kind(HTTPStatus.NOT_FOUND, "unknown-frame", "Unknown frame"),
     errors.UnknownMarkError: _Kind(HTTPStatus.NOT_FOUND, "unknown-mark", "Unknown mark"),
     errors.InvalidMarkError: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-mark", "Invalid mark"),
@@ -124,9 +125,7 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     ),
     errors.RulesError: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-rules", "No rules can be like this"),
     errors.RulesOfFileError: _Kind(HTTPStatus.CONFLICT, "rules-of-file", "A file governs the rules"),
-    errors.AuditError: _Kind(
-        HTTPStatus.SERVICE_UNAVAILABLE, "audit-unreadable", "The audit cannot be read"
-    ),
+    errors.AuditError: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "audit-unreadable", "The audit cannot be read"),
     errors.AuditUnavailableError: _Kind(
         HTTPStatus.SERVICE_UNAVAILABLE, "audit-unavailable", "The audit cannot be written"
     ),

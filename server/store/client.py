@@ -17,6 +17,7 @@ LONGEST_BLOCK_MS: Final = 2000
 STORE_ERRORS: Final = (RedisError, RedisClusterException)
 """What a client raises when the store does not do what it is asked."""
 
+_SCANNED_AT_ONCE: Final = 1000
 _RETRIES: Final = 3
 _CONNECT_TIMEOUT_S: Final = 2.0
 _ANSWER_TIMEOUT_S: Final = 5.0
@@ -32,6 +33,14 @@ class Role(Enum):
 
     COMMANDS = auto()
     BLOCKING = auto()
+
+
+async def erase(client: Redis, pattern: str) -> int:
+    """Remove the keys that match a pattern, wherever in a cluster; how many there were."""
+    erased = 0
+    async for key in client.scan_iter(match=pattern, count=_SCANNED_AT_ONCE):
+        erased += await client.unlink(key)
+    return erased
 
 
 def open_client(url: str, role: Role = Role.COMMANDS, *, max_connections: int = 32) -> Redis:

@@ -31,7 +31,7 @@ OPEN = {"/healthz", "/readyz", "/problems/{slug}", "/v1/session"}
 """What anybody may ask, beside the page's files. Nothing else; a new route has to be closed."""
 
 ADMINISTERED = re.compile(
-    r"/v1/(users|api-keys|camera-tokens|audit|rules)(/.*)?|/v1/cameras/\{camera\}/rules"
+    r"/v1/(users|api-keys|camera-tokens|audit|rules)(/.*)?|/v1/cameras/\{camera\}(/rules)?"
 )
 """What takes an admin of all cameras, whatever the method."""
 

@@ -19,6 +19,7 @@ from server.errors import (
     EnhancementUnavailableError,
     KeyFrameGoneError,
     NoUplinkError,
+    RecognitionFailedError,
     SlicesNotStoredError,
     UndecodableLayerError,
     UnknownCameraError,
@@ -39,6 +40,7 @@ CANNOT_BE_SHOWN: Final = (
     SlicesNotStoredError,
     UndecodableLayerError,
     DecodingFailedError,
+    RecognitionFailedError,
 )
 """Of one frame. A job leaves it out and says so; anything else ends the job."""
 

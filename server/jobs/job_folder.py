@@ -110,7 +110,11 @@ class JobFolder:
         """Remove what a job has begun to make, and keep what it has made."""
         kept = {_ABOUT, _PLAN, "" if job.file is None else job.file.name}
         for path in self.of(job).iterdir():
-            if path.name not in kept:
+            if path.name in kept:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink(missing_ok=True)
 
     def remove(self, job: Job) -> None:

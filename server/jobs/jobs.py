@@ -29,12 +29,20 @@ from server.errors import (
 from server.jobs.clip import make_clip
 from server.jobs.job import Job, JobFile, Kind, Order, Planned, State
 from server.jobs.job_folder import JobFolder
+from server.jobs.layers_export import make_layers_export
 from server.jobs.making import Made, Making, Sources
+from server.jobs.marks_export import make_marks_export
+from server.jobs.results_export import make_results_export
+from server.jobs.views_export import make_views_export
 from server.rest.moments import nanoseconds
 
-_MAKERS: Final[Mapping[Kind, Callable[[Making], Awaitable[Made]]]] = {Kind.CLIP: make_clip}
-_RESULTS_FOR_ONE_FRAME: Final = 10
-"""They are so much smaller."""
+_MAKERS: Final[Mapping[Kind, Callable[[Making], Awaitable[Made]]]] = {
+    Kind.CLIP: make_clip,
+    Kind.RESULTS: make_results_export,
+    Kind.VIEWS: make_views_export,
+    Kind.LAYERS: make_layers_export,
+    Kind.MARKS: make_marks_export,
+}
 _RETRY_AFTER: Final = 10
 _LOOK_S: Final = 30.0
 """Between two looks for what is too old."""
@@ -339,11 +347,11 @@ class Jobs:
         """Oldest first."""
         return [job for job in self._jobs.values() if job.ended]
 
-    async def _check_room(self, job: Job) -> None:
+    async def _check_room(self, job: Job, beside: int) -> None:
         """Raise JobTooLargeError or JobRoomError unless the job's files may grow; those of old jobs go."""
         config, aside = self._config, self._sources.footage.aside
         await aside(lambda: self._folder.check_free(config.disk_left_free))
-        self._growing[job.id] = await aside(lambda: self._folder.bytes_of(job))
+        self._growing[job.id] = beside + await aside(lambda: self._folder.bytes_of(job))
         if self._growing[job.id] > config.job_bytes:
             raise JobTooLargeError(
                 f"its file would have more than {config.job_bytes} bytes; ask for a shorter time or a smaller width"

@@ -44,7 +44,7 @@ class Making:
         plan: Iterator[Planned],
         folder: Path,
         sources: Sources,
-        check_room: Callable[[Job], Awaitable[None]],
+        check_room: Callable[[Job, int], Awaitable[None]],
     ) -> None:
         self.job = job
         self.order = job.order
@@ -72,9 +72,13 @@ class Making:
                 f"none of the {self.job.planned} frames can be had: {self.job.left_out[0].detail}"
             )
 
-    async def look_for_room(self) -> None:
-        """Raise JobTooLargeError or JobRoomError unless the job's files may grow."""
-        await self._check_room(self.job)
+    async def look_for_room(self, beside: int = 0) -> None:
+        """Raise JobTooLargeError or JobRoomError unless the job's files may grow.
+
+        Args:
+            beside: bytes that are no file of the job's folder yet.
+        """
+        await self._check_room(self.job, beside)
 
     def leave_out(self, planned: Planned, error: Exception) -> None:
         """Note that a frame cannot be shown."""
@@ -106,8 +110,16 @@ class Making:
             "period": order.period,
             "view": order.view,
             "frames": self.job.planned,
-            "left_out": self.job.left_out_by_reason,
+            "left_out": self.job.left_out_count,
             "asked_by": order.owner,
             "reason": order.reason,
             "audit_request": self.job.request,
+        }
+
+    def manifest(self) -> dict[str, Any]:
+        """Where a file comes from, and what is not in it."""
+        return {
+            **self.provenance(),
+            "left_out_by_reason": self.job.left_out_by_reason,
+            "left_out_frames": [frame.model_dump() for frame in self.job.left_out],
         }

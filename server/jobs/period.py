@@ -71,6 +71,13 @@ class Periods:
             key=lambda planned: (planned.captured_ns, store_keys.parse_entry_id(planned.frame)),
         )
 
+    async def results_kept(self, camera_id: str, task: str) -> int:
+        """How many results of a task there are, of whatever time."""
+        try:
+            return int(await self._redis.xlen(store_keys.results(camera_id, task)))
+        except STORE_ERRORS as error:
+            raise StoreUnavailableError from error
+
     async def results(
         self, camera_id: str, task: str, since_ns: int, until_ns: int
     ) -> AsyncIterator[tuple[str, analytics_pb2.RecognitionResult]]:

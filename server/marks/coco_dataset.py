@@ -15,13 +15,11 @@ from PIL import Image, UnidentifiedImageError
 
 from server.errors import InvalidMarkError
 from server.marks.mark import Mark, MarkedFrame
-from server.recognition.coco import COCO_LABEL_BY_NUMBER
+from server.recognition.coco import Categories
 
 ANNOTATIONS: Final = "instances.json"
 IMAGES: Final = "images"
 _SUFFIXES: Final = {"PNG": ".png", "JPEG": ".jpg"}
-_FIRST_OWN_CATEGORY: Final = 1000
-"""Labels that COCO has keep its numbers; others are numbered from here."""
 
 
 class CocoDataset:
@@ -38,7 +36,7 @@ class CocoDataset:
         self._annotations: list[dict[str, Any]] = []
         self._wrong: list[dict[str, Any]] = []
         self._left_out: list[dict[str, str]] = []
-        self._categories: dict[str, int] = {}
+        self._categories = Categories()
 
     def add(self, marked: MarkedFrame, picture: bytes) -> None:
         """Take a frame with its human view, a PNG or JPEG file of the frame's own size.
@@ -79,24 +77,12 @@ class CocoDataset:
             "info": {"description": "Human views that operators marked, by Secondsight"},
             "images": self._images,
             "annotations": self._annotations,
-            "categories": [
-                {"id": number, "name": label}
-                for label, number in sorted(self._categories.items(), key=lambda item: item[1])
-            ],
+            "categories": self._categories.all(),
             "wrong": self._wrong,
             "left_out": self._left_out,
         }
         path.write_text(json.dumps(document, indent=1) + "\n")
         return path
-
-    def _category(self, label: str) -> int:
-        if label not in self._categories:
-            own = sum(number >= _FIRST_OWN_CATEGORY for number in self._categories.values())
-            is_coco = label in COCO_LABEL_BY_NUMBER
-            self._categories[label] = (
-                COCO_LABEL_BY_NUMBER.index(label) if is_coco else _FIRST_OWN_CATEGORY + own
-            )
-        return self._categories[label]
 
     def _annotation(self, mark: Mark, image: int) -> dict[str, Any]:
         assert mark.label is not None
@@ -105,7 +91,7 @@ class CocoDataset:
         return {
             "id": len(self._annotations) + 1,
             "image_id": image,
-            "category_id": self._category(mark.label),
+            "category_id": self._categories.number(mark.label),
             "bbox": _bbox(mark),
             "area": box.area,
             "iscrowd": 0,
@@ -124,7 +110,7 @@ class CocoDataset:
         return {
             "image_id": image,
             # Among the categories, lest the same mistake go unnoticed in an evaluation.
-            "category_id": self._category(mark.seen.label),
+            "category_id": self._categories.number(mark.seen.label),
             "bbox": _bbox(mark),
             "score": mark.seen.score,
             "recogniser": mark.seen.recogniser,

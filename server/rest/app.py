@@ -14,13 +14,17 @@ from server.rest import (
     cameras,
     clips,
     credentials,
+    erasure,
     events,
+    exports,
     frames,
     images,
     keep,
     marks,
+    overview,
     probes,
     problems,
+    recognisers,
     session,
     timeline,
     users,
@@ -41,7 +45,23 @@ def create_app(services: Services) -> FastAPI:
     install_problem_handlers(app)
     app.add_middleware(RequestLimits, config=services.config)
     app.add_middleware(SafeHeaders)
-    for closed in (audit, cameras, clips, credentials, events, frames, images, keep, marks, timeline, users):
+    for closed in (
+        audit,
+        cameras,
+        clips,
+        credentials,
+        erasure,
+        events,
+        exports,
+        frames,
+        images,
+        keep,
+        marks,
+        overview,
+        recognisers,
+        timeline,
+        users,
+    ):
         app.include_router(closed.router, dependencies=[Depends(let_in)])
     for open_to_all in (probes, problems, session):
         app.include_router(open_to_all.router)

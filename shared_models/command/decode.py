@@ -21,6 +21,13 @@ def decode(
     enhancement: Annotated[
         Path | None, typer.Option(help="The enhancement layer; without it the machine view is written.")
     ] = None,
+    key_machine: Annotated[
+        Path | None,
+        typer.Option(help="The machine layer of the key frame that the frame is predicted from, if it is."),
+    ] = None,
+    key_enhancement: Annotated[
+        Path | None, typer.Option(help="Its enhancement layer, for a human view.")
+    ] = None,
     slices: Annotated[int | None, typer.Option(help="How many of its slices to use.")] = None,
     profile: Profile = "lite",
     weights: WeightsFile = None,
@@ -29,9 +36,13 @@ def decode(
     """Write the human view, or the machine view when no enhancement layer is given."""
     codec = load_codec(profile, weights=weights, device=device)
     base = machine.read_bytes()
+    reference = None
+    if key_machine is not None:
+        of_key = None if key_enhancement is None else key_enhancement.read_bytes()
+        reference = codec.reference(key_machine.read_bytes(), of_key)
     if enhancement is None:
-        picture = codec.decode_machine(base)
+        picture = codec.decode_machine(base, reference)
     else:
-        picture = codec.decode_human(base, enhancement.read_bytes(), slices)
+        picture = codec.decode_human(base, enhancement.read_bytes(), slices, reference)
     Image.fromarray(picture).save(out)
     typer.echo(f"{out}: {picture.shape[1]}x{picture.shape[0]}")

@@ -37,6 +37,7 @@ from server.errors import (
 from server.frame_search import FrameSearch
 from server.kept_frames import KeptFrames
 from server.lag import Lags
+from server.told_recogniser import ToldRecogniser
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -110,6 +111,20 @@ class HumanLayers:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How far back a camera's frames go.
+
+    Attributes:
+        oldest: when the first of its stream was captured; None without any.
+        enhancement_life: seconds from the newest frame's capture to the end of its enhancement layer; None when it has
+            none, or when the edge alone knows.
+    """
+
+    oldest: Timestamp | None
+    enhancement_life: float | None
+
+
+@dataclass(frozen=True)
 class FramePage:
     """Frames, newest first, and the name after which the next page begins."""
 
@@ -167,6 +182,12 @@ class Catalogue:
             camera.edge.ParseFromString(report)
         tell_state(camera, uplink_seen=uplink is not None, watched=metrics.FLOWS.find(camera_id))
         return camera
+
+    @_asks_store
+    async def recognisers(self) -> list[ToldRecogniser]:
+        """What each task recognises with, by the names of tasks."""
+        told: Any = await self._redis.hgetall(store_keys.RECOGNISERS)
+        return [ToldRecogniser.from_line(line) for _, line in sorted(told.items())]
 
     @_asks_store
     async def frames(
@@ -289,6 +310,18 @@ class Catalogue:
             )
             for at, (frame, word, result) in enumerate(zip(frames, words, results, strict=True))
         ]
+
+    @_asks_store
+    async def reach(self, camera_id: str) -> Reach:
+        """Since when a camera's frames are kept, and how long enhancement layers live."""
+        oldest, newest = await self._search.first(camera_id), await self._search.last(camera_id)
+        if oldest is None or newest is None:
+            return Reach(None, None)
+        receipt = newest.frame.enhancement
+        life_ns = receipt.expires_at.ToNanoseconds() - newest.frame.captured_at.ToNanoseconds()
+        return Reach(
+            oldest.frame.captured_at, round(life_ns / 1e9, 1) if receipt.HasField("expires_at") else None
+        )
 
     @_asks_store
     async def enhancement_state(

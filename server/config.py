@@ -10,6 +10,7 @@ from pathlib import Path
 from secondsight import store_keys
 from secondsight.store_address import is_cluster
 from server.errors import ServerConfigError
+from server.recogniser_device import Device
 from server.tls import ServerTlsConfig
 
 EMBEDDED_STORE = "embedded"
@@ -37,6 +38,7 @@ class ServerConfig:
     profile: str = "lite"
     device: str = "auto"
     recogniser: str = "ssd-mobilenet"
+    recogniser_device: Device = Device.AUTO
     task: str = store_keys.DEFAULT_TASK
     """What the worker's recogniser is for. Every task sees every frame, and has results of its own."""
     worker_name: str = ""
@@ -99,6 +101,10 @@ class ServerConfig:
     """After which a connection is closed; an ingest stream has left it by then, a Subscribe call is begun again."""
     store_look: float = 5.0
     """Between two looks at the store for its metrics."""
+    overview_step: float = 10.0
+    """Between two looks at what the uplinks carry, for the overview,"""
+    overview_steps: int = 360
+    """of which it keeps so many."""
 
     store_patience: float = 15.0
     """How long a store that does not answer is asked again before the caller is told."""

@@ -56,6 +56,7 @@ class CameraFlow:
 
     Attributes:
         last_stored_at: wall clock; None before a frame was stored since the start of this server.
+        awaiting: frames in the store that await the task that is furthest behind; None while that is not known.
         came_again_at: wall clock of the first frame stored here after a while without any.
         credits, backlog: as last told to the edge, and as last seen.
         views: pictures served in the last hour, by view.
@@ -67,6 +68,7 @@ class CameraFlow:
     came_again_at: float | None = None
     credits: int = 0
     backlog: int = 0
+    awaiting: int | None = None
     clock_behind: float | None = None
     frames: Trailing = field(default_factory=Trailing)
     bytes: Trailing = field(default_factory=Trailing)
@@ -132,6 +134,10 @@ class Flows(Collector):
         """The flow of a camera that the store knows."""
         return self._cameras.setdefault(camera_id, CameraFlow())
 
+    def all(self) -> dict[str, CameraFlow]:
+        """Every camera that is watched."""
+        return dict(self._cameras)
+
     def find(self, camera_id: str) -> CameraFlow | None:
         """The flow of a camera that is watched."""
         return self._cameras.get(camera_id)
@@ -142,7 +148,7 @@ class Flows(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One family per measure."""
-        cameras = dict(self._cameras)
+        cameras = self.all()
         for name, told, value in _GAUGES:
             family = GaugeMetricFamily(f"secondsight_{name}", told, labels=["camera"])
             for camera_id, flow in cameras.items():

@@ -20,11 +20,16 @@ _LAST_SEQUENCE: Final = 2**64 - 1
 
 @dataclass(frozen=True)
 class Found:
-    """A frame in the store, and when it was captured, nanoseconds since the epoch."""
+    """A frame in the store."""
 
     session: int
     sequence: int
-    captured_ns: int
+    frame: frame_pb2.Frame
+
+    @property
+    def captured_ns(self) -> int:
+        """When it was captured, nanoseconds since the epoch."""
+        return self.frame.captured_at.ToNanoseconds()
 
     @property
     def name(self) -> str:
@@ -41,7 +46,7 @@ class FrameSearch:
 
     async def first_from(self, camera_id: str, moment_ns: int) -> Found | None:
         """The first frame of the stream that was captured at `moment_ns` or after it."""
-        first, last = await self._first(camera_id, 0, 0), await self._last(camera_id, "+")
+        first, last = await self.first(camera_id), await self.last(camera_id)
         if first is None or last is None or last.captured_ns < moment_ns:
             return None
         if first.captured_ns >= moment_ns:
@@ -51,7 +56,7 @@ class FrameSearch:
         low, high = first.session + 1, last.session
         while low <= high:
             middle = (low + high) // 2
-            found = await self._first(camera_id, middle, 0)
+            found = await self.first(camera_id, middle, 0)
             if found is None or found.captured_ns >= moment_ns:
                 after = found or after
                 high = middle - 1
@@ -59,14 +64,14 @@ class FrameSearch:
                 within = found
                 low = found.session + 1
         low, high = within.sequence + 1, _LAST_SEQUENCE
-        end = await self._last(camera_id, store_keys.entry_id(within.session, _LAST_SEQUENCE))
+        end = await self.last(camera_id, store_keys.entry_id(within.session, _LAST_SEQUENCE))
         if end is not None and end.captured_ns >= moment_ns:
             after, high = end, end.sequence - 1
         else:
             return after
         while low <= high:
             middle = (low + high) // 2
-            found = await self._first(camera_id, within.session, middle)
+            found = await self.first(camera_id, within.session, middle)
             if found is None or found.captured_ns >= moment_ns:
                 after = found or after
                 high = middle - 1
@@ -77,7 +82,7 @@ class FrameSearch:
     async def nearest(self, camera_id: str, moment_ns: int) -> str | None:
         """Name of the frame captured nearest to a moment, also of those that outlive the stream; None without any."""
         after = await self.first_from(camera_id, moment_ns)
-        before = await self._last(camera_id, "+" if after is None else f"({after.name}")
+        before = await self.last(camera_id, "+" if after is None else f"({after.name}")
         candidates = [found for found in (after, before) if found is not None]
         if before is None:
             # The moment is before all that the stream has: what was kept of that time lies elsewhere.
@@ -108,14 +113,15 @@ class FrameSearch:
         kept = await self._kept.find(camera_id, session, sequence)
         return None if kept is None else _found(session, sequence, kept.frame)
 
-    async def _first(self, camera_id: str, session: int, sequence: int) -> Found | None:
-        """From this place on."""
+    async def first(self, camera_id: str, session: int = 0, sequence: int = 0) -> Found | None:
+        """The first frame of the stream, from this place on."""
         entries: Any = await self._redis.xrange(
             store_keys.frames(camera_id), store_keys.entry_id(session, sequence), "+", count=1
         )
         return _entry(entries)
 
-    async def _last(self, camera_id: str, until: str) -> Found | None:
+    async def last(self, camera_id: str, until: str = "+") -> Found | None:
+        """The last frame of the stream, up to this one."""
         entries: Any = await self._redis.xrevrange(store_keys.frames(camera_id), until, "-", count=1)
         return _entry(entries)
 
@@ -128,4 +134,4 @@ def _entry(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> Found | None:
 
 
 def _found(session: int, sequence: int, frame: bytes) -> Found:
-    return Found(session, sequence, frame_pb2.Frame.FromString(frame).captured_at.ToNanoseconds())
+    return Found(session, sequence, frame_pb2.Frame.FromString(frame))

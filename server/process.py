@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server import metrics
 from server.access.access import Access
 from server.analytics import Analytics
 from server.audit.audit import Audit
@@ -11,6 +12,7 @@ from server.enhancement import EnhancementSource
 from server.enhancement_retention import EnhancementRetention
 from server.enhancement_stores import EnhancementStores
 from server.enhancement_wanted import Wanted
+from server.erasure import Erasure
 from server.frame_bus import FrameBus
 from server.grpc_server import GrpcServer
 from server.http_server import HttpServer
@@ -22,6 +24,7 @@ from server.jobs.period import Periods
 from server.kept_frames import KeptFrames
 from server.layers import Codec, Layers
 from server.marks.marks import Marks
+from server.overview import Overview
 from server.parts import Parts
 from server.recognition import Recogniser
 from server.rest.app import create_app
@@ -33,6 +36,8 @@ from server.store_watch import StoreWatch
 from server.subscriptions import Subscriptions
 from server.timeline.timeline import Timelines
 from server.views import Views
+from server.watch.rules_in_force import RulesInForce
+from server.watch.rules_store import RulesStore
 from server.worker import Worker
 
 
@@ -50,7 +55,9 @@ class Server:
         bus = FrameBus(self._redis, self._blocking, config)
         self._stores = EnhancementStores(self._redis, config)
         wanted = Wanted(self._redis, self._blocking, config)
-        retention = EnhancementRetention(self._stores, wanted, KeptFrames(self._redis), config)
+        rules_store = RulesStore(self._redis)
+        rules = RulesInForce(rules_store, config)
+        retention = EnhancementRetention(self._stores, wanted, KeptFrames(self._redis), rules, config)
         catalogue = Catalogue(self._redis, self._stores, read_at_once=config.frames_read_at_once)
         enhancement = EnhancementSource(catalogue, self._stores, wanted, config)
         self._layers = Layers(
@@ -64,7 +71,7 @@ class Server:
         self._subscriptions = Subscriptions(bus, self._feed, self.access)
         self._analytics = Analytics(self._subscriptions, catalogue)
         self._worker = (
-            None if recogniser is None else Worker(bus, self._layers, recogniser, retention, config)
+            None if recogniser is None else Worker(bus, self._layers, recogniser, retention, rules, config)
         )
         views, marks = Views(enhancement, self._layers, config), Marks(self._redis, config.marks_kept)
         sources = Sources(
@@ -74,11 +81,15 @@ class Server:
             config,
         )
         self._jobs = Jobs(sources, audit, config)
+        self._watch = StoreWatch(self._redis, config)
+        self._overview = Overview(metrics.FLOWS, config)
         self._services = Services(
             catalogue,
             Writable(self._redis, config.probe_within),
             enhancement,
             retention,
+            rules,
+            rules_store,
             views,
             self.access,
             audit,
@@ -86,12 +97,14 @@ class Server:
             self._jobs,
             self._subscriptions,
             Timelines(self._redis, retention, config),
+            Erasure(self._redis, self._stores, config),
+            self._overview,
+            self._watch,
             config,
         )
         self.app = create_app(self._services)
         self._grpc = GrpcServer(self._ingest, self._analytics, self.access, audit, config)
         self._http = HttpServer(self.app, config.http, config.drain_grace, config.tls)
-        self._watch = StoreWatch(self._redis, config)
         self._parts = Parts("server")
 
     async def start(self) -> None:
@@ -107,6 +120,7 @@ class Server:
         self._jobs.open()
         self._parts.begin("jobs", self._jobs.run())
         self._parts.begin("store watch", self._watch.run())
+        self._parts.begin("overview", self._overview.run())
         self._parts.begin("http", self._http.serve_there())
         await self._grpc.announce()
 
@@ -124,6 +138,7 @@ class Server:
             self._worker.leave()
         self._subscriptions.leave()
         self._watch.leave()
+        self._overview.leave()
         self._jobs.leave()
         self._http.should_exit = True
         await self._parts.end_of("worker", within=self._config.leave_within)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -23,6 +24,21 @@ from server.store.client import STORE_ERRORS
 from server.task_scripts import PRESENT
 
 
+@dataclass(frozen=True)
+class StoreMemory:
+    """The store at the last look, all nodes together.
+
+    Attributes:
+        used, limit: bytes; a limit of 0 is none.
+        evicted: keys that it gave up for want of memory, since its start.
+    """
+
+    up: bool = False
+    used: int = 0
+    limit: int = 0
+    evicted: int = 0
+
+
 class StoreWatch:
     """Sets the metrics that are read from the store."""
 
@@ -32,6 +48,7 @@ class StoreWatch:
         self._config = config
         self._leaving = asyncio.Event()
         self._known: set[str] = set()
+        self.memory = StoreMemory()
         self._results: dict[str, int] = {}
         self._tasks: set[str] = {store_keys.DEFAULT_TASK}
 
@@ -45,6 +62,7 @@ class StoreWatch:
             except STORE_ERRORS:
                 # Whoever needs the store says what ails it.
                 metrics.STORE_UP.set(0)
+                self.memory = replace(self.memory, up=False)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), self._config.store_look)
 
@@ -83,6 +101,7 @@ class StoreWatch:
             used += int(memory["used_memory"])
             limit += int(memory["maxmemory"])
             evicted += int(stats["evicted_keys"])
+        self.memory = StoreMemory(True, used, limit, evicted)
         metrics.STORE_MEMORY.set(used)
         metrics.STORE_MEMORY_LIMIT.set(limit)
         metrics.STORE_EVICTED.set(evicted)
@@ -100,7 +119,10 @@ class StoreWatch:
         return cast(dict[str, Any], told)
 
     async def _look_at_backlogs(self, camera_id: str) -> None:
-        for task, lag in (await self._lags.by_task(camera_id)).items():
+        lags = await self._lags.by_task(camera_id)
+        counted = [lag for lag in lags.values() if lag is not None]
+        metrics.FLOWS.watch(camera_id).awaiting = max(counted) if len(counted) == len(lags) > 0 else None
+        for task, lag in lags.items():
             self._tasks.add(task)
             if lag is not None:
                 metrics.LAG.labels(camera_id, task).set(lag)

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from secondsight.tracing import Stretch, TraceContext, tracer
+from server import metrics
 from server.access.caller import Permission
 from server.audit.record import Subject
 from server.rest.conditional import is_current, not_modified, strong_tag, tagged
@@ -120,6 +121,9 @@ async def _image(request: Request, services: Services, asked: _Asked) -> Respons
     if is_current(request, tag):
         return not_modified(tag, _VARY)
     content = await services.views.make(gathered)
+    flow = metrics.FLOWS.find(asked.camera)
+    if flow is not None:
+        flow.views[asked.view].add()
     headers = {
         **tagged(tag),
         **_VARY,

@@ -16,13 +16,18 @@ from server.catalogue import Catalogue
 from server.config import ServerConfig
 from server.enhancement import EnhancementSource
 from server.enhancement_retention import EnhancementRetention
+from server.erasure import Erasure
 from server.jobs.jobs import Jobs
 from server.marks.marks import Marks
+from server.overview import Overview
 from server.rest.disclosure import Disclosures
 from server.store.writable import Writable
+from server.store_watch import StoreWatch
 from server.subscriptions import Subscriptions
 from server.timeline.timeline import Timelines
 from server.views import Views
+from server.watch.rules_in_force import RulesInForce
+from server.watch.rules_store import RulesStore
 
 
 @dataclass
@@ -33,6 +38,8 @@ class Services:
     writable: Writable
     enhancement: EnhancementSource
     retention: EnhancementRetention
+    rules: RulesInForce
+    rules_store: RulesStore
     views: Views
     access: Access
     audit: Audit
@@ -40,6 +47,9 @@ class Services:
     jobs: Jobs
     subscriptions: Subscriptions
     timelines: Timelines
+    erasure: Erasure
+    overview: Overview
+    store_watch: StoreWatch
     config: ServerConfig
     leaving: bool = False
     disclosures: Disclosures = field(init=False)

@@ -21,6 +21,7 @@ from edge.metrics import Tally
 from edge.pending import Pending
 from edge.uplink import Uplink
 from secondsight import store_keys
+from server import metrics
 from server.process import Server
 from server.store.client import open_client
 from server.store.config import StoreConfig
@@ -177,6 +178,10 @@ async def test_a_view_over_the_uplink_is_the_one_through_the_store(
         # Frames 2 and 7 took the layers of their key frames, 1 and 5, of which the first was there already.
         assert far.tally.enhancements_replied == 4
         assert far.tally.reply_bytes == sum(len(stream[place].enhancement) for place in (0, 1, 4, 6))
+        carried = {name: metrics.FLOWS.watch(name).carried for name in ("near", "far")}
+        assert (carried["far"].stored, carried["far"].fetched) == (0, far.tally.reply_bytes)
+        both = sum(len(frame.machine) + len(frame.enhancement) for frame in stream)
+        assert carried["near"].machine + carried["near"].stored == carried["far"].whole == both
         raw = await http.get(f"{far.frames}/{session}-3/layers/enhancement")
         assert raw.content == stream[2].enhancement
         lives = [await client.pttl(key) for key in await client.keys("{far}:enhancement:*")]

@@ -13,6 +13,8 @@ from server.enhancement_stores import EnhancementStores
 from server.enhancement_wanted import Name, Wanted
 from server.errors import CameraStoreSilentError
 from server.kept_frames import KeptFrames
+from server.watch.rules import CameraRules
+from server.watch.rules_in_force import RulesInForce
 
 _log = logging.getLogger(__name__)
 
@@ -25,11 +27,17 @@ class EnhancementRetention:
     """
 
     def __init__(
-        self, stores: EnhancementStores, wanted: Wanted, kept_frames: KeptFrames, config: ServerConfig
+        self,
+        stores: EnhancementStores,
+        wanted: Wanted,
+        kept_frames: KeptFrames,
+        rules: RulesInForce,
+        config: ServerConfig,
     ) -> None:
         self._stores = stores
         self._kept_frames = kept_frames
         self._wanted = wanted
+        self._rules = rules
         self._config = config
 
     async def note(self, result: analytics_pb2.RecognitionResult) -> None:
@@ -47,7 +55,8 @@ class EnhancementRetention:
         place = result.enhancement.place
         try:
             if self.is_alert(result):
-                await self._alert(frame.camera_id, names, place, result)
+                lifetime = self._of_alerts(self._rules.of(frame.camera_id))
+                await self._alert(frame.camera_id, names, place, result, lifetime)
             else:
                 await self._detection(frame.camera_id, names, place)
         except CameraStoreSilentError as error:
@@ -64,6 +73,8 @@ class EnhancementRetention:
         names = [(frame.id.session, frame.id.sequence)]
         if frame.reference_sequence:
             names.insert(0, (frame.reference_session, frame.reference_sequence))
+        if seconds is None:
+            seconds = self._of_alerts(await self._rules.now(frame.id.camera_id))
         await self._alert(frame.id.camera_id, names, frame.enhancement.place, stored.result, seconds)
 
     def is_alert(self, result: analytics_pb2.RecognitionResult) -> bool:
@@ -72,10 +83,11 @@ class EnhancementRetention:
         return result.alert or any(seen.label in labels and seen.score >= score for seen in result.detections)
 
     async def _detection(self, camera_id: str, names: list[Name], place: frame_pb2.EnhancementPlace) -> None:
+        lifetime = self._of_detections(self._rules.of(camera_id))
         if place == frame_pb2.ENHANCEMENT_PLACE_EDGE:
             await self._wanted.retain(camera_id, names, frame_pb2.RETENTION_DETECTION)
-        elif self._config.retain_detection is not None:
-            await self._lengthen(camera_id, names, self._config.retain_detection)
+        elif lifetime is not None:
+            await self._lengthen(camera_id, names, lifetime)
         else:
             return
         metrics.ENHANCEMENTS_RETAINED.labels(camera_id, "detection").inc()
@@ -86,10 +98,9 @@ class EnhancementRetention:
         names: list[Name],
         place: frame_pb2.EnhancementPlace,
         result: analytics_pb2.RecognitionResult | None,
-        seconds: float | None = None,
+        lifetime: float,
     ) -> None:
         """The frames are kept, too: without its machine layer an enhancement layer shows nothing."""
-        lifetime = self._config.retain_alert if seconds is None else seconds
         message = None if result is None else result.SerializeToString()
         await self._kept_frames.keep(camera_id, names, message, lifetime)
         if place == frame_pb2.ENHANCEMENT_PLACE_EDGE:
@@ -97,6 +108,15 @@ class EnhancementRetention:
         # Of a layer that waits at the edge there may be a copy, which somebody has asked for.
         await self._lengthen(camera_id, names, lifetime)
         metrics.ENHANCEMENTS_RETAINED.labels(camera_id, "alert").inc()
+
+    def _of_alerts(self, rules: CameraRules) -> float:
+        alert_s = rules.retention.alert_s
+        return self._config.retain_alert if alert_s is None else alert_s
+
+    def _of_detections(self, rules: CameraRules) -> float | None:
+        detection_s = rules.retention.detection_s
+        lifetime = self._config.retain_detection if detection_s is None else detection_s
+        return None if lifetime is None else min(lifetime, self._of_alerts(rules))
 
     async def _lengthen(self, camera_id: str, names: list[Name], seconds: float) -> None:
         """`names` begins with the key frame's, lest the frame's own layer outlive it."""

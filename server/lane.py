@@ -14,6 +14,7 @@ from server.frame_bus import Claimed, FrameBus, Holding, LeaseLostError, Publish
 from server.leases import Leases
 from server.recognising import Recognising
 from server.timeline.entry import Entry, entry_of
+from server.watch.rules import CameraRules
 from server.watch.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,12 @@ class Lane:
     def leave(self) -> None:
         """Finish the frame in hand and return from `run`."""
         self._leaving.set()
+
+    def follow(self, rules: CameraRules) -> None:
+        """Recognise under these rules from the next frame on."""
+        if rules != self._watch.rules:
+            _log.info("camera %s is under other rules", self.camera_id)
+            self._watch.follow(rules)
 
     async def run(self) -> None:
         """Recognise frames; wait for the store when it is away. Gives the camera back in the end.

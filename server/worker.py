@@ -20,7 +20,8 @@ from server.layers import Layers
 from server.recognising import Recognising
 from server.recognition import Recogniser
 from server.sharing import share_of
-from server.watch.rules import Rules
+from server.told_recogniser import ToldRecogniser
+from server.watch.rules_in_force import RulesInForce
 from server.watch.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -39,12 +40,14 @@ class Worker:
         layers: Layers,
         recogniser: Recogniser,
         retention: EnhancementRetention,
+        rules: RulesInForce,
         config: ServerConfig,
     ) -> None:
         self._bus = bus
         self._retention = retention
-        self._rules = Rules.of_file(config.rules)
+        self._rules = rules
         self._config = config
+        self._recogniser = recogniser
         self._recognising = Recognising(layers, recogniser, config)
         # Another process of the same name, or the next one, is another worker.
         self.name = f"{config.worker_name or socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
@@ -69,9 +72,12 @@ class Worker:
         """Recognise frames until `leave`; wait for the store when it is away.
 
         Raises:
+            WarmUpError
             WorkerStuckError: at once, without a wait for the other lanes, which may be stuck behind the one that is.
         """
         try:
+            await self._recognising.warm_up()
+            await self._tell_recogniser()
             while not self._leaving.is_set():
                 try:
                     await self._look()
@@ -102,6 +108,16 @@ class Worker:
         """Give the recogniser's thread back."""
         self._recognising.close()
 
+    async def _tell_recogniser(self) -> None:
+        """Let people know what this task recognises, whichever process they ask."""
+        recogniser, task = self._recogniser, self._config.task
+        metrics.RECOGNISER.labels(task, recogniser.name, recogniser.device).set(1)
+        told = ToldRecogniser(
+            task, recogniser.name, recogniser.labels, recogniser.device, str(recogniser.inputs)
+        )
+        with suppress(StoreUnavailableError):
+            await self._bus.tell_recogniser(task, told.line())
+
     async def _look(self) -> None:
         """Lengthen the leases, and see to it that the worker has its share of the cameras."""
         for lane, task in list(self._lanes.items()):
@@ -122,6 +138,9 @@ class Worker:
         taken = await self._leases.take([camera_id for camera_id in share.take if camera_id not in lanes])
         # A lane may have ended with its lease lost, and the worker may have the lease again before anybody else.
         own = {camera_id for camera_id, holder in holders.items() if holder == self.name}
+        await self._rules.look(sorted({*lanes, *taken, *own}))
+        for camera_id, lane in lanes.items():
+            lane.follow(self._rules.of(camera_id))
         for camera_id in sorted({*taken, *own} - lanes.keys()):
             self._begin(camera_id)
         metrics.LEASES.labels(self._config.task).set(len(self._lanes))

@@ -15,6 +15,8 @@ from server.parts import Parts
 from server.recognition import Recogniser
 from server.store.client import Role, open_client
 from server.store.writable import Writable
+from server.watch.rules_in_force import RulesInForce
+from server.watch.rules_store import RulesStore
 from server.worker import Worker
 from server.worker_probes import create_probes
 
@@ -34,11 +36,13 @@ class WorkerProcess:
             pictures_bytes=config.pictures_bytes,
             references_bytes=config.references_bytes,
         )
+        rules = RulesInForce(RulesStore(self._redis), config)
         self.worker = Worker(
             FrameBus(self._redis, self._blocking, config),
             self._layers,
             recogniser,
-            EnhancementRetention(self._stores, wanted, KeptFrames(self._redis), config),
+            EnhancementRetention(self._stores, wanted, KeptFrames(self._redis), rules, config),
+            rules,
             config,
         )
         probes = create_probes(self.worker, Writable(self._redis, config.probe_within))

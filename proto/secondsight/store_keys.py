@@ -42,8 +42,8 @@ key                                        type    holds                        
 ``{camera}:marks``                         hash    mark -> what an operator said of a result, JSON             bounded
 ``{camera}:marks:order``                   zset    marks by frame; all scores are 0                            bounded
 ``{camera}:uplink``                        string  the uplink that reads ``wanted``                              its TTL
-``{camera}:rules``                         string  the camera's rules (JSON), see ``server.watch.rules``             for ever
-``secondsight:rules``                      string  those of cameras without rules of their own               for ever
+``{camera}:rules``                         string  the camera's rules, JSON of ``server.watch.rules``              for ever
+``secondsight:rules``                      string  those of cameras that have none of their own              for ever
 ``{camera}:edge``                          string  what the edge has told of itself: an EdgeReport               its TTL
 =========================================  ======  ========================================================  =========
 

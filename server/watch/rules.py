@@ -14,16 +14,27 @@ cameras:
         minimum_score: 0.5
         dwell_s: 10           # a thing is in the zone only after so long
         alert: true           # and then somebody has to look
+    retention:                # of enhancement layers, where the server's --retain-... do not fit
+      detection_s: 86400      # of frames in which something was recognised
+      alert_s: 1209600        # of frames that somebody has to look at
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 
 from secondsight.store_keys import InvalidCameraIdError, checked_camera_id
 from server.errors import RulesError
@@ -31,6 +42,16 @@ from server.errors import RulesError
 Share = Annotated[float, Field(ge=0, le=1)]
 _MOST_ZONES = 64
 _MOST_CORNERS = 256
+_YEAR_S = 366 * 24 * 3600
+TRACKING_MISSING: Final = (
+    "track things, which takes packages that are not installed: "
+    "pip install --no-deps -r requirements/tracking.txt"
+)
+
+
+def can_track() -> bool:
+    """Whether the packages that tracking takes are installed."""
+    return find_spec("trackers") is not None
 
 
 def _camera_name(name: str) -> str:
@@ -44,7 +65,15 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Zone(_Strict):
+class _Labelled(_Strict):
+    labels: frozenset[str] | None = Field(default=None, max_length=1024)
+
+    @field_serializer("labels")
+    def _in_order(self, labels: frozenset[str] | None) -> list[str] | None:
+        return None if labels is None else sorted(labels)
+
+
+class Zone(_Labelled):
     """A part of the picture.
 
     Attributes:
@@ -56,13 +85,32 @@ class Zone(_Strict):
     """
 
     polygon: tuple[tuple[Share, Share], ...] = Field(min_length=3, max_length=_MOST_CORNERS)
-    labels: frozenset[str] | None = None
     minimum_score: Share = 0.0
     dwell_s: Annotated[float, Field(ge=0, le=86400)] = 0.0
     alert: bool = False
 
 
-class CameraRules(_Strict):
+class Retention(_Strict):
+    """How long enhancement layers in a store that the server reaches are kept, in seconds; None as the server has it.
+
+    Attributes:
+        detection_s: when something was recognised; never longer than of an alert.
+        alert_s: when somebody has to look at it.
+    """
+
+    detection_s: Annotated[float, Field(gt=0, le=_YEAR_S)] | None = None
+    alert_s: Annotated[float, Field(gt=0, le=_YEAR_S)] | None = None
+
+    @model_validator(mode="after")
+    def _alerts_longest(self) -> Retention:
+        if self.detection_s is not None and self.alert_s is not None and self.detection_s > self.alert_s:
+            raise ValueError(
+                "detection_s is above alert_s: an alert is kept for at least as long as a detection"
+            )
+        return self
+
+
+class CameraRules(_Labelled):
     """What is published of one camera's detections, and where it matters.
 
     Attributes:
@@ -72,14 +120,17 @@ class CameraRules(_Strict):
         track: give things names that last from frame to frame, and tell when they come and go.
         lost_after_s: seconds without being seen after which a thing has gone.
         zones: by name.
+        retention: of the camera's enhancement layers.
     """
 
-    labels: frozenset[str] | None = None
     minimum_score: Share = 0.0
     minimum_size: Share = 0.0
     track: bool = False
     lost_after_s: Annotated[float, Field(gt=0, le=3600)] = 3.0
-    zones: dict[str, Zone] = Field(default_factory=dict, max_length=_MOST_ZONES)
+    zones: dict[Annotated[str, Field(min_length=1, max_length=64)], Zone] = Field(
+        default_factory=dict, max_length=_MOST_ZONES
+    )
+    retention: Retention = Retention()
 
     @model_validator(mode="after")
     def _dwell_needs_tracks(self) -> CameraRules:
@@ -102,15 +153,6 @@ class Rules(_Strict):
         return self.cameras.get(camera_id, self.default)
 
     @classmethod
-    def of_file(cls, path: Path | None) -> Rules:
-        """Rules from a file; those that leave everything as it is without one.
-
-        Raises:
-            RulesError
-        """
-        return cls() if path is None else cls.load(path)
-
-    @classmethod
     def load(cls, path: Path) -> Rules:
         """Rules from a YAML file.
 
@@ -124,15 +166,14 @@ class Rules(_Strict):
         try:
             rules = cls.model_validate(content or {})
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}"
-                for fault in error.errors()
-            )
-            raise RulesError(f"the rules in {path} cannot be: {faults}") from error
-        tracks = any(each.track for each in (rules.default, *rules.cameras.values()))
-        if tracks and find_spec("trackers") is None:
-            raise RulesError(
-                f"the rules in {path} track things, which takes packages that are not installed: "
-                "pip install --no-deps -r requirements/tracking.txt"
-            )
+            raise RulesError(f"the rules in {path} cannot be: {told_faults(error)}") from error
+        if any(each.track for each in (rules.default, *rules.cameras.values())) and not can_track():
+            raise RulesError(f"the rules in {path} {TRACKING_MISSING}")
         return rules
+
+
+def told_faults(error: ValidationError) -> str:
+    """What is wrong with a document, and where."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors()
+    )

@@ -84,17 +84,42 @@ class Watch:
 
     def __init__(self, rules: CameraRules) -> None:
         self._rules = rules
-        self._things: dict[int, _Thing] = {}
         self._last_s: float | None = None
-        if rules.track:
+        self._track()
+
+    def _track(self) -> None:
+        self._things: dict[int, _Thing] = {}
+        if self._rules.track:
             from server.watch.tracks import Tracks
 
-            self._tracks = Tracks(rules.lost_after_s)
+            self._tracks = Tracks(self._rules.lost_after_s)
 
     @property
     def tracks_things(self) -> bool:
         """Whether things have names that last."""
         return self._rules.track
+
+    @property
+    def rules(self) -> CameraRules:
+        """Those that are applied."""
+        return self._rules
+
+    def follow(self, rules: CameraRules) -> None:
+        """Apply other rules from the next frame on. Things stay known, unless they are tracked in another way.
+
+        In a zone that was redrawn a thing's dwell time begins anew.
+        """
+        before, self._rules = self._rules, rules
+        if (rules.track, rules.lost_after_s) != (before.track, before.lost_after_s):
+            self._track()
+            return
+        redrawn = {
+            name
+            for name, zone in before.zones.items()
+            if name not in rules.zones or rules.zones[name].polygon != zone.polygon
+        }
+        for thing in self._things.values():
+            thing.entered = {name: since for name, since in thing.entered.items() if name not in redrawn}
 
     def look(
         self, detections: Sequence[Detection], *, frame: str, at_s: float, size: tuple[int, int]

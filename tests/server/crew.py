@@ -23,6 +23,8 @@ from server.kept_frames import KeptFrames
 from server.layers import Layers
 from server.recognition import Recogniser
 from server.store.client import Role, open_client
+from server.watch.rules_in_force import RulesInForce
+from server.watch.rules_store import RulesStore
 from server.worker import Worker
 from shared_models import Codec, EncodedFrame
 from tests.server.harness import SquareSpotter, results_in, until
@@ -52,13 +54,15 @@ class Crew:
             pictures_bytes=0,
             references_bytes=2**20,
         )
+        rules = RulesInForce(RulesStore(self.redis), config)
         worker = Worker(
             FrameBus(self.redis, self.blocking, config),
             layers,
             recogniser or SquareSpotter(),
             EnhancementRetention(
-                stores, Wanted(self.redis, self.blocking, config), KeptFrames(self.redis), config
+                stores, Wanted(self.redis, self.blocking, config), KeptFrames(self.redis), rules, config
             ),
+            rules,
             config,
         )
         self.running[worker] = asyncio.create_task(worker.run())

@@ -46,6 +46,11 @@ class AsyncSubscription:
         """By camera, opaque. Fit for JSON."""
         return self._positions.offsets
 
+    @property
+    def connected(self) -> bool:
+        """Whether the server has taken the subscription, and its connection is not known to be lost."""
+        return self._open
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -57,12 +62,23 @@ class AsyncSubscription:
     def __aiter__(self) -> AsyncIterator[Result]:
         return self
 
-    async def __anext__(self) -> Result:
+    def done(self) -> None:
+        """Count the result in hand as dealt with now, and not when the next one is asked for."""
         if self._in_hand is not None:
             self._positions.dealt_with(self._in_hand)
             self._in_hand = None
+
+    async def __anext__(self) -> Result:
+        self.done()
         self._in_hand = await anext(self._responses)
         return result_of(self._in_hand.result)
+
+    def dealt_with(self) -> dict[str, str]:
+        """Count the result in hand as dealt with, before the next is asked for; how far that is."""
+        if self._in_hand is not None:
+            self._positions.dealt_with(self._in_hand)
+            self._in_hand = None
+        return self.positions
 
     async def close(self) -> None:
         """End it. The result in hand counts as not dealt with."""
@@ -135,6 +151,10 @@ class Subscription:
         """By camera, opaque. Fit for JSON."""
         return self._subscription.positions
 
+    def dealt_with(self) -> dict[str, str]:
+        """See `AsyncSubscription.dealt_with`."""
+        return self._subscription.dealt_with()
+
     def __enter__(self) -> Self:
         return self
 
@@ -151,6 +171,10 @@ class Subscription:
             return self._loop.run(self._subscription.__anext__())
         except StopAsyncIteration:
             raise StopIteration from None
+
+    def done(self) -> None:
+        """Count the result in hand as dealt with now, and not when the next one is asked for."""
+        self._subscription.done()
 
     def close(self) -> None:
         """End it. The result in hand counts as not dealt with."""

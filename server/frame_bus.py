@@ -165,6 +165,16 @@ class FrameBus:
         """Leases of the cameras, for a worker."""
         return Leases(self._redis, self._patience, task=task, worker=worker, lasting=self._config.lease)
 
+    async def tell_recogniser(self, task: str, told: bytes) -> None:
+        """Keep what a task recognises with.
+
+        Raises:
+            StoreUnavailableError
+        """
+        await self._patience.ask(
+            "recogniser", lambda: self._redis.hset(store_keys.RECOGNISERS, task, told)
+        )
+
     async def cameras(self) -> list[str]:
         """Cameras that have ever stored a frame, sorted.
 

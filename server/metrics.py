@@ -74,6 +74,9 @@ FRAMES_PASSED_OVER: Final = Counter(
 FRAMES_GIVEN_UP: Final = Counter(
     "secondsight_frames_given_up", "Frames that ended worker after worker.", ["camera", "task"]
 )
+RECOGNISER: Final = Gauge(
+    "secondsight_recogniser", "1 for what this worker recognises with.", ["task", "recogniser", "device"]
+)
 LEASES: Final = Gauge("secondsight_leases", "Cameras that this worker has.", ["task"])
 LEASES_LOST: Final = Counter(
     "secondsight_leases_lost", "Cameras that this worker lost, because it was too slow to say it is there."

@@ -20,5 +20,8 @@ def configured_recogniser(config: ServerConfig) -> Recogniser:
         RecogniserError: there is none such.
     """
     return load_recogniser(
-        config.recogniser, minimum_score=config.minimum_score, threads=config.recogniser_threads
+        config.recogniser,
+        minimum_score=config.minimum_score,
+        threads=config.recogniser_threads,
+        device=config.recogniser_device,
     )

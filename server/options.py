@@ -10,6 +10,7 @@ import typer
 
 from secondsight.logs import LogFormat
 from server.errors import ServerConfigError
+from server.recogniser_device import Device
 
 
 def camera_stores(given: list[str]) -> dict[str, str]:
@@ -52,6 +53,12 @@ RecogniserOption = Annotated[
     typer.Option(
         envvar="SECONDSIGHT_RECOGNISER",
         help="What looks at the frames: ssd-mobilenet, nanodet, persons, onnx:PATH or none.",
+    ),
+]
+RecogniserDeviceOption = Annotated[
+    Device,
+    typer.Option(
+        envvar="SECONDSIGHT_RECOGNISER_DEVICE", help="Where to recognise: auto takes CUDA where it works."
     ),
 ]
 RulesOption = Annotated[

@@ -70,6 +70,14 @@ class Recognising:
         _trace(result)
         return result
 
+    async def warm_up(self) -> None:
+        """Before the first frame.
+
+        Raises:
+            WarmUpError
+        """
+        await self._batching.warm_up()
+
     def given_up(self, claimed: Claimed) -> analytics_pb2.RecognitionResult:
         """The result of a frame that has ended worker after worker."""
         result = _empty_result(claimed, self._recogniser.name, self._config.task)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from time import perf_counter
 
 from server import metrics
+from server.errors import WarmUpError
 from server.recognition.recogniser import Recogniser
 from server.recognition.seen import Seen
 from shared_models.picture import Picture
+
+_log = logging.getLogger(__name__)
 
 _Waiting = tuple[Picture, "asyncio.Future[Seen]"]
 
@@ -34,6 +39,21 @@ class Batching:
         if self._work is None:
             self._work = asyncio.create_task(self._run(), name="recogniser")
         return await seen
+
+    async def warm_up(self) -> None:
+        """Have the recogniser do at once what would make the first call slow, in its lane.
+
+        Raises:
+            WarmUpError
+        """
+        begun = perf_counter()
+        recogniser = self._recogniser
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._lane, recogniser.warm_up)
+        except Exception as error:
+            raise WarmUpError(recogniser.name, error) from error
+        took = perf_counter() - begun
+        _log.info("recogniser %s runs on %s, warmed up in %.2f s", recogniser.name, recogniser.device, took)
 
     def close(self, *, wait: bool) -> None:
         """Give the recogniser's thread back. Without `wait` it ends with the process."""

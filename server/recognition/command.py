@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import numpy as np
 import typer
 from PIL import Image, UnidentifiedImageError
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from server.errors import RecogniserError
-from server.recognition import load_recogniser
+from server.recognition import Device, known_recognisers, load_recogniser
 from server.recognition.conformance import faults_of
 from shared_models.picture import Picture
+
+_FEW: Final = 5
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 Address = Annotated[
     str, typer.Argument(help="As for secondsight server --recogniser, for example onnx:model.onnx")
+]
+DeviceAsked = Annotated[
+    Device, typer.Option("--device", help="Where to recognise: auto takes CUDA where it works.")
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads that recognise.")]
 
@@ -27,6 +33,54 @@ Threads = Annotated[int, typer.Option(min=1, help="Threads that recognise.")]
 @app.callback()
 def recogniser() -> None:
     """Try a recogniser before the server runs it."""
+
+
+@app.command(name="list")
+def list_(
+    addresses: Annotated[
+        list[str] | None, typer.Argument(help="Only these, for example onnx:model.onnx")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs, with all labels.")] = False,
+    device: DeviceAsked = Device.AUTO,
+) -> None:
+    """List the recognisers that are there: what they see, where they run, and what they take."""
+    told = [_told(address, device) for address in addresses or known_recognisers()]
+    if as_json:
+        typer.echo(json.dumps({"recognisers": told}, indent=2))
+        return
+    table = Table(Column("address", no_wrap=True), "model", "runs on", "labels", "at once", "input")
+    for each in told:
+        if "missing" in each:
+            table.add_row(each["address"], f"not there: {each['missing']}")
+        else:
+            table.add_row(
+                each["address"],
+                each["name"],
+                each["device"],
+                _few(each["labels"]),
+                str(each["most_at_once"]),
+                each["inputs"],
+            )
+    Console().print(table)
+
+
+def _told(address: str, device: Device) -> dict[str, Any]:
+    try:
+        found = load_recogniser(address, minimum_score=0.5, threads=1, device=device)
+    except RecogniserError as error:
+        return {"address": address, "missing": str(error)}
+    return {
+        "address": address,
+        "name": found.name,
+        "device": found.device,
+        "labels": list(found.labels),
+        "most_at_once": found.most_at_once,
+        "inputs": str(found.inputs),
+    }
+
+
+def _few(labels: list[str]) -> str:
+    return ", ".join(labels) if len(labels) <= _FEW else f"{len(labels)}: {', '.join(labels[:_FEW])}, ..."
 
 
 @app.command()
@@ -37,15 +91,16 @@ def check(
     ] = None,
     minimum_score: Annotated[float, typer.Option(min=0, max=1)] = 0.05,
     threads: Threads = 1,
+    device: DeviceAsked = Device.AUTO,
 ) -> None:
     """Try every promise that a recogniser makes to the server. Exit code 1 when one is not kept."""
-    tried = load_recogniser(address, minimum_score=minimum_score, threads=threads)
+    tried = load_recogniser(address, minimum_score=minimum_score, threads=threads, device=device)
     faults = faults_of(tried, [_read(path) for path in pictures or ()])
     for fault in faults:
         typer.echo(f"not kept: {fault.promise}: {fault.told}")
     typer.echo(
-        f"{tried.name}: {len(tried.labels)} labels, {tried.most_at_once} pictures at once, "
-        + ("every promise kept" if not faults else f"{len(faults)} faults")
+        f"{tried.name}: on {tried.device}, {len(tried.labels)} labels, {tried.most_at_once} pictures at once, "
+        f"input {tried.inputs}, " + ("every promise kept" if not faults else f"{len(faults)} faults")
     )
     raise typer.Exit(1 if faults else 0)
 
@@ -56,9 +111,10 @@ def look(
     picture: Annotated[Path, typer.Argument(help="A picture file.")],
     minimum_score: Annotated[float, typer.Option(min=0, max=1)] = 0.3,
     threads: Threads = 1,
+    device: DeviceAsked = Device.AUTO,
 ) -> None:
     """Print what a recogniser sees in a picture."""
-    looking = load_recogniser(address, minimum_score=minimum_score, threads=threads)
+    looking = load_recogniser(address, minimum_score=minimum_score, threads=threads, device=device)
     (seen,) = looking.recognise([_read(picture)])
     table = Table("label", "score", "box", "mask", title=looking.name)
     for detection in seen.detections:

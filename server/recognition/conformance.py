@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from server.recognition.recogniser import Recogniser
+from server.recogniser_device import Device
+from server.recognition.recogniser import InputPolicy, Recogniser
 from server.recognition.seen import Detection, Seen, Segmentation
 from shared_models.picture import Picture
 
@@ -31,7 +32,8 @@ def faults_of(recogniser: Recogniser, pictures: Sequence[Picture] = ()) -> list[
     """
     tried = [_noise(height, width) for height, width in SIZES] + [np.array(picture) for picture in pictures]
     checks: tuple[tuple[str, Callable[[Recogniser, list[Picture]], Iterator[str]]], ...] = (
-        ("it says who it is", _says_who_it_is),
+        ("it says who it is, where it runs and what it takes", _says_who_it_is),
+        ("it can be warmed up, and sees the same afterwards", _warms_up),
         ("there is a result for every picture", _answers_each),
         ("what is seen lies in the picture and has a label and a score", _sees_within),
         ("pictures are left as they were", _leaves_pictures),
@@ -54,6 +56,19 @@ def _says_who_it_is(recogniser: Recogniser, _: list[Picture]) -> Iterator[str]:
         yield "its labels are not all text"
     if recogniser.most_at_once < 1:
         yield f"most_at_once is {recogniser.most_at_once}: it has to be at least 1"
+    if recogniser.device not in (Device.CPU, Device.CUDA):
+        yield f"its device is {recogniser.device!r}: it has to be the one in use, Device.CPU or Device.CUDA"
+    if not isinstance(recogniser.inputs, InputPolicy):
+        yield f"its inputs are {recogniser.inputs!r}, and no InputPolicy"
+
+
+def _warms_up(recogniser: Recogniser, pictures: list[Picture]) -> Iterator[str]:
+    recogniser.warm_up()
+    (before,) = recogniser.recognise(pictures[:1])
+    recogniser.warm_up()
+    (after,) = recogniser.recognise(pictures[:1])
+    if not _alike(before.detections, after.detections):
+        yield "it sees other detections after it was warmed up again"
 
 
 def _answers_each(recogniser: Recogniser, pictures: list[Picture]) -> Iterator[str]:

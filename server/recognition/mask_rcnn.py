@@ -17,7 +17,7 @@ from server.recognition.coco import COCO_LABEL_BY_NUMBER
 from server.recognition.heads.head import Outputs, unit_rgb
 from server.recognition.onnx_graph import OnnxGraph, label_of
 from server.recognition.placement import letterboxed, stretched
-from server.recognition.recogniser import OneByOne
+from server.recognition.recogniser import Fit, InputPolicy, OneByOne
 from server.recognition.seen import Detection, Mask, Seen
 
 _MOST_DETECTIONS: Final = 100
@@ -51,6 +51,8 @@ class MaskRcnn(OneByOne):
         self._minimum_score = minimum_score
         self.labels = graph.labels(COCO_LABEL_BY_NUMBER, None)
         self.name = graph.name(self.family)
+        self.device = graph.device
+        self.inputs = _input_policy(graph)
 
     @staticmethod
     def fits(outputs: Outputs) -> bool:
@@ -107,6 +109,12 @@ class MaskRcnn(OneByOne):
             scores = second if whole or "label" in first.lower() else first
         labels = second if scores == first else first
         return outputs[scores], outputs[labels].round().astype(np.int64)
+
+
+def _input_policy(graph: OnnxGraph) -> InputPolicy:
+    if graph.fixed_size is not None:
+        return InputPolicy(Fit.LETTERBOXED, *graph.fixed_size)
+    return InputPolicy(Fit.SHRUNK, graph.address.side, graph.address.side)
 
 
 def _pasted(mask: Floats, box: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from server.recogniser_device import Device
 from server.recognition.coco import COCO_LABELS
 from server.recognition.networks import network
+from server.recognition.onnx_device import in_use
 from server.recognition.onnx_graph import onnx_session
-from server.recognition.recogniser import OneByOne
+from server.recognition.recogniser import Fit, InputPolicy, OneByOne
 from server.recognition.seen import Detection, Seen
 from server.recognition.suppression import best_boxes
 
@@ -42,15 +44,18 @@ class NanoDet(OneByOne):
 
     Raises:
         RecogniserNotInstalledError: the network is not there.
+        RecogniserDeviceError: it cannot run there.
     """
 
     name = "nanodet-g-416-coco"
     labels = COCO_LABELS
+    inputs = InputPolicy(Fit.LETTERBOXED, _SIDE, _SIDE)
 
-    def __init__(self, *, minimum_score: float, threads: int) -> None:
+    def __init__(self, *, minimum_score: float, threads: int, device: Device = Device.AUTO) -> None:
         path = network(FILE)
         self._minimum_score = minimum_score
-        self._session = onnx_session(path.read_bytes(), path, threads)
+        self._session = onnx_session(path.read_bytes(), path, threads, device)
+        self.device = in_use(self._session, device)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [name for _, *names in _GRIDS for name in names]
 

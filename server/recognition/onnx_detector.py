@@ -12,6 +12,7 @@ from server.recognition.coco import COCO_LABELS
 from server.recognition.heads import Head, Outputs
 from server.recognition.onnx_graph import OnnxGraph, label_of
 from server.recognition.placement import Placed
+from server.recognition.recogniser import BaseRecogniser, InputPolicy
 from server.recognition.seen import Detection, Seen
 from server.recognition.suppression import best_boxes
 
@@ -20,7 +21,7 @@ _MOST_DETECTIONS: Final = 300
 Floats = NDArray[np.float32]
 
 
-class OnnxDetector:
+class OnnxDetector(BaseRecogniser):
     """Boxes from a graph and the head that it ends in.
 
     Raises:
@@ -34,6 +35,8 @@ class OnnxDetector:
         self.labels = graph.labels(COCO_LABELS, head.classes(Outputs(graph.shapes)))
         self.name = graph.name(head.name)
         self.most_at_once = graph.most_at_once
+        self.inputs = InputPolicy(head.fit, *graph.size)
+        self.device = graph.device
 
     @property
     def head(self) -> str:

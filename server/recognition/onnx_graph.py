@@ -16,8 +16,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from server.errors import InvalidRecogniserError
+from server.recogniser_device import Device
 from server.recognition.cityscapes import CITYSCAPES_LABELS
 from server.recognition.coco import COCO_LABEL_BY_NUMBER, COCO_LABELS
+from server.recognition.onnx_device import in_use, providers
 
 Floats = NDArray[np.float32]
 Shape = tuple[int | None, ...]
@@ -26,7 +28,8 @@ _USUAL_SIDE: Final = 640
 _SIDES: Final = range(32, 4097)
 _SIZES_INPUT: Final = "orig_target_sizes"
 _MOST_AT_ONCE: Final = 8
-_OPTIONS: Final = ("head", "labels", "side", "sha256", "things")
+_MOST_ALLOWED: Final = 64
+_OPTIONS: Final = ("head", "labels", "side", "batch", "sha256", "things")
 _KNOWN_LABELS: Final = {
     "coco": COCO_LABELS,
     "coco-91": COCO_LABEL_BY_NUMBER,
@@ -43,6 +46,7 @@ class OnnxAddress:
         labels: file with a label per line, or with a JSON list, or one of coco, coco-91 and cityscapes; None takes
             those within the graph, else its family's usual ones.
         side: pixels of the input's sides, where the graph leaves them open.
+        batch: pictures of one call, at most, where the graph leaves that open.
         sha256: digest that the file must have.
         things: labels of what can be counted, by commas, for a panoptic network.
     """
@@ -51,6 +55,7 @@ class OnnxAddress:
     head: str | None = None
     labels: str | None = None
     side: int = _USUAL_SIDE
+    batch: int = _MOST_AT_ONCE
     sha256: str | None = None
     things: tuple[str, ...] = ()
 
@@ -69,28 +74,34 @@ class OnnxAddress:
         side = options.get("side", str(_USUAL_SIDE))
         if not side.isdecimal() or int(side) not in _SIDES or int(side) % 32:
             raise InvalidRecogniserError(f"side is {side!r}; give a multiple of 32, 32 to 4096")
+        batch = options.get("batch", str(_MOST_AT_ONCE))
+        if not batch.isdecimal() or not 1 <= int(batch) <= _MOST_ALLOWED:
+            raise InvalidRecogniserError(f"batch is {batch!r}; give 1 to {_MOST_ALLOWED} pictures")
         return cls(
             path=Path(parts.path).expanduser(),
             head=options.get("head"),
             labels=options.get("labels"),
             side=int(side),
+            batch=int(batch),
             sha256=options.get("sha256"),
             things=tuple(filter(None, options.get("things", "").split(","))),
         )
 
 
 class OnnxGraph:
-    """A graph with one picture, or a batch of them, as its input. Runs on a GPU where ONNX Runtime has one.
+    """A graph with one picture, or a batch of them, as its input.
 
     Raises:
         InvalidRecogniserError: the file is no such graph, or not the one that was meant.
+        RecogniserDeviceError: it cannot run there.
     """
 
-    def __init__(self, address: OnnxAddress, *, threads: int) -> None:
+    def __init__(self, address: OnnxAddress, *, threads: int, device: Device) -> None:
         content = _read(address)
         self.address = address
         self.digest = hashlib.sha256(content).hexdigest()
-        self._session = onnx_session(content, address.path, threads)
+        self._session = onnx_session(content, address.path, threads, device)
+        self.device = in_use(self._session, device)
         self._image, *others = self._session.get_inputs()
         if {other.name for other in others} - {_SIZES_INPUT}:
             raise InvalidRecogniserError(
@@ -113,7 +124,7 @@ class OnnxGraph:
                 f"{address.path} takes a picture of {self._image.type}; export it for float or float16"
             )
         self._batched = len(shape) == 4
-        self.most_at_once = _MOST_AT_ONCE if self._batched and shape[0] is None and not self._asks_size else 1
+        self.most_at_once = address.batch if self._batched and shape[0] is None and not self._asks_size else 1
         self.fixed_size = (shape[-1], shape[-2]) if shape[-1] and shape[-2] else None
         self.size = (shape[-1] or address.side, shape[-2] or address.side)
         self.shapes: Mapping[str, Shape] = {
@@ -176,10 +187,11 @@ def _read(address: OnnxAddress) -> bytes:
     return graph
 
 
-def onnx_session(graph: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """A session over a graph, on a GPU where ONNX Runtime has one.
+def onnx_session(graph: bytes, path: Path, threads: int, device: Device) -> onnxruntime.InferenceSession:
+    """A session over a graph, where the device says. On the CPU it takes so many threads.
 
     Raises:
+        RecogniserDeviceError: ONNX Runtime has no such device.
         InvalidRecogniserError: `graph`, read from `path`, is none that can be run.
     """
     options = onnxruntime.SessionOptions()
@@ -187,10 +199,9 @@ def onnx_session(graph: bytes, path: Path, threads: int) -> onnxruntime.Inferenc
     options.inter_op_num_threads = 1
     # Threads that wait by spinning would take the codec's cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    providers = [provider for provider in wanted if provider in onnxruntime.get_available_providers()]
+    chosen = providers(device)
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=providers)
+        return onnxruntime.InferenceSession(graph, options, providers=chosen)
     except Exception as error:  # ONNX Runtime's errors have no common root of their own
         raise InvalidRecogniserError(f"{path} is no graph that ONNX Runtime can run: {error}") from error
 

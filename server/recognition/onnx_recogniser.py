@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.errors import InvalidRecogniserError
+from server.recogniser_device import Device
 from server.recognition.heads import HEADS, Outputs
 from server.recognition.mask_rcnn import MaskRcnn
 from server.recognition.onnx_detector import OnnxDetector
@@ -14,13 +15,14 @@ from server.recognition.semantic import SemanticSegmenter
 _SEGMENTERS = (MaskRcnn, PanopticDeepLab, SemanticSegmenter)
 
 
-def load_onnx(address: str, *, minimum_score: float, threads: int) -> Recogniser:
+def load_onnx(address: str, *, minimum_score: float, threads: int, device: Device) -> Recogniser:
     """The recogniser at an address behind ``onnx:``, see `OnnxAddress`.
 
     Raises:
         InvalidRecogniserError: it cannot be had.
+        RecogniserDeviceError: it cannot run there.
     """
-    graph = OnnxGraph(OnnxAddress.parse(address), threads=threads)
+    graph = OnnxGraph(OnnxAddress.parse(address), threads=threads, device=device)
     asked, outputs = graph.address.head, Outputs(graph.shapes)
     for head in HEADS:
         if asked == head.name or (asked is None and head.fits(outputs, graph.size)):

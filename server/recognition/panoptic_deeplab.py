@@ -18,7 +18,14 @@ from server.recognition.heads.head import Outputs
 from server.recognition.onnx_graph import OnnxGraph, label_of
 from server.recognition.recogniser import OneByOne
 from server.recognition.seen import Detection, Mask, Seen, Segment, Segmentation
-from server.recognition.semantic import Numbers, as_large_as, imagenet_input, most_likely, usual_labels
+from server.recognition.semantic import (
+    Numbers,
+    as_large_as,
+    imagenet_input,
+    imagenet_policy,
+    most_likely,
+    usual_labels,
+)
 
 _LEAST_CENTRE: Final = 0.1
 _NEIGHBOURHOOD: Final = 7
@@ -59,6 +66,8 @@ class PanopticDeepLab(OneByOne):
             )
         self._things = frozenset(self.labels.index(label) for label in things)
         self.name = graph.name(self.family)
+        self.device = graph.device
+        self.inputs = imagenet_policy(graph)
 
     @staticmethod
     def fits(outputs: Outputs) -> bool:

@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from server.recogniser_device import Device
 from server.recognition.networks import network
+from server.recognition.onnx_device import in_use
 from server.recognition.onnx_graph import onnx_session
 from server.recognition.recogniser import OneByOne, Recogniser
 from server.recognition.seen import Detection, Mask, Seen
@@ -30,24 +32,31 @@ class Persons(OneByOne):
 
     Raises:
         RecogniserNotInstalledError: the network is not there.
+        RecogniserDeviceError: it cannot run there.
     """
 
     labels = (PERSON,)
 
-    def __init__(self, detector: Recogniser, *, threads: int) -> None:
+    def __init__(self, detector: Recogniser, *, threads: int, device: Device = Device.AUTO) -> None:
         self._detector = detector
         path = network(FILE)
-        self._session = onnx_session(path.read_bytes(), path, threads)
+        self._session = onnx_session(path.read_bytes(), path, threads, device)
+        self.device = in_use(self._session, device)
+        self.inputs = detector.inputs
         self._input = self._session.get_inputs()[0].name
         self.name = f"persons-selfie-{detector.name}"
 
     def see(self, image: NDArray[np.uint8]) -> Seen:
         """Persons in `image`, uint8 HxWx3 RGB, best first."""
-        (seen,) = self._detector.recognise([image])
-        persons = (found for found in seen.detections if found.label == PERSON)
-        return Seen(tuple(self._outlined(found, image) for found in persons))
+        return Seen(tuple(self.outlined(found, image) for found in self.boxes(image)))
 
-    def _outlined(self, person: Detection, image: NDArray[np.uint8]) -> Detection:
+    def boxes(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """The detector's persons in `image`, without masks, best first."""
+        (seen,) = self._detector.recognise([image])
+        return [found for found in seen.detections if found.label == PERSON]
+
+    def outlined(self, person: Detection, image: NDArray[np.uint8]) -> Detection:
+        """A person with the mask that the network sees in its box in `image`."""
         height, width = image.shape[:2]
         side = (1 + 2 * _PADDING) * max(person.x_max - person.x_min, person.y_max - person.y_min, 1.0)
         left = (person.x_min + person.x_max - side) / 2

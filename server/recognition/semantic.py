@@ -14,7 +14,7 @@ from server.recognition.coco import COCO_LABELS
 from server.recognition.heads.head import Outputs
 from server.recognition.onnx_graph import OnnxGraph, label_of
 from server.recognition.placement import stretched
-from server.recognition.recogniser import OneByOne
+from server.recognition.recogniser import Fit, InputPolicy, OneByOne
 from server.recognition.seen import Seen, Segment, Segmentation
 
 _MEAN: Final = np.array([0.485, 0.456, 0.406], np.float32)
@@ -45,6 +45,8 @@ class SemanticSegmenter(OneByOne):
         self._classes = shape[1] if len(shape) == 4 and shape[1] != 1 else None
         self.labels = graph.labels(usual_labels(self._classes), self._classes)
         self.name = graph.name(self.family)
+        self.device = graph.device
+        self.inputs = imagenet_policy(graph)
 
     @staticmethod
     def fits(outputs: Outputs) -> bool:
@@ -74,6 +76,13 @@ class SemanticSegmenter(OneByOne):
 def usual_labels(classes: int | None) -> tuple[str, ...]:
     """Labels by which networks of so many classes usually go."""
     return {len(CITYSCAPES_LABELS): CITYSCAPES_LABELS, len(COCO_LABELS): COCO_LABELS}.get(classes or 0, ())
+
+
+def imagenet_policy(graph: OnnxGraph) -> InputPolicy:
+    """What `imagenet_input` does."""
+    if graph.fixed_size is not None:
+        return InputPolicy(Fit.STRETCHED, *graph.fixed_size)
+    return InputPolicy(Fit.SHRUNK, graph.address.side, graph.address.side)
 
 
 def imagenet_input(image: NDArray[np.uint8], graph: OnnxGraph) -> Floats:

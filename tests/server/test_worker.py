@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 from secondsight import store_keys
 from secondsight.store_keys import DEFAULT_TASK as GROUP
 from secondsight.v1 import frame_pb2
+from server.errors import WarmUpError
 from server.recognition import OneByOne, Seen
 from shared_models import Codec, EncodedFrame
 from shared_models.reference import Reference
@@ -115,8 +117,57 @@ class _Stumbles(OneByOne):
     name = "stumbles"
     labels = ()
 
+    def warm_up(self) -> None:
+        """Frames alone count."""
+
     def see(self, image: np.ndarray) -> Seen:
         raise ZeroDivisionError("no such thing")
+
+
+class _Warming(SquareSpotter):
+    """Knows whether it was shown anything before it was warm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[str] = []
+
+    def warm_up(self) -> None:
+        self.done.append("warm up")
+
+    def see(self, image: np.ndarray) -> Seen:
+        self.done.append("see")
+        return super().see(image)
+
+
+async def test_a_recogniser_is_warm_before_the_first_frame_and_tells_what_it_is(
+    start_server: StartServer, encoded: Encoded, client: Redis
+) -> None:
+    await _store(client, 1, encoded[0].machine)
+    recogniser = _Warming()
+    async with start_server(recogniser) as server:
+        await recognised(client, 1)
+        assert recogniser.done == ["warm up", "see"]
+        async with httpx.AsyncClient(base_url=f"http://{server.http_address}") as http:
+            told = (await http.get("/v1/recognisers")).json()
+        assert told["recognisers"] == [
+            {
+                "task": "recognise",
+                "recogniser": "square-spotter",
+                "labels": ["square", "shadow"],
+                "device": "cpu",
+                "inputs": "any size, as it is",
+            }
+        ]
+
+
+async def test_a_recogniser_that_cannot_be_warmed_up_ends_the_process(start_server: StartServer) -> None:
+    class Cold(SquareSpotter):
+        def warm_up(self) -> None:
+            raise MemoryError("no room")
+
+    async with start_server(Cold()) as server:
+        with pytest.raises(WarmUpError, match="square-spotter cannot be warmed up"):
+            await server.failed()
 
 
 async def test_a_recogniser_that_raises_gives_a_failure(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from server.recognition.heads.head import Candidates, Floats, Outputs, UnitRgb, corners, sigmoid
 from server.recognition.placement import Placed, stretched
+from server.recognition.recogniser import Fit
 
 _MOST_QUERIES: Final = 1000
 
@@ -21,6 +22,7 @@ _MOST_QUERIES: Final = 1000
 class _Stretching(UnitRgb):
     """What they share: the picture fills the input, and no box overlaps another of the same thing."""
 
+    fit = Fit.STRETCHED
     overlap = None
 
     def place(self, image: NDArray[np.uint8], size: tuple[int, int]) -> Placed:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.recognition.placement import Placed, letterboxed
+from server.recognition.recogniser import Fit
 
 Floats = NDArray[np.float32]
 
@@ -58,6 +59,10 @@ class Head(Protocol):
     def overlap(self) -> float | None:
         """Intersection over union above which the worse of two boxes goes; None when the network sees to that."""
 
+    @property
+    def fit(self) -> Fit:
+        """What `place` does."""
+
     def fits(self, outputs: Outputs, size: tuple[int, int]) -> bool:
         """Whether a graph with these outputs is of this family."""
 
@@ -91,6 +96,8 @@ class UnitRgb:
 
 class Letterboxing(UnitRgb):
     """Heads whose network keeps the picture's proportions."""
+
+    fit = Fit.LETTERBOXED
 
     def place(self, image: NDArray[np.uint8], size: tuple[int, int]) -> Placed:
         """In the middle, on grey."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from server.recognition.heads.head import Candidates, Floats, Outputs, corners
 from server.recognition.heads.yolov5 import grid_places
 from server.recognition.placement import Placed, letterboxed
+from server.recognition.recogniser import Fit
 
 _STRIDES = (8, 16, 32)
 
@@ -21,6 +22,7 @@ class Yolox:
     """One output (1, places, 5 + classes): offset and logarithm of the size in strides, objectness, classes."""
 
     name = "yolox"
+    fit = Fit.LETTERBOXED
     overlap = 0.45
 
     def fits(self, outputs: Outputs, size: tuple[int, int]) -> bool:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from server.recognition import Detection, Seen
+from server.recognition import BaseRecogniser, Detection, Seen
 from server.recognition.batching import Batching
 
 PATIENCE = 30.0
 
 
-class Counting:
+class Counting(BaseRecogniser):
     """Sees the level of each picture; can be held; cannot bear a picture of level 13."""
 
     name = "counting"

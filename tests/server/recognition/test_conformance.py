@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from server.recognition import Detection, Mask, OneByOne, Seen, Segment, Segmentation, load_recogniser
+from server.recognition import Detection, Device, Mask, OneByOne, Seen, Segment, Segmentation, load_recogniser
 from server.recognition.conformance import faults_of
 from server.recognition.networks import network_folder
 
@@ -77,6 +77,30 @@ class Nameless(Sound):
     most_at_once = 0
 
 
+class Anywhere(Sound):
+    device = Device.AUTO
+    inputs = "any"  # type: ignore[assignment]
+
+
+class Cold(Sound):
+    def warm_up(self) -> None:
+        raise MemoryError("no room")
+
+
+class Worn(Sound):
+    """Sees less the more often it is warmed up."""
+
+    def __init__(self) -> None:
+        self.warmed = 0
+
+    def warm_up(self) -> None:
+        self.warmed += 1
+
+    def see(self, image: np.ndarray) -> Seen:
+        seen = super().see(image)
+        return replace(seen, detections=seen.detections[: 3 - self.warmed])
+
+
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
@@ -93,6 +117,10 @@ class Nameless(Sound):
         (Forgetful(), "0 results for 1 pictures"),
         (Moody(), "other detections at another time"),
         (Nameless(), "its name is empty"),
+        (Anywhere(), "its device is <Device.AUTO: 'auto'>"),
+        (Anywhere(), "its inputs are 'any'"),
+        (Cold(), "raised MemoryError: no room"),
+        (Worn(), "after it was warmed up again"),
         (changed(lambda seen, image: 1 / 0), "raised ZeroDivisionError"),  # type: ignore[arg-type,return-value]
     ],
 )

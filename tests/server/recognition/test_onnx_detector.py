@@ -298,7 +298,13 @@ def test_a_batch_of_pictures_of_many_sizes_is_seen_as_one_by_one(tmp_path: Path)
     )
     onnx.save(model, str(tmp_path / "net.onnx"))
     detector = load_recogniser(f"onnx:{tmp_path / 'net.onnx'}", minimum_score=0.1, threads=1)
-    assert detector.most_at_once > 1
+    assert detector.most_at_once == 8
+    assert (
+        load_recogniser(f"onnx:{tmp_path / 'net.onnx'}?batch=2", minimum_score=0.1, threads=1).most_at_once
+        == 2
+    )
+    with pytest.raises(InvalidRecogniserError, match="batch is '0'"):
+        load_recogniser(f"onnx:{tmp_path / 'net.onnx'}?batch=0", minimum_score=0.1, threads=1)
     pictures = [
         np.full((side, side, 3), level, np.uint8) for side, level in ((96, 51), (48, 204), (200, 102))
     ]

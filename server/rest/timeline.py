@@ -8,6 +8,7 @@ import base64
 import binascii
 import time
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
@@ -103,8 +104,15 @@ class Thing(BaseModel):
     links: dict[str, str]
 
 
+class Order(StrEnum):
+    """Which things come first."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
 class Things(BaseModel):
-    """Things, newest first. `next` is the address of the page after this one, which may have fewer or none."""
+    """Things in order. `next` is the address of the page after this one, which may have fewer or none."""
 
     things: list[Thing]
     next: str | None
@@ -149,7 +157,7 @@ async def get_timeline(
     )
 
 
-@router.get("/things", operation_id="list_things", summary="List what was seen, newest first")
+@router.get("/things", operation_id="list_things", summary="List what was seen")
 async def list_things(
     request: Request,
     services: Serving,
@@ -161,23 +169,24 @@ async def list_things(
         str | None, Query(max_length=_LONGEST_NAME, description="Only things that were in it.")
     ] = None,
     alert: Annotated[bool, Query(description="Only what somebody has to look at.")] = False,
+    order: Annotated[Order, Query(description="By when they were first seen.")] = Order.NEWEST,
     task: TaskQuery = store_keys.DEFAULT_TASK,
     cursor: Annotated[str | None, Query(description="Taken from a `next` link.")] = None,
     limit: Annotated[int | None, Query(ge=1, description="Things on a page.")] = None,
 ) -> Things:
-    """Things by when they were first seen, each with the frame that shows it best. All that are known, unless told."""
+    """Things first seen in a time, each with the frame that shows it best. All that are known, unless told."""
     config = services.config
     from_ms, to_ms = _range(begin, end, config.history_days * DAY_MS)
     page = await page_of_things(
         services.timelines.history(camera, task),
-        Wanted(from_ms, to_ms, label, zone, alert),
-        before=None if cursor is None else _from_cursor(cursor),
+        Wanted(from_ms, to_ms, label, zone, alert, order is Order.OLDEST),
+        behind=None if cursor is None else _from_cursor(cursor),
         limit=min(limit or config.page_frames, config.page_frames_limit),
         read=config.things_read,
     )
     following = None
-    if page.next_before is not None:
-        url = request.url.include_query_params(cursor=_to_cursor(page.next_before))
+    if page.next_behind is not None:
+        url = request.url.include_query_params(cursor=_to_cursor(page.next_behind))
         following = f"{url.path}?{url.query}"
     return Things(
         things=[_thing(camera, seen, page.showable.frame(seen.best_frame)) for seen in page.things],

@@ -111,24 +111,38 @@ class History:
 
     @_asks_store
     async def names_of_things(
-        self, *, alerts: bool, from_ms: int, before: tuple[int, str] | None, to_ms: int, most: int
+        self,
+        *,
+        alerts: bool,
+        from_ms: int,
+        to_ms: int,
+        behind: tuple[int, str] | None,
+        oldest_first: bool,
+        most: int,
     ) -> list[tuple[int, str]]:
-        """When things were first seen and their names, newest first: alerts, or the others.
+        """When things were first seen and their names, in order: alerts, or the others.
 
         Args:
-            before: only what comes after this one in that order.
+            behind: only what comes behind this one in that order.
         """
         order = store_keys.things_in_order(self._camera_id, self._task, alerts=alerts)
-        newest = to_ms if before is None else min(to_ms, before[0])
+        if behind is not None:
+            if oldest_first:
+                from_ms = max(from_ms, behind[0])
+            else:
+                to_ms = min(to_ms, behind[0] + 1)
+        begin, end = (from_ms, to_ms - 1) if oldest_first else (to_ms - 1, from_ms)
         found: list[tuple[int, str]] = []
         read = 0
         while len(found) < most:
             entries: Any = await self._redis.zrange(
-                order, newest, from_ms, byscore=True, desc=True, offset=read, num=most, withscores=True
+                order, begin, end, byscore=True, desc=not oldest_first, offset=read, num=most, withscores=True
             )
             read += len(entries)
             named = [(int(score), name.decode()) for name, score in entries]
-            found += [each for each in named if before is None or each < before]
+            found += [
+                each for each in named if behind is None or (each > behind if oldest_first else each < behind)
+            ]
             if len(entries) < most:
                 break
         return found[:most]

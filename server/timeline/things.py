@@ -1,4 +1,4 @@
-"""Pages of what was seen at a camera: things and alerts, newest first."""
+"""Pages of what was seen at a camera: things and alerts."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Wanted:
     label: str | None = None
     zone: str | None = None
     alerts_only: bool = False
+    oldest_first: bool = False
 
     def __contains__(self, thing: Thing) -> bool:
         return (self.label is None or thing.label == self.label) and (
@@ -31,17 +32,19 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ThingPage:
-    """Things, newest first, and the place after which the next page begins."""
+    """Things in order, and the place behind which the next page begins."""
 
     things: list[Thing]
     showable: Showable
-    next_before: Place | None
+    next_behind: Place | None
 
 
 async def page_of_things(
-    history: History, wanted: Wanted, *, before: Place | None, limit: int, read: int
+    history: History, wanted: Wanted, *, behind: Place | None, limit: int, read: int
 ) -> ThingPage:
-    """The newest `limit` of them. Of `read` that are looked at some may be left out: a page may have fewer, or none.
+    """The first `limit` of them, newest first unless told.
+
+    Of `read` that are looked at some may be left out: a page may have fewer, or none.
 
     Raises:
         StoreUnavailableError
@@ -52,11 +55,16 @@ async def page_of_things(
     kinds = (True,) if wanted.alerts_only else (True, False)
     listed = [
         await history.names_of_things(
-            alerts=alerts, from_ms=wanted.from_ms, to_ms=wanted.to_ms, before=before, most=read + 1
+            alerts=alerts,
+            from_ms=wanted.from_ms,
+            to_ms=wanted.to_ms,
+            behind=behind,
+            oldest_first=wanted.oldest_first,
+            most=read + 1,
         )
         for alerts in kinds
     ]
-    places = list(heapq.merge(*listed, reverse=True))
+    places = list(heapq.merge(*listed, reverse=not wanted.oldest_first))
     found: list[tuple[Place, Thing]] = []
     looked_at = 0
     while looked_at < min(len(places), read) and len(found) < limit:

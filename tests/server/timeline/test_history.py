@@ -253,7 +253,9 @@ def _seen(label: str, *, track: str = "", score: int = 800, alert: bool = False,
 
 async def _things(crew: Crew, *, alerts: bool) -> list[Any]:
     history = History(crew.redis, GATE, TASK)
-    named = await history.names_of_things(alerts=alerts, from_ms=0, before=None, to_ms=2 * now_ms(), most=100)
+    named = await history.names_of_things(
+        alerts=alerts, from_ms=0, to_ms=2 * now_ms(), behind=None, oldest_first=False, most=100
+    )
     return await history.things([name for _, name in named], await history.labels())
 
 

@@ -56,11 +56,19 @@ class Analytics(analytics_pb2_grpc.AnalyticsServiceServicer):
             )
             await context.send_initial_metadata(((SERVER_TIME, str(began_ns)),))
             with self._subscriptions.following(wanted, principal, positions) as subscription:
+                missed: set[str] = set()
                 while not self._subscriptions.leaving:
-                    for published in (await subscription.turn()).results:
+                    turn = await subscription.turn()
+                    missed |= turn.missed
+                    for published in turn.results:
                         result = wanted.of(published.message)
                         if result is not None:
-                            yield analytics_pb2.SubscribeResponse(result=result, offset=published.entry_id)
+                            yield analytics_pb2.SubscribeResponse(
+                                result=result,
+                                offset=published.entry_id,
+                                missed=published.camera_id in missed,
+                            )
+                            missed.discard(published.camera_id)
         except InvalidSubscriptionError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except ForbiddenError as error:

@@ -171,9 +171,7 @@ class FrameBus:
         Raises:
             StoreUnavailableError
         """
-        await self._patience.ask(
-            "recogniser", lambda: self._redis.hset(store_keys.RECOGNISERS, task, told)
-        )
+        await self._patience.ask("recogniser", lambda: self._redis.hset(store_keys.RECOGNISERS, task, told))
 
     async def cameras(self) -> list[str]:
         """Cameras that have ever stored a frame, sorted.
@@ -431,26 +429,10 @@ class FrameBus:
 
         return await self._patience.ask("results", attempt) if positions else []
 
-    async def kept_results(self, positions: dict[str, str], task: str = store_keys.DEFAULT_TASK) -> set[str]:
-        """Cameras of which the store still has the result of this id.
-
-        Raises:
-            StoreUnavailableError
-        """
-
-        async def attempt() -> set[str]:
-            pipeline = self._redis.pipeline(transaction=False)
-            for camera_id, position in positions.items():
-                pipeline.xrange(store_keys.results(camera_id, task), position, position)
-            found = await pipeline.execute()
-            return {camera_id for camera_id, entries in zip(positions, found, strict=True) if entries}
-
-        return await self._patience.ask("results", attempt) if positions else set()
-
-    async def results_after(
+    async def results_from(
         self, positions: dict[str, str], task: str = store_keys.DEFAULT_TASK
     ) -> list[Published]:
-        """Some results of a task after these ids, by camera, without waiting.
+        """Some results of a task from these ids on, by camera, without waiting: those that have the ids come first.
 
         Raises:
             StoreUnavailableError
@@ -458,9 +440,9 @@ class FrameBus:
 
         async def attempt() -> list[Published]:
             pipeline = self._redis.pipeline(transaction=False)
-            for camera_id, after in positions.items():
+            for camera_id, position in positions.items():
                 pipeline.xrange(
-                    store_keys.results(camera_id, task), f"({after}", count=self._config.results_read_at_once
+                    store_keys.results(camera_id, task), position, count=self._config.results_read_at_once + 1
                 )
             return _published(positions, await pipeline.execute())
 

@@ -74,10 +74,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Turn:
-    """Results of one turn, of each camera in their order, and how many of each camera were passed over."""
+    """Results of one turn, of each camera in their order.
+
+    Attributes:
+        dropped: how many were passed over before them, by camera.
+        missed: cameras of which the store no longer had what came right before them.
+    """
 
     results: list[Published]
     dropped: dict[str, int]
+    missed: set[str]
 
 
 class Subscription:
@@ -118,7 +124,8 @@ class Subscription:
         self._follower.follow(self.positions)
         woken = await self._follower.woken(within)
         dropped = self._pass_over(woken)
-        results, in_store = [], {}
+        results: list[Published] = []
+        in_store: dict[str, str] = {}
         for camera_id in woken:
             recent = self._feed.after(self.wanted.task, camera_id, self.positions[camera_id])
             if recent is None:
@@ -127,11 +134,19 @@ class Subscription:
             results += recent.results
             self._counts[camera_id] = recent.count
         try:
-            stored = await self._bus.results_after(in_store, self.wanted.task)
+            found = await self._bus.results_from(in_store, self.wanted.task)
         except StoreUnavailableError:
             for camera_id in woken:
                 self._follower.wake(camera_id)
             raise
+        # The result at a position is there, unless it went with those after it.
+        begun = {published.camera_id for published in found if _is_at(published, in_store)}
+        stored = [published for published in found if not _is_at(published, in_store)]
+        missed = {
+            published.camera_id
+            for published in stored
+            if published.camera_id not in begun and in_store[published.camera_id] != FIRST
+        }
         for published in stored:
             # There may be more of them than are read at once.
             self._follower.wake(published.camera_id)
@@ -139,7 +154,7 @@ class Subscription:
                 self._counts[published.camera_id] += 1
         for published in (*results, *stored):
             self.positions[published.camera_id] = published.entry_id
-        return Turn([*results, *stored], dropped)
+        return Turn([*results, *stored], dropped, missed)
 
     def _pass_over(self, cameras: Iterable[str]) -> dict[str, int]:
         """Go on with the recent results of those cameras whose results came much faster than they were read."""
@@ -156,6 +171,10 @@ class Subscription:
             self._counts[camera_id] = before
             self.positions[camera_id] = recent.floor
         return passed
+
+
+def _is_at(published: Published, positions: Mapping[str, str]) -> bool:
+    return published.entry_id == positions[published.camera_id]
 
 
 class Subscriptions:

@@ -41,7 +41,6 @@ class EventStream:
     Args:
         rate: most results of a camera per second, the newest of them; None for all.
         positions: from where on.
-        lost: cameras of which the store no longer has what came right after their position.
         at_once: results to begin with, before those that come.
     """
 
@@ -54,7 +53,6 @@ class EventStream:
         rate: float | None,
         positions: dict[str, str],
         *,
-        lost: Iterable[str] = (),
         at_once: Iterable[Published] = (),
         config: ServerConfig,
     ) -> None:
@@ -64,7 +62,6 @@ class EventStream:
         self._wanted = wanted
         self._period = None if rate is None else 1 / rate
         self._positions = positions
-        self._lost = list(lost)
         self._config = config
         self._token = ResumeToken(wanted.task, positions)
         self._waiting: dict[str, _Result] = {
@@ -83,8 +80,6 @@ class EventStream:
         most_behind = None if self._period else self._config.stream_behind
         retry = round(1000 * self._config.reconnect_after)
         yield self._told_where(format_sse_event(retry=retry))
-        for camera_id in self._lost:
-            yield _event("dropped", json.dumps({"camera": camera_id, "results": None}))
         told, spoke_at = 0, time.monotonic()
         with self._subscriptions.following(
             self._wanted, self._principal, self._positions, most_behind=most_behind
@@ -117,6 +112,9 @@ class EventStream:
             for camera_id, count in turn.dropped.items():
                 metrics.EVENTS_DROPPED.inc(count)
                 pieces.append(_event("dropped", json.dumps({"camera": camera_id, "results": count})))
+            if self._period is None:
+                for camera_id in sorted(turn.missed):
+                    pieces.append(_event("dropped", json.dumps({"camera": camera_id, "results": None})))
             wanted = [(published, self._of(published)) for published in turn.results]
             self._unsent = wanted if self._period is None else self._newest(wanted, self._period)
         pieces += await self._told(self._unsent)

@@ -108,14 +108,10 @@ async def follow_events(
             raise InvalidCursorError(token) from error
     positions = await subscriptions.positions(cameras, wanted.task, resume_after, otherwise_first=False)
     resumed = {camera_id: positions[camera_id] for camera_id in resume_after if camera_id in positions}
-    at_once, lost = [], []
+    at_once = []
     if rate is not None:
         at_once = await subscriptions.bus.newest_results(resumed, wanted.task)
         positions |= {published.camera_id: published.entry_id for published in at_once}
-    else:
-        begun = {camera_id: position for camera_id, position in resumed.items() if position != FIRST}
-        kept = await subscriptions.bus.kept_results(begun, wanted.task)
-        lost = [camera_id for camera_id in begun if camera_id not in kept]
     stream = EventStream(
         live,
         subscriptions,
@@ -123,7 +119,6 @@ async def follow_events(
         wanted,
         rate,
         positions,
-        lost=lost,
         at_once=at_once,
         config=services.config,
     )

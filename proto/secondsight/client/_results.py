@@ -103,7 +103,7 @@ class Positions:
         self._offsets[camera] = response.offset
 
 
-def result_of(message: analytics_pb2.RecognitionResult) -> Result:
+def result_of(message: analytics_pb2.RecognitionResult, *, missed: bool = False) -> Result:
     """A result as a value.
 
     Raises:
@@ -135,6 +135,7 @@ def result_of(message: analytics_pb2.RecognitionResult) -> Result:
             failure=message.failure or None,
             decode_us=message.timing.decode_us,
             recognise_us=message.timing.recognise_us,
+            missed=missed,
             numbers_png=message.segmentation.numbers_png or None,
         )
     except ValueError as error:

@@ -71,7 +71,7 @@ class AsyncSubscription:
     async def __anext__(self) -> Result:
         self.done()
         self._in_hand = await anext(self._responses)
-        return result_of(self._in_hand.result)
+        return result_of(self._in_hand.result, missed=self._in_hand.missed)
 
     def dealt_with(self) -> dict[str, str]:
         """Count the result in hand as dealt with, before the next is asked for; how far that is."""

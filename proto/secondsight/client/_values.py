@@ -143,6 +143,8 @@ class Result:
         captured_at: by the camera host's clock.
         alert: somebody has to look at this frame, by the server's rules.
         failure: why nothing could be recognised, when that is so.
+        missed: results of the camera before this one were no longer kept when they were to be sent; with subscribed
+            results only.
         numbers_png: a PNG of one channel, the number of each pixel's segment; with subscribed results only.
     """
 
@@ -161,6 +163,7 @@ class Result:
     failure: str | None = None
     decode_us: int = 0
     recognise_us: int = 0
+    missed: bool = False
     numbers_png: bytes | None = field(default=None, repr=False)
 
 

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from secondsight.v1 import frame_pb2 as secondsight_dot_v1_dot_frame__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esecondsight/v1/analytics.proto\x12\x0esecondsight.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1asecondsight/v1/frame.proto\"\x14\n\x12ListCamerasRequest\">\n\x13ListCamerasResponse\x12\'\n\x07\x63\x61meras\x18\x01 \x03(\x0b\x32\x16.secondsight.v1.Camera\"\xa7\x02\n\x06\x43\x61mera\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x31\n\rlast_frame_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07session\x18\x03 \x01(\x04\x12(\n\x04\x65\x64ge\x18\x04 \x01(\x0b\x32\x1a.secondsight.v1.EdgeReport\x12*\n\x05state\x18\x05 \x01(\x0e\x32\x1b.secondsight.v1.CameraState\x12)\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04slow\x18\x07 \x01(\t\x12\x13\n\x0bslow_detail\x18\x08 \x01(\t\x12\x15\n\x08\x61waiting\x18\t \x01(\x04H\x00\x88\x01\x01\x42\x0b\n\t_awaiting\"\x87\x02\n\x10SubscribeRequest\x12\x12\n\ncamera_ids\x18\x01 \x03(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\x15\n\rminimum_score\x18\x03 \x01(\x02\x12G\n\x0cresume_after\x18\x04 \x03(\x0b\x32\x31.secondsight.v1.SubscribeRequest.ResumeAfterEntry\x12-\n\nstart_from\x18\x05 \x01(\x0e\x32\x19.secondsight.v1.StartFrom\x12\x0c\n\x04task\x18\x06 \x01(\t\x1a\x32\n\x10ResumeAfterEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"V\n\x11SubscribeResponse\x12\x31\n\x06result\x18\x01 \x01(\x0b\x32!.secondsight.v1.RecognitionResult\x12\x0e\n\x06offset\x18\x02 \x01(\t\"\xd9\x04\n\x11RecognitionResult\x12&\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x17.secondsight.v1.FrameId\x12/\n\x0b\x63\x61ptured_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rrecognised_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrecogniser\x18\x04 \x01(\t\x12\r\n\x05width\x18\x05 \x01(\r\x12\x0e\n\x06height\x18\x06 \x01(\r\x12-\n\ndetections\x18\x07 \x03(\x0b\x32\x19.secondsight.v1.Detection\x12\x15\n\rmachine_bytes\x18\x08 \x01(\r\x12\x37\n\x0b\x65nhancement\x18\t \x01(\x0b\x32\".secondsight.v1.EnhancementReceipt\x12,\n\x06timing\x18\n \x01(\x0b\x32\x1c.secondsight.v1.ServerTiming\x12\x0f\n\x07\x66\x61ilure\x18\x0b \x01(\t\x12*\n\tkey_frame\x18\x0c \x01(\x0b\x32\x17.secondsight.v1.FrameId\x12\x0c\n\x04task\x18\r \x01(\t\x12\x13\n\x0btraceparent\x18\x0e \x01(\t\x12\x32\n\x0csegmentation\x18\x0f \x01(\x0b\x32\x1c.secondsight.v1.Segmentation\x12%\n\x06\x65vents\x18\x10 \x03(\x0b\x32\x15.secondsight.v1.Event\x12\r\n\x05\x61lert\x18\x11 \x01(\x08\x12\x0e\n\x06pts_us\x18\x12 \x01(\x03\"\xba\x01\n\tDetection\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12 \n\x03\x62ox\x18\x03 \x01(\x0b\x32\x13.secondsight.v1.Box\x12\"\n\x04mask\x18\x04 \x01(\x0b\x32\x14.secondsight.v1.Mask\x12+\n\tkeypoints\x18\x05 \x03(\x0b\x32\x18.secondsight.v1.Keypoint\x12\r\n\x05track\x18\x06 \x01(\t\x12\r\n\x05zones\x18\x07 \x03(\t\"\xe1\x01\n\x05\x45vent\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.secondsight.v1.EventKind\x12\r\n\x05track\x18\x02 \x01(\t\x12,\n\tdetection\x18\x03 \x01(\x0b\x32\x19.secondsight.v1.Detection\x12\x31\n\rfirst_seen_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_seen_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61lert\x18\x06 \x01(\x08\"5\n\x04Mask\x12\x0e\n\x06height\x18\x01 \x01(\r\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06\x63ounts\x18\x03 \x01(\x0c\"=\n\x08Keypoint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x02\x12\t\n\x01y\x18\x03 \x01(\x02\x12\r\n\x05score\x18\x04 \x01(\x02\"N\n\x0cSegmentation\x12\x13\n\x0bnumbers_png\x18\x01 \x01(\x0c\x12)\n\x08segments\x18\x02 \x03(\x0b\x32\x17.secondsight.v1.Segment\"Y\n\x07Segment\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05label\x18\x02 \x01(\t\x12\x10\n\x08is_thing\x18\x03 \x01(\x08\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x0e\n\x06pixels\x18\x05 \x01(\r\"A\n\x03\x42ox\x12\r\n\x05x_min\x18\x01 \x01(\x02\x12\r\n\x05y_min\x18\x02 \x01(\x02\x12\r\n\x05x_max\x18\x03 \x01(\x02\x12\r\n\x05y_max\x18\x04 \x01(\x02\"7\n\x0cServerTiming\x12\x11\n\tdecode_us\x18\x01 \x01(\r\x12\x14\n\x0crecognise_us\x18\x02 \x01(\r*t\n\x0b\x43\x61meraState\x12\x1c\n\x18\x43\x41MERA_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41MERA_STATE_LIVE\x10\x01\x12\x16\n\x12\x43\x41MERA_STATE_STALE\x10\x02\x12\x18\n\x14\x43\x41MERA_STATE_OFFLINE\x10\x03*W\n\tStartFrom\x12\x1a\n\x16START_FROM_UNSPECIFIED\x10\x00\x12\x15\n\x11START_FROM_LATEST\x10\x01\x12\x17\n\x13START_FROM_EARLIEST\x10\x02*f\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x45VENT_KIND_NEW\x10\x01\x12\x15\n\x11\x45VENT_KIND_UPDATE\x10\x02\x12\x12\n\x0e\x45VENT_KIND_END\x10\x03\x32\xbe\x01\n\x10\x41nalyticsService\x12V\n\x0bListCameras\x12\".secondsight.v1.ListCamerasRequest\x1a#.secondsight.v1.ListCamerasResponse\x12R\n\tSubscribe\x12 .secondsight.v1.SubscribeRequest\x1a!.secondsight.v1.SubscribeResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esecondsight/v1/analytics.proto\x12\x0esecondsight.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1asecondsight/v1/frame.proto\"\x14\n\x12ListCamerasRequest\">\n\x13ListCamerasResponse\x12\'\n\x07\x63\x61meras\x18\x01 \x03(\x0b\x32\x16.secondsight.v1.Camera\"\xa7\x02\n\x06\x43\x61mera\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x31\n\rlast_frame_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07session\x18\x03 \x01(\x04\x12(\n\x04\x65\x64ge\x18\x04 \x01(\x0b\x32\x1a.secondsight.v1.EdgeReport\x12*\n\x05state\x18\x05 \x01(\x0e\x32\x1b.secondsight.v1.CameraState\x12)\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04slow\x18\x07 \x01(\t\x12\x13\n\x0bslow_detail\x18\x08 \x01(\t\x12\x15\n\x08\x61waiting\x18\t \x01(\x04H\x00\x88\x01\x01\x42\x0b\n\t_awaiting\"\x87\x02\n\x10SubscribeRequest\x12\x12\n\ncamera_ids\x18\x01 \x03(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\x15\n\rminimum_score\x18\x03 \x01(\x02\x12G\n\x0cresume_after\x18\x04 \x03(\x0b\x32\x31.secondsight.v1.SubscribeRequest.ResumeAfterEntry\x12-\n\nstart_from\x18\x05 \x01(\x0e\x32\x19.secondsight.v1.StartFrom\x12\x0c\n\x04task\x18\x06 \x01(\t\x1a\x32\n\x10ResumeAfterEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"f\n\x11SubscribeResponse\x12\x31\n\x06result\x18\x01 \x01(\x0b\x32!.secondsight.v1.RecognitionResult\x12\x0e\n\x06offset\x18\x02 \x01(\t\x12\x0e\n\x06missed\x18\x03 \x01(\x08\"\xd9\x04\n\x11RecognitionResult\x12&\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x17.secondsight.v1.FrameId\x12/\n\x0b\x63\x61ptured_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rrecognised_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrecogniser\x18\x04 \x01(\t\x12\r\n\x05width\x18\x05 \x01(\r\x12\x0e\n\x06height\x18\x06 \x01(\r\x12-\n\ndetections\x18\x07 \x03(\x0b\x32\x19.secondsight.v1.Detection\x12\x15\n\rmachine_bytes\x18\x08 \x01(\r\x12\x37\n\x0b\x65nhancement\x18\t \x01(\x0b\x32\".secondsight.v1.EnhancementReceipt\x12,\n\x06timing\x18\n \x01(\x0b\x32\x1c.secondsight.v1.ServerTiming\x12\x0f\n\x07\x66\x61ilure\x18\x0b \x01(\t\x12*\n\tkey_frame\x18\x0c \x01(\x0b\x32\x17.secondsight.v1.FrameId\x12\x0c\n\x04task\x18\r \x01(\t\x12\x13\n\x0btraceparent\x18\x0e \x01(\t\x12\x32\n\x0csegmentation\x18\x0f \x01(\x0b\x32\x1c.secondsight.v1.Segmentation\x12%\n\x06\x65vents\x18\x10 \x03(\x0b\x32\x15.secondsight.v1.Event\x12\r\n\x05\x61lert\x18\x11 \x01(\x08\x12\x0e\n\x06pts_us\x18\x12 \x01(\x03\"\xba\x01\n\tDetection\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12 \n\x03\x62ox\x18\x03 \x01(\x0b\x32\x13.secondsight.v1.Box\x12\"\n\x04mask\x18\x04 \x01(\x0b\x32\x14.secondsight.v1.Mask\x12+\n\tkeypoints\x18\x05 \x03(\x0b\x32\x18.secondsight.v1.Keypoint\x12\r\n\x05track\x18\x06 \x01(\t\x12\r\n\x05zones\x18\x07 \x03(\t\"\xe1\x01\n\x05\x45vent\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.secondsight.v1.EventKind\x12\r\n\x05track\x18\x02 \x01(\t\x12,\n\tdetection\x18\x03 \x01(\x0b\x32\x19.secondsight.v1.Detection\x12\x31\n\rfirst_seen_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_seen_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61lert\x18\x06 \x01(\x08\"5\n\x04Mask\x12\x0e\n\x06height\x18\x01 \x01(\r\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06\x63ounts\x18\x03 \x01(\x0c\"=\n\x08Keypoint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x02\x12\t\n\x01y\x18\x03 \x01(\x02\x12\r\n\x05score\x18\x04 \x01(\x02\"N\n\x0cSegmentation\x12\x13\n\x0bnumbers_png\x18\x01 \x01(\x0c\x12)\n\x08segments\x18\x02 \x03(\x0b\x32\x17.secondsight.v1.Segment\"Y\n\x07Segment\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05label\x18\x02 \x01(\t\x12\x10\n\x08is_thing\x18\x03 \x01(\x08\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x0e\n\x06pixels\x18\x05 \x01(\r\"A\n\x03\x42ox\x12\r\n\x05x_min\x18\x01 \x01(\x02\x12\r\n\x05y_min\x18\x02 \x01(\x02\x12\r\n\x05x_max\x18\x03 \x01(\x02\x12\r\n\x05y_max\x18\x04 \x01(\x02\"7\n\x0cServerTiming\x12\x11\n\tdecode_us\x18\x01 \x01(\r\x12\x14\n\x0crecognise_us\x18\x02 \x01(\r*t\n\x0b\x43\x61meraState\x12\x1c\n\x18\x43\x41MERA_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41MERA_STATE_LIVE\x10\x01\x12\x16\n\x12\x43\x41MERA_STATE_STALE\x10\x02\x12\x18\n\x14\x43\x41MERA_STATE_OFFLINE\x10\x03*W\n\tStartFrom\x12\x1a\n\x16START_FROM_UNSPECIFIED\x10\x00\x12\x15\n\x11START_FROM_LATEST\x10\x01\x12\x17\n\x13START_FROM_EARLIEST\x10\x02*f\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x45VENT_KIND_NEW\x10\x01\x12\x15\n\x11\x45VENT_KIND_UPDATE\x10\x02\x12\x12\n\x0e\x45VENT_KIND_END\x10\x03\x32\xbe\x01\n\x10\x41nalyticsService\x12V\n\x0bListCameras\x12\".secondsight.v1.ListCamerasRequest\x1a#.secondsight.v1.ListCamerasResponse\x12R\n\tSubscribe\x12 .secondsight.v1.SubscribeRequest\x1a!.secondsight.v1.SubscribeResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SUBSCRIBEREQUEST_RESUMEAFTERENTRY']._loaded_options = None
   _globals['_SUBSCRIBEREQUEST_RESUMEAFTERENTRY']._serialized_options = b'8\001'
-  _globals['_CAMERASTATE']._serialized_start=2283
-  _globals['_CAMERASTATE']._serialized_end=2399
-  _globals['_STARTFROM']._serialized_start=2401
-  _globals['_STARTFROM']._serialized_end=2488
-  _globals['_EVENTKIND']._serialized_start=2490
-  _globals['_EVENTKIND']._serialized_end=2592
+  _globals['_CAMERASTATE']._serialized_start=2299
+  _globals['_CAMERASTATE']._serialized_end=2415
+  _globals['_STARTFROM']._serialized_start=2417
+  _globals['_STARTFROM']._serialized_end=2504
+  _globals['_EVENTKIND']._serialized_start=2506
+  _globals['_EVENTKIND']._serialized_end=2608
   _globals['_LISTCAMERASREQUEST']._serialized_start=111
   _globals['_LISTCAMERASREQUEST']._serialized_end=131
   _globals['_LISTCAMERASRESPONSE']._serialized_start=133
@@ -52,25 +52,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBSCRIBEREQUEST_RESUMEAFTERENTRY']._serialized_start=709
   _globals['_SUBSCRIBEREQUEST_RESUMEAFTERENTRY']._serialized_end=759
   _globals['_SUBSCRIBERESPONSE']._serialized_start=761
-  _globals['_SUBSCRIBERESPONSE']._serialized_end=847
-  _globals['_RECOGNITIONRESULT']._serialized_start=850
-  _globals['_RECOGNITIONRESULT']._serialized_end=1451
-  _globals['_DETECTION']._serialized_start=1454
-  _globals['_DETECTION']._serialized_end=1640
-  _globals['_EVENT']._serialized_start=1643
-  _globals['_EVENT']._serialized_end=1868
-  _globals['_MASK']._serialized_start=1870
-  _globals['_MASK']._serialized_end=1923
-  _globals['_KEYPOINT']._serialized_start=1925
-  _globals['_KEYPOINT']._serialized_end=1986
-  _globals['_SEGMENTATION']._serialized_start=1988
-  _globals['_SEGMENTATION']._serialized_end=2066
-  _globals['_SEGMENT']._serialized_start=2068
-  _globals['_SEGMENT']._serialized_end=2157
-  _globals['_BOX']._serialized_start=2159
-  _globals['_BOX']._serialized_end=2224
-  _globals['_SERVERTIMING']._serialized_start=2226
-  _globals['_SERVERTIMING']._serialized_end=2281
-  _globals['_ANALYTICSSERVICE']._serialized_start=2595
-  _globals['_ANALYTICSSERVICE']._serialized_end=2785
+  _globals['_SUBSCRIBERESPONSE']._serialized_end=863
+  _globals['_RECOGNITIONRESULT']._serialized_start=866
+  _globals['_RECOGNITIONRESULT']._serialized_end=1467
+  _globals['_DETECTION']._serialized_start=1470
+  _globals['_DETECTION']._serialized_end=1656
+  _globals['_EVENT']._serialized_start=1659
+  _globals['_EVENT']._serialized_end=1884
+  _globals['_MASK']._serialized_start=1886
+  _globals['_MASK']._serialized_end=1939
+  _globals['_KEYPOINT']._serialized_start=1941
+  _globals['_KEYPOINT']._serialized_end=2002
+  _globals['_SEGMENTATION']._serialized_start=2004
+  _globals['_SEGMENTATION']._serialized_end=2082
+  _globals['_SEGMENT']._serialized_start=2084
+  _globals['_SEGMENT']._serialized_end=2173
+  _globals['_BOX']._serialized_start=2175
+  _globals['_BOX']._serialized_end=2240
+  _globals['_SERVERTIMING']._serialized_start=2242
+  _globals['_SERVERTIMING']._serialized_end=2297
+  _globals['_ANALYTICSSERVICE']._serialized_start=2611
+  _globals['_ANALYTICSSERVICE']._serialized_end=2801
 # @@protoc_insertion_point(module_scope)

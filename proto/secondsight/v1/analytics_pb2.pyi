@@ -98,12 +98,14 @@ class SubscribeRequest(_message.Message):
     def __init__(self, camera_ids: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., minimum_score: _Optional[float] = ..., resume_after: _Optional[_Mapping[str, str]] = ..., start_from: _Optional[_Union[StartFrom, str]] = ..., task: _Optional[str] = ...) -> None: ...
 
 class SubscribeResponse(_message.Message):
-    __slots__ = ("result", "offset")
+    __slots__ = ("result", "offset", "missed")
     RESULT_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
     result: RecognitionResult
     offset: str
-    def __init__(self, result: _Optional[_Union[RecognitionResult, _Mapping]] = ..., offset: _Optional[str] = ...) -> None: ...
+    missed: bool
+    def __init__(self, result: _Optional[_Union[RecognitionResult, _Mapping]] = ..., offset: _Optional[str] = ..., missed: _Optional[bool] = ...) -> None: ...
 
 class RecognitionResult(_message.Message):
     __slots__ = ("frame", "captured_at", "recognised_at", "recogniser", "width", "height", "detections", "machine_bytes", "enhancement", "timing", "failure", "key_frame", "task", "traceparent", "segmentation", "events", "alert", "pts_us")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 
 class ExitCode(IntEnum):
@@ -10,18 +11,23 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILURE = 1
-    """Something is wrong, and the message says what to do; also what `check` and `verify` found to be wrong."""
     USAGE = 2
-    """Options, a configuration or a request that cannot be."""
     UNREACHABLE = 3
-    """A server, a store or a source does not answer."""
     INCOMPLETE = 4
-    """It was begun and could not be finished: frames are not acknowledged, a clip was not made."""
     NOT_ALLOWED = 5
-    """The server does not know who asks, or that one may not."""
     NOT_THERE = 6
-    """A camera, a frame or a layer that never was, or is no longer."""
     DEFECT = 70
-    """The store lost what it must not lose, and the server ended itself."""
     INTERRUPTED = 130
-    """Ctrl-C."""
+
+
+MEANINGS: Final = {
+    ExitCode.OK: "all went well",
+    ExitCode.FAILURE: "something is wrong, and the message says what to do; or what was checked is not as it should be",
+    ExitCode.USAGE: "options, a configuration or a request that cannot be",
+    ExitCode.UNREACHABLE: "a server, a store or a source does not answer",
+    ExitCode.INCOMPLETE: "it was begun and not finished: frames are not acknowledged, a file was not made",
+    ExitCode.NOT_ALLOWED: "the server does not know who asks, or they may not",
+    ExitCode.NOT_THERE: "a camera, a frame or a layer that never was, or is no longer",
+    ExitCode.DEFECT: "the server ended itself; whatever started it is to start it again",
+    ExitCode.INTERRUPTED: "Ctrl-C",
+}

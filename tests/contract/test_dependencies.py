@@ -21,6 +21,8 @@ MAY_IMPORT = {
 OWN = {"edge", "server", "shared_models", "secondsight", "proto", "tests"}
 # The demo runs the whole product in one command, and so stands above all its parts.
 DEMO = ROOT / "proto" / "secondsight" / "demo"
+# The client needs the codec for pushing pictures, and does without for all else.
+PICTURE_ENCODER = ROOT / "proto" / "secondsight" / "client" / "_picture_encoder.py"
 
 
 def imported_packages(path: Path) -> set[str]:
@@ -40,8 +42,19 @@ def test_dependencies_point_one_way(folder: str) -> None:
     sources = [path for path in (ROOT / folder).rglob("*.py") if not path.is_relative_to(DEMO)]
     assert sources
     for path in sources:
-        wrong = imported_packages(path) & OWN - MAY_IMPORT[folder]
+        may_import = MAY_IMPORT[folder] | ({"shared_models"} if path == PICTURE_ENCODER else set())
+        wrong = imported_packages(path) & OWN - may_import
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def test_the_client_needs_no_codec() -> None:
+    script = (
+        "import sys, secondsight.client\n"
+        "heavy = {'torch', 'numpy', 'redis', 'PIL', 'shared_models', 'server', 'edge'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
 
 
 def pins(name: str) -> list[tuple[str, str]]:

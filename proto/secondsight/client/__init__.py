@@ -41,6 +41,8 @@ from secondsight.client._exceptions import (
     UnknownFrameError,
     UnreachableError,
 )
+from secondsight.client._feed import AsyncFeed, Encoding, Feed
+from secondsight.client._outbox import Layers, Pushed
 from secondsight.client._settings import NO_RETRIES, Retries, Settings, Timeouts, Tls
 from secondsight.client._subscription import AsyncSubscription, Subscription
 from secondsight.client._values import (
@@ -64,6 +66,7 @@ from secondsight.client._values import (
 __all__ = [
     "NO_RETRIES",
     "AsyncClient",
+    "AsyncFeed",
     "AsyncSubscription",
     "Box",
     "Camera",
@@ -71,11 +74,13 @@ __all__ = [
     "ClientError",
     "Detection",
     "Edge",
+    "Encoding",
     "Enhancement",
     "EnhancementEvictedError",
     "EnhancementExpiredError",
     "EnhancementNotStoredError",
     "Event",
+    "Feed",
     "FeedClosedError",
     "ForbiddenError",
     "Frame",
@@ -88,6 +93,7 @@ __all__ = [
     "KeyInTheClearError",
     "Keypoint",
     "LayerBytes",
+    "Layers",
     "Mask",
     "NotFoundError",
     "PictureError",
@@ -95,6 +101,7 @@ __all__ = [
     "ProblemError",
     "Provenance",
     "PushError",
+    "Pushed",
     "ReasonRequiredError",
     "Result",
     "Retries",

@@ -13,6 +13,7 @@ import httpx
 from secondsight.client import _requests
 from secondsight.client._client import settings_of, verification
 from secondsight.client._exchange import Outcome, Pause, exchange
+from secondsight.client._feed import AsyncFeed, Encoding
 from secondsight.client._requests import Request
 from secondsight.client._results import Start, Wanted
 from secondsight.client._settings import Settings
@@ -131,6 +132,27 @@ class AsyncClient:
             cameras=tuple(cameras), labels=tuple(labels), minimum_score=minimum_score, task=task, start=start
         )
         return AsyncSubscription(self.settings, wanted, resume_after or {})
+
+    def pushing(
+        self,
+        camera: str,
+        *,
+        encoding: Encoding = Encoding(),
+        model: bytes | None = None,
+        store: str | None = None,
+        retention: float = 3600.0,
+        most_waiting: int = 32,
+    ) -> AsyncFeed:
+        """See `Client.pushing`."""
+        return AsyncFeed(
+            self.settings,
+            camera,
+            encoding=encoding,
+            model=model,
+            store=store,
+            retention=retention,
+            most_waiting=most_waiting,
+        )
 
     async def _ask(self, request: Request[T]) -> T:
         steps = exchange(request, self.settings)

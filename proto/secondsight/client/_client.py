@@ -13,6 +13,7 @@ import httpx
 
 from secondsight.client import _requests
 from secondsight.client._exchange import Outcome, Pause, exchange
+from secondsight.client._feed import AsyncFeed, Encoding, Feed
 from secondsight.client._loop_thread import LoopThread
 from secondsight.client._requests import Request
 from secondsight.client._results import Start, Wanted
@@ -163,6 +164,44 @@ class Client:
             cameras=tuple(cameras), labels=tuple(labels), minimum_score=minimum_score, task=task, start=start
         )
         return Subscription(AsyncSubscription(self.settings, wanted, resume_after or {}), LoopThread.shared())
+
+    def pushing(
+        self,
+        camera: str,
+        *,
+        encoding: Encoding = Encoding(),
+        model: bytes | None = None,
+        store: str | None = None,
+        retention: float = 3600.0,
+        most_waiting: int = 32,
+    ) -> Feed:
+        """Push frames of a camera::
+
+            with client.pushing("gate", store="redis://127.0.0.1:6379/0") as feed:
+                for picture in pictures:
+                    feed.push(picture)
+
+        Args:
+            encoding: of the pictures; by the codec's defaults when left out.
+            model: identity of the codec's model, of layers that were encoded elsewhere (`push_layers`); then nothing is
+                encoded here.
+            store: the server's store, for enhancement layers. Without one there are no human views.
+            retention: seconds for which they are kept.
+            most_waiting: frames that may wait for the server's answer; then `push` waits.
+        """
+
+        def make() -> AsyncFeed:
+            return AsyncFeed(
+                self.settings,
+                camera,
+                encoding=encoding,
+                model=model,
+                store=store,
+                retention=retention,
+                most_waiting=most_waiting,
+            )
+
+        return Feed(make, LoopThread.shared())
 
     def _ask(self, request: Request[T]) -> T:
         steps = exchange(request, self.settings)

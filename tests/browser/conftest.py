@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -73,14 +73,26 @@ class Serving:
     http: str
     grpc: str
     store: redis.Redis
+    url: str
+    """Of the store."""
     data: Path
     process: subprocess.Popen[str]
     codec: Codec
     people: People | None
     frames: list[str] = field(default_factory=list)
 
-    def push(self, camera: str, pictures: list[np.ndarray], *, recognised: bool = True) -> list[str]:
-        """Send pictures as an edge does, in a session of their own; gives the frames' names once all are recognised."""
+    def push(
+        self,
+        camera: str,
+        pictures: list[np.ndarray],
+        *,
+        recognised: bool = True,
+        ages: Sequence[float] | None = None,
+    ) -> list[str]:
+        """Send pictures as an edge does, in a session of their own; gives the frames' names once all are recognised.
+
+        `ages` tells how many seconds ago each was captured; all of them now, without it.
+        """
         metadata = ()
         if self.people is not None:
             metadata = (("authorization", f"Bearer {self.people.tokens[camera]}"),)
@@ -93,7 +105,9 @@ class Serving:
             requests.put(ingest_pb2.PushRequest(hello=hello))
             session = next(responses).welcome.session
             for sequence, picture in enumerate(pictures, 1):
-                requests.put(ingest_pb2.PushRequest(frame=self._frame(camera, session, sequence, picture)))
+                age = 0.0 if ages is None else ages[sequence - 1]
+                frame = self._frame(camera, session, sequence, picture, age)
+                requests.put(ingest_pb2.PushRequest(frame=frame))
             for response in responses:
                 assert not response.HasField("nack"), response.nack
                 if response.ack.acked_sequence == len(pictures):
@@ -104,7 +118,9 @@ class Serving:
             time.sleep(0.05)
         return names
 
-    def _frame(self, camera: str, session: int, sequence: int, picture: np.ndarray) -> frame_pb2.Frame:
+    def _frame(
+        self, camera: str, session: int, sequence: int, picture: np.ndarray, age: float
+    ) -> frame_pb2.Frame:
         layers = self.codec.encode(picture)
         self.store.set(store_keys.enhancement(camera, session, sequence), layers.enhancement, ex=600)
         frame = frame_pb2.Frame(
@@ -112,8 +128,9 @@ class Serving:
             machine_layer=layers.machine,
             enhancement=frame_pb2.EnhancementReceipt(bytes=len(layers.enhancement), slices=5),
         )
-        frame.captured_at.GetCurrentTime()
-        frame.enhancement.expires_at.FromSeconds(frame.captured_at.seconds + 600)
+        now_ms = time.time_ns() // 1_000_000
+        frame.captured_at.FromMilliseconds(now_ms - round(1000 * age))
+        frame.enhancement.expires_at.FromMilliseconds(now_ms + 600_000)
         return frame
 
 
@@ -159,7 +176,9 @@ def served(
             ready = re.fullmatch(r"ready grpc=(\S+) http=(\S+) store=(\S+)\n", process.stdout.readline())
             assert ready is not None, (data / "server.log").read_text()
             with redis.Redis.from_url(ready[3]) as store:
-                serving = Serving(f"http://{ready[2]}", ready[1], store, data, process, codec, people)
+                serving = Serving(
+                    f"http://{ready[2]}", ready[1], store, ready[3], data, process, codec, people
+                )
                 serving.frames = serving.push(CAMERA, clip)
                 yield serving
             process.send_signal(signal.SIGTERM)

@@ -47,9 +47,14 @@ class Lane:
         """Finish the frame in hand and return from `run`."""
         self._leaving.set()
 
+    @property
+    def rules(self) -> CameraRules:
+        """Those that the camera is under."""
+        return self._watch.rules
+
     def follow(self, rules: CameraRules) -> None:
         """Recognise under these rules from the next frame on."""
-        if rules != self._watch.rules:
+        if rules != self.rules:
             _log.info("camera %s is under other rules", self.camera_id)
             self._watch.follow(rules)
 

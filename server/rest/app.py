@@ -25,6 +25,7 @@ from server.rest import (
     probes,
     problems,
     recognisers,
+    rules,
     session,
     timeline,
     users,
@@ -60,6 +61,7 @@ def create_app(services: Services) -> FastAPI:
         overview,
         recognisers,
         timeline,
+        rules,
         users,
     ):
         app.include_router(closed.router, dependencies=[Depends(let_in)])

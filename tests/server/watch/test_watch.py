@@ -19,14 +19,14 @@ class Scene:
     """Frames a fifth of a second apart."""
 
     def __init__(self, rules: CameraRules) -> None:
-        self._watch = Watch(rules)
+        self.watch = Watch(rules)
         self._frames = 0
         self.now_s = 1000.0
 
     def frame(self, *detections: Detection, after_s: float = 0.2) -> Watched:
         self._frames += 1
         self.now_s += after_s
-        return self._watch.look(detections, frame=f"3-{self._frames}", at_s=self.now_s, size=SIZE)
+        return self.watch.look(detections, frame=f"3-{self._frames}", at_s=self.now_s, size=SIZE)
 
 
 def told(watched: Watched) -> list[tuple[Happening, str]]:
@@ -101,3 +101,32 @@ def test_a_clock_that_goes_back_does_not_end_anything() -> None:
     track = watched.noticed[0].track
     back = scene.frame(person(59), after_s=-3600)
     assert (back.noticed[0].track, back.events) == (track, ())
+
+
+def test_things_stay_known_under_other_rules() -> None:
+    zones = {"right": Zone(polygon=RIGHT, dwell_s=0.5)}
+    scene = Scene(CameraRules(track=True, zones=zones))
+    for _ in range(3):
+        scene.frame(person(150))
+    dwelt = scene.frame(person(150), after_s=0.3)
+    ((_, track),) = told(dwelt)
+    assert dwelt.noticed[0].zones == ("right",)
+
+    scene.watch.follow(CameraRules(track=True, zones=zones, minimum_score=0.5))
+    watched = scene.frame(person(150))
+    assert (watched.noticed[0].track, watched.noticed[0].zones) == (track, ("right",))
+
+    redrawn = {"right": Zone(polygon=(*RIGHT, (0.5, 0.5)), dwell_s=0.5)}
+    scene.watch.follow(CameraRules(track=True, zones=redrawn))
+    assert scene.frame(person(150)).noticed[0].zones == ()
+    for _ in range(3):
+        watched = scene.frame(person(150))
+    assert (watched.noticed[0].track, watched.noticed[0].zones) == (track, ("right",))
+
+    scene.watch.follow(CameraRules())
+    assert scene.frame(person(150)).noticed[0].track == ""
+    scene.watch.follow(CameraRules(track=True))
+    scene.frame(person(150))
+    ((happening, again),) = told(scene.frame(person(150)))
+    assert happening is Happening.NEW
+    assert again != track

@@ -20,7 +20,7 @@ COPY edge/ edge/
 COPY server/ server/
 COPY shared_models/ shared_models/
 COPY proto/ proto/
-RUN pip install --constraint requirements/lock.txt '.[server,embedded,tracking]' \
+RUN pip install --constraint requirements/lock.txt '.[server,relay,embedded,tracking]' \
     && pip install --no-deps --requirement requirements/tracking.txt
 
 FROM ${PYTHON_IMAGE}

@@ -22,7 +22,7 @@ if ! nvidia-smi >/dev/null 2>&1; then
 fi
 
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
-pip install --quiet --constraint requirements/lock.txt "$@" --editable '.[client,edge,server,tracking,embedded,demo,evaluation,training,tracing,dev]'
+pip install --quiet --constraint requirements/lock.txt "$@" --editable '.[client,edge,server,relay,tracking,embedded,demo,evaluation,training,tracing,dev]'
 pip install --quiet --no-deps --requirement requirements/assets.txt
 pip install --quiet --no-deps --requirement requirements/peers.txt
 pip install --quiet --no-deps --requirement requirements/tracking.txt

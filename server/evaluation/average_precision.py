@@ -23,7 +23,8 @@ from server.recognition import Detection
 
 _OVERLAPS: Final = np.linspace(0.5, 0.95, 10)
 _RECALLS: Final = np.linspace(0.0, 1.0, 101)
-_EVERY_AREA: Final = [[0, 1e10]]
+EVERY_AREA: Final = (0.0, 1e10)
+"""Pixels of things that count."""
 _RESAMPLES_AT_ONCE: Final = 250
 
 Counts = NDArray[np.float64]
@@ -53,6 +54,7 @@ class Matches:
     Args:
         detections: of every photo, by its id.
         labels: the only ones that are looked for; None looks for all that are annotated.
+        area: pixels, from and to: other things are neither looked for nor wrong to find.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Matches:
         photos: AnnotatedPhotos,
         detections: Mapping[int, Sequence[Detection]],
         labels: Collection[str] | None = None,
+        area: tuple[float, float] = EVERY_AREA,
     ) -> None:
         rows = [
             _row(photo, photos.categories[detection.label], detection)
@@ -73,7 +76,7 @@ class Matches:
             known = (number for label, number in photos.categories.items() if label in labels)
             evaluation.params.catIds = sorted(known)
         evaluation.params.imgIds = [photo.id for photo in photos.photos]
-        evaluation.params.areaRng, evaluation.params.areaRngLbl = _EVERY_AREA, ["all"]
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [list(area)], ["all"]
         evaluation.params.maxDets = [EVALUATION.most_detections]
         with contextlib.redirect_stdout(io.StringIO()):
             evaluation.evaluate()

@@ -263,15 +263,19 @@ class Tile {
 }
 
 /** What is wrong with a camera, in words; empty when all is well. */
-function troubles({ edge, slow, slow_detail }, shown) {
+function troubles({ state, edge, slow, slow_detail }, shown) {
   const told = [SOURCES[edge?.source]];
-  if (slow) told.push(`The ${slow} is slow${slow_detail ? `: ${slow_detail}` : ""}.`);
+  if (slow) told.push(state === "offline" ? `${capital(slow_detail ?? slow)}.` : `The ${slow} is slow: ${slow_detail}.`);
   const spool = edge?.spool;
   if (spool?.failing) told.push("The site's disk takes no frames; they wait in memory.");
   if (spool?.full) told.push("The site's spool is full: frames are lost until the uplink has room again.");
   if (spool?.oldest_seconds > 30) told.push(`${spool.frames} frames wait at the site.`);
   told.push(shown?.result.failure);
   return told.filter(Boolean).join(" ");
+}
+
+function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
 }
 
 /** Fetches pictures of visible tiles, a few at once, the tile that has waited longest first. */

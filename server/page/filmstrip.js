@@ -14,8 +14,9 @@ export class Filmstrip {
     this.camera = camera;
     this.list = element("ul", { class: "film", "aria-label": "Seen in this time, newest first" });
     this.more = element("button", { type: "button", hidden: true, onclick: () => this.fill(this.next) }, "More");
+    this.lines = element("ul", { class: "lines", "aria-label": "Seen in this time, no picture is kept of it" });
     this.told = element("p", { class: "quiet", role: "status" });
-    this.element = element("div", { class: "filmstrip" }, this.told, this.list, this.more);
+    this.element = element("div", { class: "filmstrip" }, this.told, this.list, this.lines, this.more);
     this.waiting = new Set();
     this.underWay = 0;
     this.shown = "";
@@ -55,17 +56,20 @@ export class Filmstrip {
     try {
       const { things, next } = await get(address, { signal });
       if (signal.aborted) return;
-      const known = new Map([...this.list.children].map((card) => [card.dataset.thing, card]));
+      const known = new Map([...this.list.children, ...this.lines.children].map((card) => [card.dataset.thing, card]));
       const cards = things.map((thing) => {
         const card = known.get(thing.thing);
         // Whose best frame has not changed keeps its picture.
         return card?.dataset.state === stateOf(thing) ? card : this.card(thing);
       });
-      if (anew) this.list.replaceChildren(...cards);
-      else this.list.append(...cards);
+      if (anew) {
+        this.list.replaceChildren();
+        this.lines.replaceChildren();
+      }
+      things.forEach((thing, place) => (thing.viewable ? this.list : this.lines).append(cards[place]));
       this.next = next;
       this.more.hidden = next === null;
-      const told = this.list.children.length === 0 && next === null ? "Nothing was seen in this time." : "";
+      const told = this.list.children.length + this.lines.children.length === 0 && next === null ? "Nothing was seen in this time." : "";
       if (this.told.textContent !== told) this.told.textContent = told;
     } catch (problem) {
       if (problem.name === "AbortError") return;
@@ -86,7 +90,7 @@ export class Filmstrip {
     const card = element("li", { "data-thing": thing.thing, "data-state": stateOf(thing) });
     if (!thing.viewable) {
       const moment = `#/cameras/${encodeURIComponent(this.camera)}/at/${encodeURIComponent(thing.first_seen_at)}`;
-      append(card, [element("a", { href: moment }, element("span", { class: "still gone" }, "no picture kept"), what)]);
+      append(card, [element("a", { href: moment }, what)]);
       return card;
     }
     const canvas = element("canvas", { class: "still", "aria-hidden": "true", width: 16, height: 9 });

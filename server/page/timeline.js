@@ -1,7 +1,7 @@
 // A camera's timeline: what it has shown, for longer than its frames are kept, and any moment of that within two clicks.
 
 import { Problem, get, ofCamera, picture } from "./api.js";
-import { element, failure } from "./dom.js";
+import { element, notice } from "./dom.js";
 import { chips, drawDetections } from "./draw.js";
 import { Filmstrip } from "./filmstrip.js";
 import { Timescale, inWords } from "./timescale.js";
@@ -202,9 +202,9 @@ class TimelinePage {
 
   fail(problem) {
     for (const part of this.content) part.hidden = true;
+    const again = element("button", { type: "button", onclick: () => this.load() }, "Try again");
     this.empty.replaceChildren(
-      failure(problem, () => this.load()),
-      element("p", { class: "notice" }, element("a", { href: "#/" }, "Go to the wall")),
+      notice("error", problem.title, problem.message, again, element("a", { class: "button", href: "#/" }, "Go to the wall")),
     );
   }
 

@@ -257,7 +257,7 @@ export class Timescale {
       const left = this.placeOf(start);
       const right = this.placeOf(start + bucket.seconds * 1000);
       if (right < this.gutter || left > this.element.clientWidth) continue;
-      yield [bucket, left, Math.max(right - left - (right - left > 4 ? 1 : 0), 1)];
+      yield [bucket, left, Math.max(right - left - (right - left > 8 ? 1 : 0), 1)];
     }
   }
 

@@ -375,12 +375,9 @@ class FramePage {
 
   async addMarks(container) {
     if (!this.context.session.humanViews) return;
-    try {
-      const { marks } = await import("./marks.js");
-      await marks(container, this.frame, this.context);
-    } catch {
-      container.remove();
-    }
+    const { frame, stage } = this;
+    const { marks } = await import("./marks.js");
+    await marks(container, frame, { ...this.context, stage, headers: () => spoken(this.reason), signal: this.leaving.signal });
   }
 }
 

@@ -11,6 +11,7 @@ export class Stage {
     this.frame = frame;
     this.machine = null;
     this.human = null;
+    this.sharp = false; // whether all slices of the human view are shown
     this.pointed = null;
     this.scale = 1;
     this.x = 0;
@@ -114,6 +115,8 @@ export class Stage {
       this.humanCanvas.hidden = this.divider.hidden = this.right.hidden = this.slider.disabled = false;
       this.setSplit(0);
     }
+    this.sharp = slices === count;
+    if (this.sharp) this.element.dispatchEvent(new Event("sharp"));
     this.update();
   }
 

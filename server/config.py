@@ -165,6 +165,8 @@ class ServerConfig:
     views_at_once: int = 4
     """REST views decoding or waiting for the codec; more are refused with 503."""
     view_retry_after: int = 1
+    views_bytes: int = 32 * 2**20
+    """Finished pictures kept in memory for whoever looks again. Each look goes on record all the same."""
     jpeg_quality: int = 90
     webp_quality: int = 90
     page_frames: int = 20

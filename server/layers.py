@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +23,7 @@ from server import metrics
 from server.catalogue import HumanLayers, KeyLayers, key_frame_of
 from server.errors import DecodingFailedError
 from server.groups import KeyFrame
+from server.kept_in_memory import KeptInMemory
 from server.references import References
 from shared_models import Header
 from shared_models import errors as codec_errors
@@ -69,9 +69,9 @@ class Layers:
         self._codec = codec
         self._keys = keys
         self._references = References(references_bytes)
-        self._pictures_bytes = pictures_bytes
-        self._kept_bytes = 0
-        self._pictures: OrderedDict[bytes, Picture] = OrderedDict()
+        self._pictures: KeptInMemory[bytes, Picture] = KeptInMemory(
+            pictures_bytes, lambda picture: picture.nbytes
+        )
         self._lane = ThreadPoolExecutor(1, thread_name_prefix="codec")
         self._calls = 0
         self._free = asyncio.Event()
@@ -94,16 +94,15 @@ class Layers:
             DecodingFailedError: the codec failed.
         """
         digest = _digest(frame)
-        kept = self._pictures.get(digest)
+        kept = self._pictures.find(digest)
         if kept is not None:
-            self._pictures.move_to_end(digest)
             return kept
         machine = frame.machine_layer
         reference = await self._reference(frame, None)
         picture = await self._timed(
             metrics.DECODE_SECONDS.observe, lambda: self._codec.decode_machine(machine, reference=reference)
         )
-        self._keep(digest, picture)
+        self._pictures.keep(digest, picture)
         return picture
 
     async def human_view(self, frame: frame_pb2.Frame, layers: HumanLayers, slices: int | None) -> Picture:
@@ -143,14 +142,6 @@ class Layers:
         # Under its own name. If that is not the one asked for, decoding against it will say so.
         self._references.keep(frame.id.camera_id, KeyFrame(*place, reference.name), reference)
         return reference
-
-    def _keep(self, digest: bytes, picture: Picture) -> None:
-        if digest not in self._pictures:
-            self._pictures[digest] = picture
-            self._kept_bytes += picture.nbytes
-        while self._kept_bytes > self._pictures_bytes:
-            _, oldest = self._pictures.popitem(last=False)
-            self._kept_bytes -= oldest.nbytes
 
     async def _timed(self, observe: Callable[[float], None], decode: Callable[[], _T]) -> _T:
         def call() -> _T:

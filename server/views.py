@@ -17,6 +17,7 @@ from server.catalogue import HumanLayers, StoredFrame
 from server.config import ServerConfig
 from server.enhancement import EnhancementSource
 from server.errors import SlicesNotStoredError, UndecodableLayerError, ViewsBusyError
+from server.kept_in_memory import KeptInMemory
 from server.layers import Layers
 from shared_models import errors as codec_errors
 from shared_models.picture import Picture
@@ -76,6 +77,7 @@ class Views:
         self._layers = layers
         self._config = config
         self._under_way = 0
+        self._made: KeptInMemory[str, bytes] = KeptInMemory(config.views_bytes, len)
 
     async def gather(
         self,
@@ -109,7 +111,7 @@ class Views:
         )
 
     async def make(self, request: ViewRequest) -> bytes:
-        """The view as a file.
+        """The view as a file, which is kept a while: whoever looks again has it at once.
 
         Raises:
             ViewsBusyError: too many are being made.
@@ -119,9 +121,15 @@ class Views:
             StoreUnavailableError
             DecodingFailedError: the codec failed.
         """
+        name = request.digest
+        kept = self._made.find(name)
+        if kept is not None:
+            return kept
         async with self._place():
             picture = await self.picture(request)
-            return await asyncio.to_thread(self.compress, picture, request.format, request.width)
+            made = await asyncio.to_thread(self.compress, picture, request.format, request.width)
+        self._made.keep(name, made)
+        return made
 
     async def picture(self, request: ViewRequest) -> Picture:
         """The view's pixels, whoever else waits. Raises as `make` does, but for ViewsBusyError."""

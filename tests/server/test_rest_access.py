@@ -190,6 +190,21 @@ async def test_a_human_view_takes_a_reason_and_is_on_record_before_and_after(
     assert [record.event.subject for record in (layer_asked, layer_delivered)] == ["enhancement_layer"] * 2
 
 
+async def test_a_second_look_costs_no_decoding_and_is_on_record_too(
+    http: httpx.AsyncClient, people: People, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    otto = people.header("otto")
+    first = await http.get(HUMAN_VIEW, params=WHY, headers=otto)
+    monkeypatch.setattr(codec, "decode_human", None)
+    second = await http.get(HUMAN_VIEW, params={**HUMAN, "reason": "a second look"}, headers=otto)
+    assert (second.status_code, second.content) == (200, first.content)
+    told = [(record.event.outcome, record.event.reason) for record in audited(people, "human_view")]
+    assert told == [("asked", WHY["reason"]), ("delivered", WHY["reason"])] + [
+        ("asked", "a second look"),
+        ("delivered", "a second look"),
+    ]
+
+
 async def test_who_is_not_even_let_in_is_on_record_as_long_as_that_fills_no_disk(
     http: httpx.AsyncClient, people: People
 ) -> None:

@@ -24,15 +24,10 @@ ASK = """async ([address, method, body]) => {
 
 def command(secured: Serving, *arguments: str) -> str:
     """A command of an operator at the server's terminal."""
-    access = (
-        []
-        if secured.people is None or arguments[0] != "access"
-        else ["--access", str(secured.people.file.path)]
-    )
     return subprocess.run(
         [
             *(sys.executable, "-c", "from secondsight.command_line import main; main()"),
-            *(*arguments, "--data", str(secured.data), *access),
+            *(*arguments, "--data", str(secured.data)),
         ],
         capture_output=True,
         text=True,
@@ -96,6 +91,7 @@ def test_a_viewer_gets_no_human_view_by_any_road(browser: Browser, secured: Serv
 
         of_frame = f"/v1/cameras/street/frames/{frame}"
         period = {"from": "2026-01-01T00:00:00Z", "to": "2036-01-01T00:00:00Z"}
+        people = {"cameras": ["street"], "view": "human", "reason": "none", **period}
         roads = [
             (f"{of_frame}/image?view=human", "GET", None),
             (f"{of_frame}/image?view=human&slices=1&reason=none", "GET", None),
@@ -103,13 +99,9 @@ def test_a_viewer_gets_no_human_view_by_any_road(browser: Browser, secured: Serv
             (f"{of_frame}/layers/enhancement?reason=none", "GET", None),
             (f"{of_frame}/keep?reason=none", "POST", None),
             ("/v1/clips", "POST", {"camera": "street", "view": "human", "reason": "none", **period}),
-            (
-                "/v1/exports",
-                "POST",
-                {"kind": "views", "cameras": ["street"], "view": "human", "reason": "none", **period},
-            ),
-            ("/v1/exports", "POST", {"kind": "layers", "cameras": ["street"], "reason": "none", **period}),
-            ("/v1/exports", "POST", {"kind": "marks", "cameras": ["street"], "reason": "none"}),
+            ("/v1/exports", "POST", {"kind": "views", **people}),
+            ("/v1/exports", "POST", {"kind": "layers", **people}),
+            ("/v1/exports", "POST", {"kind": "marks", **people}),
         ]
         for road in roads:
             status, kind = page.evaluate(ASK, list(road))

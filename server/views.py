@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -130,6 +130,11 @@ class Views:
             made = await asyncio.to_thread(self.compress, picture, request.format, request.width)
         self._made.keep(name, made)
         return made
+
+    async def measure(self, request: ViewRequest, measure: Callable[[Picture], int]) -> int:
+        """What `measure` says of the view's pixels, in a thread of its own. Raises as `make` does."""
+        async with self._place():
+            return await asyncio.to_thread(measure, await self.picture(request))
 
     async def picture(self, request: ViewRequest) -> Picture:
         """The view's pixels, whoever else waits. Raises as `make` does, but for ViewsBusyError."""

@@ -197,6 +197,7 @@ def _links(stored: StoredFrame) -> dict[str, str]:
         "self": address,
         "machine_view": f"{address}/image?view=machine",
         "human_view": f"{address}/image?view=human",
+        "cost": f"{address}/cost",
         "machine_layer": f"{address}/layers/machine",
         "enhancement_layer": f"{address}/layers/enhancement",
     }

@@ -1,0 +1,1 @@
+"""What a view costs in bits, and what it would cost by other means."""

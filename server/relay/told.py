@@ -1,4 +1,4 @@
-"""What receivers are told of results. No picture, only addresses of pictures, which ask whoever opens them for access."""
+"""What receivers are told of results: addresses of pictures and never pictures, since the server asks who looks."""
 
 from __future__ import annotations
 

@@ -44,10 +44,16 @@ class EventResponse(StreamingResponse):
                 async with asyncio.timeout(self._stuck):
                     await send(message)
             except TimeoutError as error:
-                metrics.EVENT_STREAMS_STUCK.inc()
-                raise ConnectionAbortedError from error
+                raise _StuckError from error
 
-        await super().stream_response(send_in_time)
+        try:
+            await super().stream_response(send_in_time)
+        except _StuckError:
+            metrics.EVENT_STREAMS_STUCK.inc()
+
+
+class _StuckError(Exception):
+    """The reader takes nothing."""
 
 
 async def _place(request: Request, caller: Caller) -> AsyncIterator[Live]:

@@ -218,6 +218,7 @@ async def _server_error(request: Request, error: Exception) -> JSONResponse:
             errors.ViewsBusyError,
             errors.TooManyRequestsError,
             errors.EnhancementUnavailableError,
+            errors.StreamsBusyError,
             errors.JobsUnavailableError,
         ),
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
@@ -16,8 +16,8 @@ from server.evaluation.comparison import Estimate
 from server.evaluation.config import EVALUATION
 from server.evaluation.mixed_views import mixed_views
 from server.evaluation.photos import AnnotatedPhotos, Photo
-from server.recognition import Detection
-from server.recognition.persons import PERSON, Persons
+from server.recognition import Detection, Seen
+from server.recognition.persons import PERSON
 from shared_models import Codec
 from shared_models.picture import Picture
 
@@ -84,10 +84,23 @@ def _figures(value: Any) -> Any:
     return asdict(value) if isinstance(value, Estimate) else value
 
 
+class Stages(Protocol):
+    """A recogniser of persons whose two stages can be called one by one."""
+
+    def boxes(self, image: Picture) -> list[Detection]:
+        """Persons without masks."""
+
+    def outlined(self, person: Detection, image: Picture) -> Detection:
+        """A person with the mask that is seen in its box."""
+
+    def see(self, image: Picture) -> Seen:
+        """Both."""
+
+
 class PersonLosses:
     """Measures losses on annotated photos, the resamples the same for all figures."""
 
-    def __init__(self, photos: AnnotatedPhotos, persons: Persons, *, resamples: int, seed: int) -> None:
+    def __init__(self, photos: AnnotatedPhotos, persons: Stages, *, resamples: int, seed: int) -> None:
         self._photos = photos
         self._persons = persons
         count = len(photos.photos)

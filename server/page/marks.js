@@ -91,7 +91,7 @@ class Marks {
         element("span", { class: "visually-hidden" }, ` ${label}, detection ${number + 1}`),
       ),
     );
-    const field = element("input", { list: "marks-labels", maxlength: 64, placeholder: "what is it?", "aria-label": `What detection ${number + 1} is instead`, hidden: true });
+    const field = element("input", { list: "marks-labels", maxlength: 64, placeholder: "what else? Empty: nothing", "aria-label": `What detection ${number + 1} is instead`, hidden: true });
     field.addEventListener("change", () => this.correct(number, field.value.trim()));
     const others = element("span", { class: "quiet others" });
     const line = element("li", {}, chip, element("span", { class: "quiet" }, percent(score)), element("span", { class: "choose" }, right, wrong), field, others);
@@ -253,7 +253,10 @@ class Marks {
     this.overlay.classList.toggle("drawing", on);
     this.form.reset();
     this.place();
-    if (on) this.label.focus({ preventScroll: true });
+    if (on) {
+      this.context.stage.point(null);
+      this.label.focus({ preventScroll: true });
+    }
   }
 
   place() {

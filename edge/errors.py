@@ -17,6 +17,8 @@ EdgeError
 
 from __future__ import annotations
 
+from secondsight.exit_codes import ExitCode
+
 
 class EdgeError(Exception):
     """Root of everything that the edge raises."""
@@ -25,9 +27,13 @@ class EdgeError(Exception):
 class ConfigError(EdgeError):
     """An option that cannot be."""
 
+    exit_code = ExitCode.USAGE
+
 
 class SourceError(EdgeError):
     """The source cannot be opened or read."""
+
+    exit_code = ExitCode.UNREACHABLE
 
 
 class SpoolError(EdgeError):
@@ -52,6 +58,8 @@ class EnhancementUnavailableError(EnhancementError):
 
 class UplinkError(EdgeError):
     """This connection to the server is over; another one may do."""
+
+    exit_code = ExitCode.UNREACHABLE
 
 
 class ServerRefusedError(UplinkError):

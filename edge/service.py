@@ -8,18 +8,15 @@ import logging
 import signal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 from edge.config import SiteConfig
 from edge.exposition import serve_metrics
 from edge.metrics import Tally
 from edge.site import Site
 from secondsight import systemd
+from secondsight.exit_codes import ExitCode
 from secondsight.tracing import tracing_as
 from shared_models import load_codec, use_threads
-
-EXIT_SOURCE: Final = 3
-EXIT_UNACKNOWLEDGED: Final = 4
 
 _LOG = logging.getLogger(__name__)
 
@@ -72,7 +69,7 @@ def _exit_code(config: SiteConfig, tallies: dict[str, Tally]) -> int:
                 "" if camera.spool is None else " and wait in the spool",
                 camera.server,
             )
-            code = EXIT_UNACKNOWLEDGED
+            code = ExitCode.INCOMPLETE
     return code
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from edge.spool_bench import Cost, SpoolBench, measure
 from shared_models import load_codec
+from shared_models.command.printing import AsJson, console_for, put_figures
 
 
 def spool(
@@ -24,6 +23,7 @@ def spool(
     profile: Annotated[str, typer.Option(help="The codec's profile.")] = "lite",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Write the figures here as JSON.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Measure what it costs to keep frames on disk until the server has them.
 
@@ -32,9 +32,8 @@ def spool(
     """
     codec = load_codec(profile, device=device)
     bench = asyncio.run(measure(codec, folder, frames, width, height))
-    Console().print(_table(bench))
-    if out is not None:
-        out.write_text(json.dumps(asdict(bench), indent=2) + "\n")
+    console_for(as_json).print(_table(bench))
+    put_figures(asdict(bench), out, as_json, indent=2)
 
 
 def _table(bench: SpoolBench) -> Table:

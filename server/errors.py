@@ -27,6 +27,7 @@ ServerError
 ├── NotAcceptableError
 ├── InvalidCursorError
 ├── InvalidRangeError
+├── RangeNotSatisfiableError
 ├── InvalidSubscriptionError
 ├── StreamsBusyError
 ├── AccessError
@@ -75,6 +76,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from secondsight.exit_codes import ExitCode
+
 
 class ServerError(Exception):
     """Root of all errors of the server."""
@@ -83,9 +86,13 @@ class ServerError(Exception):
 class ServerConfigError(ServerError, ValueError):
     """A setting that the server cannot work with."""
 
+    exit_code = ExitCode.USAGE
+
 
 class StoreUnavailableError(ServerError):
     """The store did not do what it was asked, also not when asked again."""
+
+    exit_code = ExitCode.UNREACHABLE
 
     def __init__(self, told: str = "the store does not answer; try again when it is back") -> None:
         # The cause names the store's address, which is nothing for callers: it is in the log.
@@ -331,6 +338,14 @@ class InvalidRangeError(ServerError):
 
     def __init__(self) -> None:
         super().__init__("`to` is not after `from`; give a `to` that is, or leave it out for now")
+
+
+class RangeNotSatisfiableError(ServerError):
+    """Bytes were asked for by `Range` that lie behind the end of what there is."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"there are {length} bytes; ask for bytes=0-{max(0, length - 1)} at most")
+        self.length = length
 
 
 class AccessError(ServerError):

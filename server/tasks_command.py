@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Annotated, TypeVar
 
 import typer
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from server.store.client import open_client
 from server.tasks import TaskInUseError, Tasks
+from shared_models.command.printing import AsJson, print_json
 
 _T = TypeVar("_T")
 
@@ -27,22 +29,33 @@ _StoreOption = Annotated[
 
 
 @app.command("list")
-def list_tasks(store: _StoreOption) -> None:
+def list_tasks(store: _StoreOption, as_json: AsJson = False) -> None:
     """Print every task: its workers, and how far it is behind."""
+    tasks = _run(store, lambda tasks: tasks.all())
+    if as_json:
+        print_json({"tasks": [asdict(task) for task in tasks]})
+        return
     table = Table("task", "workers", "cameras", "frames that await it", "given up")
-    for task in _run(store, lambda tasks: tasks.all()):
+    for task in tasks:
         table.add_row(task.name, str(task.workers), str(task.cameras), str(task.lag), str(task.dead))
     Console().print(table)
 
 
 @app.command()
-def remove(task: Annotated[str, typer.Argument(help="Name of the task.")], store: _StoreOption) -> None:
+def remove(
+    task: Annotated[str, typer.Argument(help="Name of the task.")],
+    store: _StoreOption,
+    as_json: AsJson = False,
+) -> None:
     """Forget a task, with its results and the frames that it gave up; no frame is kept for it any longer."""
     try:
         cameras = _run(store, lambda tasks: tasks.remove(task))
     except TaskInUseError as error:
         raise typer.BadParameter(str(error)) from error
-    typer.echo(f"task {task} is forgotten, of {cameras} cameras")
+    if as_json:
+        print_json({"task": task, "cameras": cameras})
+    else:
+        typer.echo(f"task {task} is forgotten, of {cameras} cameras")
 
 
 def _run(store: str, ask: Callable[[Tasks], Awaitable[_T]]) -> _T:

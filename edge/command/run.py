@@ -23,8 +23,6 @@ from edge.config import (
 from edge.errors import ConfigError, SourceError
 from secondsight.logs import LogFormat, set_up_logging
 
-EXIT_CONFIG: Final = 2
-
 _OF_THE_PROCESS: Final = frozenset({"config", "secrets", "summary", "log_format"})
 """Options that go with a site file."""
 
@@ -392,18 +390,18 @@ def run(
         return
     try:
         site = one_camera() if config is None else _of_file(context, config, secrets)
-        from edge.service import EXIT_SOURCE, serve
+        from edge.service import serve
 
         raise typer.Exit(asyncio.run(serve(site, alone=config is None, summary=summary)))
     except ConfigError as error:
         if config is not None:
             # As lines, one for each fault.
             typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(EXIT_CONFIG) from error
+            raise typer.Exit(error.exit_code) from error
         raise typer.BadParameter(str(error)) from error
     except SourceError as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(EXIT_SOURCE) from error
+        raise typer.Exit(error.exit_code) from error
 
 
 def _of_file(context: typer.Context, config: Path, secrets: Path | None) -> SiteConfig:

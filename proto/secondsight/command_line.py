@@ -20,6 +20,8 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
+from secondsight.command_examples import EXAMPLES
+from secondsight.exit_codes import MEANINGS, ExitCode
 from secondsight.secrets import without_secrets
 
 COMMAND_GROUP = "secondsight.commands"
@@ -66,9 +68,14 @@ class DeferredCommand(TyperCommand):
         self.entry = entry
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        return self._load().make_context(info_name, args, parent=parent, **extra)
+        return self.load().make_context(info_name, args, parent=parent, **extra)
 
-    def _load(self) -> Any:
+    def load(self) -> Any:
+        """The command itself.
+
+        Raises:
+            CommandUnavailableError: it cannot be imported.
+        """
         try:
             target = self.entry.load()
         except ModuleNotFoundError as error:
@@ -81,7 +88,19 @@ class DeferredCommand(TyperCommand):
         if not isinstance(target, typer.Typer):
             command, target = target, typer.Typer(add_completion=False)
             target.command(self.name)(command)
-        return typer.main.get_command(target)
+        command = typer.main.get_command(target)
+        add_examples(command, self.entry.name.split("."))
+        return command
+
+
+def add_examples(command: Any, path: Sequence[str]) -> None:
+    """Show a command's examples at the end of its help, and likewise those of its own sub-commands."""
+    examples = EXAMPLES.get(" ".join(path))
+    if examples:
+        # Rich keeps what two line ends part on lines of their own.
+        command.epilog = "\n\n".join(["Examples:", *(escape(example) for example in examples)])
+    for name, inner in getattr(command, "commands", {}).items():
+        add_examples(inner, [*path, name])
 
 
 class DeferredGroup(TyperGroup):
@@ -116,18 +135,26 @@ class DeferredGroup(TyperGroup):
 
 
 class CommandGroup(DeferredGroup):
-    """The sub-commands of all installed parts; turns the product's own errors into one line and exit code 1."""
+    """The sub-commands of all installed parts; turns the product's own errors into one line and their exit codes."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except Exception as error:
-            if ctx.params.get("debug") or not is_for_the_user(error):
+            # A reader that has had enough, as in `secondsight results | head`, is no error of anybody's.
+            if ctx.params.get("debug") or isinstance(error, BrokenPipeError) or not is_for_the_user(error):
                 raise
             Console(stderr=True).print(
                 f"[bold red]error:[/] {escape(without_secrets(str(error)))}", soft_wrap=True, highlight=False
             )
-            raise typer.Exit(1) from error
+            raise typer.Exit(exit_code_of(error)) from error
+
+
+def exit_code_of(error: Exception) -> int:
+    """What a command ends with that raises this error: see `ExitCode`."""
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return ExitCode.UNREACHABLE
+    return int(getattr(error, "exit_code", ExitCode.FAILURE))
 
 
 def is_for_the_user(error: Exception) -> bool:
@@ -146,10 +173,18 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+_EXIT_CODES = "\n\n".join(
+    [
+        "Exit codes:",
+        *(f"{code.value} {meaning}" for code, meaning in MEANINGS.items()),
+        "Every command that prints facts takes --json. Examples stand at the end of each command's --help.",
+    ]
+)
+
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-@app.callback()
+@app.callback(epilog=_EXIT_CODES)
 def secondsight(
     debug: Annotated[bool, typer.Option("--debug", help="Show the trace back of every error.")] = False,
     show_version: Annotated[

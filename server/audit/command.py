@@ -41,6 +41,7 @@ def verify_audit(
         typer.Option(metavar="SEQUENCE:HASH", help="A last record noted earlier; may be repeated."),
     ] = None,
     data: Data = _DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Follow the chain of records and tell where it was changed. Exits with 1 when it was.
 
@@ -49,6 +50,17 @@ def verify_audit(
     from server.audit.verify import Anchor, verify
 
     found = verify(_folder(data), tuple(Anchor.parse(text) for text in anchor or ()))
+    if as_json:
+        told = {
+            "unchanged": not found.faults,
+            "records": found.records,
+            "first": found.first,
+            "last": str(found.last),
+            "notices": list(map(str, found.notices)),
+            "faults": list(map(str, found.faults)),
+        }
+        typer.echo(json.dumps(told))
+        raise typer.Exit(1 if found.faults else 0)
     for notice in found.notices:
         typer.echo(f"note: {notice}")
     for fault in found.faults:
@@ -69,6 +81,7 @@ def export_audit(
     ] = None,
     camera: Annotated[str | None, typer.Option(help="Records of this camera alone.")] = None,
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.JSONL,
+    as_json: Annotated[bool, typer.Option("--json", help="As --format jsonl: a record a line.")] = False,
     data: Data = _DATA,
 ) -> None:
     """Write records to standard output, oldest first."""
@@ -83,7 +96,7 @@ def export_audit(
         and (end is None or datetime.fromisoformat(record.at) <= end)
         and camera in (None, record.event.camera)
     )
-    (_write_csv if format is Format.CSV else _write_jsonl)(wanted)
+    (_write_csv if format is Format.CSV and not as_json else _write_jsonl)(wanted)
 
 
 def _write_jsonl(records: Iterable[Record]) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from server.evaluation.cache import Cache
 from server.evaluation.codings import CONTESTANTS, Coding, HumanView, MachineView, Original
@@ -22,6 +19,7 @@ from server.recognition import load_recogniser
 from shared_models import Codec, load_codec, use_threads
 from shared_models.command.as_typed import as_typed
 from shared_models.command.options import WeightsFile
+from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.evaluation.rate_distortion import BOTH, MACHINE
 
 
@@ -46,9 +44,10 @@ def recognition(
         Path | None, typer.Option(help="Folder that keeps peers' streams and detections for another run.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Average precision (COCO's) over bits per pixel, with paired bootstrap intervals over the photos."""
-    console = Console()
+    console = console_for(as_json)
     use_threads(threads)
     codec = load_codec(weights=weights)
     photos = AnnotatedPhotos.load(folder, images)
@@ -65,7 +64,7 @@ def recognition(
         ours = _ours(codec, every_human_view)
         theirs = {each.codec.name: each.views(kept) for each in CONTESTANTS} if peers else {}
         codings = sum(map(len, [*ours.values(), *theirs.values()]), 1)
-        with Progress(console=console) as progress:
+        with progress_for() as progress:
             bar = progress.add_task("", total=len(photos.photos) * codings)
 
             def measured(name: str, coding: Coding) -> dict[str, Measured]:
@@ -104,16 +103,15 @@ def recognition(
     ]
     for found in findings:
         found.print(console)
-    if out is not None:
-        figures = {
-            "command": as_typed(context, "eval", "recognition"),
-            "model": codec.model_id.hex(),
-            "photos": len(photos.photos),
-            "resamples": resamples,
-            "coverage": EVALUATION.coverage,
-            "detectors": {found.recogniser: found.as_dict() for found in findings},
-        }
-        out.write_text(json.dumps(figures, indent=2) + "\n")
+    figures = {
+        "command": as_typed(context, "eval", "recognition"),
+        "model": codec.model_id.hex(),
+        "photos": len(photos.photos),
+        "resamples": resamples,
+        "coverage": EVALUATION.coverage,
+        "detectors": {found.recogniser: found.as_dict() for found in findings},
+    }
+    put_figures(figures, out, as_json, indent=2)
 
 
 def _ours(codec: Codec, every_human_view: bool) -> dict[str, list[Coding]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from server.evaluation.comparison import Estimate
@@ -20,6 +18,7 @@ from server.recognition.persons import Persons
 from shared_models import load_codec, use_threads
 from shared_models.command.as_typed import as_typed
 from shared_models.command.options import WeightsFile
+from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 
 
 def losses(
@@ -34,9 +33,10 @@ def losses(
     ] = EVALUATION.resamples,
     threads: Annotated[int, typer.Option(min=1, help="Threads of codec and recogniser.")] = 1,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Mask AP of the persons recogniser, kept when the machine view takes the original's place in one respect alone."""
-    console = Console()
+    console = console_for(as_json)
     use_threads(threads)
     codec = load_codec(weights=weights)
     photos = AnnotatedPhotos.load(folder, images)
@@ -45,24 +45,23 @@ def losses(
     measurement = PersonLosses(photos, persons, resamples=resamples, seed=EVALUATION.seed)
     levels = level or range(codec.config.machine.levels)
     found = []
-    with Progress(console=console) as progress:
+    with progress_for() as progress:
         bar = progress.add_task("", total=len(photos.photos) * len(levels))
         for each in levels:
             progress.update(bar, description=f"level {each}")
             found.append(measurement.measure(codec, each, lambda: progress.advance(bar)))
     for of_level in found:
         _print(console, of_level)
-    if out is not None:
-        figures = {
-            "command": as_typed(context, "eval", "losses"),
-            "model": codec.model_id.hex(),
-            "recogniser": persons.name,
-            "photos": len(photos.photos),
-            "resamples": resamples,
-            "coverage": EVALUATION.coverage,
-            "levels": [of_level.as_dict() for of_level in found],
-        }
-        out.write_text(json.dumps(figures, indent=2) + "\n")
+    figures = {
+        "command": as_typed(context, "eval", "losses"),
+        "model": codec.model_id.hex(),
+        "recogniser": persons.name,
+        "photos": len(photos.photos),
+        "resamples": resamples,
+        "coverage": EVALUATION.coverage,
+        "levels": [of_level.as_dict() for of_level in found],
+    }
+    put_figures(figures, out, as_json, indent=2)
 
 
 def _print(console: Console, found: Losses) -> None:

@@ -11,7 +11,6 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from server.errors import RecogniserNotInstalledError
@@ -31,6 +30,7 @@ from server.recognition import Recogniser, load_recogniser
 from shared_models import Codec, load_codec, use_threads
 from shared_models.command.as_typed import as_typed
 from shared_models.command.options import WeightsFile
+from shared_models.command.printing import AsJson, console_for, print_json, progress_for
 from shared_models.evaluation.peers import JPEG
 from shared_models.evaluation.report_page import PICTURE_TYPES
 from shared_models.evaluation.stream import ClipFindings, StreamPoint
@@ -87,9 +87,10 @@ def stream(
             help="JSON file for all figures; beside it a text of the same name (.md) and its pictures."
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Bits per second of machine layers and of human views, whole or for a share of the frames, beside other codecs."""
-    console = Console()
+    console = console_for(as_json)
     use_threads(threads)
     codec = load_codec(weights=weights)
     wanted = clips_of(clips, frames)
@@ -97,7 +98,7 @@ def stream(
     codings = _codings(codec, _levels(setting, codec), keyint, every, only)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-    with Cache(cache) as kept, Progress(console=console) as progress:
+    with Cache(cache) as kept, progress_for() as progress:
         bar = progress.add_task("", total=len(wanted) * len(codings))
         measurement = StreamMeasurement(codings, recognisers, kept, judged)
         findings = []
@@ -123,6 +124,8 @@ def stream(
         console.print(_contests(found))
     if out is not None:
         _write(figures, out)
+    if as_json:
+        print_json(figures)
 
 
 def _recognisers(names: Sequence[str] | None, threads: int, console: Console) -> dict[str, Recogniser]:

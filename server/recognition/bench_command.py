@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from server.recognition import load_recogniser
 from shared_models import load_codec, use_threads
 from shared_models.command.as_typed import as_typed
+from shared_models.command.printing import AsJson, console_for, put_figures
 from shared_models.evaluation.speed import picture_to_time
 
 _SCORE = 0.3
@@ -46,14 +45,15 @@ def recognition(
     picture: Annotated[
         Path | None, typer.Option(help="A photo to look at; noise with the spectrum of photos without it.")
     ] = None,
-    width: Annotated[int, typer.Option(min=16, max=8192)] = 1280,
-    height: Annotated[int, typer.Option(min=16, max=8192)] = 720,
+    width: Annotated[int, typer.Option(min=16, max=8192, help="Of the picture, pixels.")] = 1280,
+    height: Annotated[int, typer.Option(min=16, max=8192, help="Of the picture, pixels.")] = 720,
     calls: Annotated[int, typer.Option(min=1, help="Of each, after one that is not counted.")] = 9,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Of codec and recognisers.")] = 1,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Frames a second of each recogniser, one by one and in batches of 2, 4 and 8 where it takes them."""
-    console = Console()
+    console = console_for(as_json)
     use_threads(threads)
     codec = load_codec()
     image = picture_to_time(picture, height, width)
@@ -77,17 +77,16 @@ def recognition(
             pace.recogniser, str(pace.batch), f"{pace.frames_per_second:.1f}", f"{pace.of_decoding:.2f}"
         )
     console.print(table)
-    if out is not None:
-        figures = {
-            "command": as_typed(context, "bench", "recognition"),
-            "model": codec.model_id.hex(),
-            "width": width,
-            "height": height,
-            "threads": threads,
-            "decoding_frames_per_second": 1 / decoding,
-            "recognisers": [asdict(pace) for pace in paces],
-        }
-        out.write_text(json.dumps(figures, indent=2) + "\n")
+    figures = {
+        "command": as_typed(context, "bench", "recognition"),
+        "model": codec.model_id.hex(),
+        "width": width,
+        "height": height,
+        "threads": threads,
+        "decoding_frames_per_second": 1 / decoding,
+        "recognisers": [asdict(pace) for pace in paces],
+    }
+    put_figures(figures, out, as_json, indent=2)
 
 
 def _median(call: Callable[[], object], calls: int) -> float:

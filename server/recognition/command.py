@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,8 +12,9 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from server.errors import RecogniserError
-from server.recognition import Device, known_recognisers, load_recogniser
+from server.recognition import Device, Recogniser, Seen, known_recognisers, load_recogniser
 from server.recognition.conformance import faults_of
+from shared_models.command.printing import AsJson, print_json
 from shared_models.picture import Picture
 
 _FEW: Final = 5
@@ -40,13 +40,13 @@ def list_(
     addresses: Annotated[
         list[str] | None, typer.Argument(help="Only these, for example onnx:model.onnx")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs, with all labels.")] = False,
+    as_json: AsJson = False,
     device: DeviceAsked = Device.AUTO,
 ) -> None:
     """List the recognisers that are there: what they see, where they run, and what they take."""
     told = [_told(address, device) for address in addresses or known_recognisers()]
     if as_json:
-        typer.echo(json.dumps({"recognisers": told}, indent=2))
+        print_json({"recognisers": told})
         return
     table = Table(Column("address", no_wrap=True), "model", "runs on", "labels", "at once", "input")
     for each in told:
@@ -69,14 +69,42 @@ def _told(address: str, device: Device) -> dict[str, Any]:
         found = load_recogniser(address, minimum_score=0.5, threads=1, device=device)
     except RecogniserError as error:
         return {"address": address, "missing": str(error)}
+    return {"address": address, **_description(found)}
+
+
+def _description(found: Recogniser) -> dict[str, Any]:
     return {
-        "address": address,
         "name": found.name,
         "device": found.device,
         "labels": list(found.labels),
         "most_at_once": found.most_at_once,
         "inputs": str(found.inputs),
     }
+
+
+def _seen(seen: Seen) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "detections": [
+            {
+                "label": each.label,
+                "score": float(each.score),
+                "box": [float(side) for side in (each.x_min, each.y_min, each.x_max, each.y_max)],
+                "mask_pixels": None if each.mask is None else int(each.mask.area),
+            }
+            for each in seen.detections
+        ]
+    }
+    if seen.segmentation is not None:
+        found["segments"] = [
+            {
+                "label": each.label,
+                "score": float(each.score),
+                "is_thing": each.is_thing,
+                "share": float((seen.segmentation.numbers == each.number).mean()),
+            }
+            for each in seen.segmentation.segments
+        ]
+    return found
 
 
 def _few(labels: list[str]) -> str:
@@ -89,13 +117,18 @@ def check(
     pictures: Annotated[
         list[Path] | None, typer.Argument(help="Pictures to try it on, beside noise.")
     ] = None,
-    minimum_score: Annotated[float, typer.Option(min=0, max=1)] = 0.05,
+    minimum_score: Annotated[float, typer.Option(min=0, max=1, help="Detections below are left out.")] = 0.05,
     threads: Threads = 1,
     device: DeviceAsked = Device.AUTO,
+    as_json: AsJson = False,
 ) -> None:
     """Try every promise that a recogniser makes to the server. Exit code 1 when one is not kept."""
     tried = load_recogniser(address, minimum_score=minimum_score, threads=threads, device=device)
     faults = faults_of(tried, [_read(path) for path in pictures or ()])
+    if as_json:
+        kept = [{"promise": fault.promise, "told": fault.told} for fault in faults]
+        print_json({**_description(tried), "faults": kept})
+        raise typer.Exit(1 if faults else 0)
     for fault in faults:
         typer.echo(f"not kept: {fault.promise}: {fault.told}")
     typer.echo(
@@ -109,13 +142,17 @@ def check(
 def look(
     address: Address,
     picture: Annotated[Path, typer.Argument(help="A picture file.")],
-    minimum_score: Annotated[float, typer.Option(min=0, max=1)] = 0.3,
+    minimum_score: Annotated[float, typer.Option(min=0, max=1, help="Detections below are left out.")] = 0.3,
     threads: Threads = 1,
     device: DeviceAsked = Device.AUTO,
+    as_json: AsJson = False,
 ) -> None:
     """Print what a recogniser sees in a picture."""
     looking = load_recogniser(address, minimum_score=minimum_score, threads=threads, device=device)
     (seen,) = looking.recognise([_read(picture)])
+    if as_json:
+        print_json({"recogniser": looking.name, **_seen(seen)})
+        return
     table = Table("label", "score", "box", "mask", title=looking.name)
     for detection in seen.detections:
         box = f"{detection.x_min:.0f}, {detection.y_min:.0f} to {detection.x_max:.0f}, {detection.y_max:.0f}"

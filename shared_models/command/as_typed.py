@@ -14,7 +14,8 @@ def as_typed(context: typer.Context, *command: str) -> str:
     for parameter in context.command.params:
         name = str(parameter.name)
         source = context.get_parameter_source(name)
-        if source is None or source.name != "COMMANDLINE":
+        # How it is printed is no part of what was found.
+        if source is None or source.name != "COMMANDLINE" or "--json" in parameter.opts:
             continue
         given = context.params[name]
         for value in given if isinstance(given, list | tuple) else [given]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Annotated, Any, Final
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from shared_models.codec import Codec, load_codec
 from shared_models.command.as_typed import as_typed
 from shared_models.command.options import WeightsFile
+from shared_models.command.printing import AsJson, console_for, put_figures
 from shared_models.complexity import kilo_macs_per_pixel
 from shared_models.config import PAPER
 from shared_models.evaluation.peers import AVIF, JPEG, WEBP, Peer
@@ -55,8 +54,8 @@ def codec(
         ),
     ] = None,
     weights: WeightsFile = None,
-    width: Annotated[int, typer.Option(min=16, max=8192)] = 1280,
-    height: Annotated[int, typer.Option(min=16, max=8192)] = 720,
+    width: Annotated[int, typer.Option(min=16, max=8192, help="Of the picture, pixels.")] = 1280,
+    height: Annotated[int, typer.Option(min=16, max=8192, help="Of the picture, pixels.")] = 720,
     repeats: Annotated[int, typer.Option(min=1, help="At most 3 for VVC and x265.")] = 15,
     threads: Annotated[
         int, typer.Option(min=1, help="CPU threads in all; the encoder's two analyses share them.")
@@ -67,6 +66,7 @@ def codec(
         bool, typer.Option(help="Time the paper's model, too, untrained: minutes on a CPU.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Time encoding and decoding of one frame, stage by stage, and other codecs' encoders in the same run.
 
@@ -88,27 +88,26 @@ def codec(
         if peers
         else []
     )
-    console = Console()
+    console = console_for(as_json)
     title = f"{width}x{height}, {subject.device.type}, {subject.dtype}, {threads} threads"
     console.print(_operations_table(title, ours, papers, threads))
     console.print(_stages_table(ours.operations))
     if others:
         console.print(_peers_table(ours.operations[0].timing, others))
-    if out is not None:
-        figures = {
-            "command": as_typed(context, "bench", "codec"),
-            "model": subject.model_id.hex(),
-            "device": subject.device.type,
-            "dtype": str(subject.dtype),
-            "threads": threads,
-            "width": width,
-            "height": height,
-            "operations": ours.as_dicts(),
-            "predicted_over_key": ours.predicted_over_key,
-            "paper": None if papers is None else papers.as_dicts(),
-            "peers": [asdict(timing) for timing in others],
-        }
-        out.write_text(json.dumps(figures, indent=1) + "\n")
+    figures = {
+        "command": as_typed(context, "bench", "codec"),
+        "model": subject.model_id.hex(),
+        "device": subject.device.type,
+        "dtype": str(subject.dtype),
+        "threads": threads,
+        "width": width,
+        "height": height,
+        "operations": ours.as_dicts(),
+        "predicted_over_key": ours.predicted_over_key,
+        "paper": None if papers is None else papers.as_dicts(),
+        "peers": [asdict(timing) for timing in others],
+    }
+    put_figures(figures, out, as_json)
 
 
 @dataclass(frozen=True)

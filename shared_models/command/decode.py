@@ -10,6 +10,7 @@ from PIL import Image
 
 from shared_models.codec import load_codec
 from shared_models.command.options import Profile, WeightsFile
+from shared_models.command.printing import AsJson, print_json
 
 app = typer.Typer(help="Decode a picture from its layers.")
 
@@ -32,6 +33,7 @@ def decode(
     profile: Profile = "lite",
     weights: WeightsFile = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Write the human view, or the machine view when no enhancement layer is given."""
     codec = load_codec(profile, weights=weights, device=device)
@@ -45,4 +47,9 @@ def decode(
     else:
         picture = codec.decode_human(base, enhancement.read_bytes(), slices, reference)
     Image.fromarray(picture).save(out)
-    typer.echo(f"{out}: {picture.shape[1]}x{picture.shape[0]}")
+    height, width = picture.shape[:2]
+    if as_json:
+        view = "machine" if enhancement is None else "human"
+        print_json({"file": str(out), "view": view, "width": width, "height": height})
+    else:
+        typer.echo(f"{out}: {width}x{height}")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from shared_models.codec import Codec
 from shared_models.command.as_typed import as_typed
 from shared_models.command.options import PhotoCount, WeightsFile, Workers
+from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.config import LITE
 from shared_models.device import use_threads
 from shared_models.errors import ResultsError
@@ -40,13 +38,14 @@ def paper(
     images: PhotoCount = None,
     workers: Workers = None,
     out: Annotated[Path, typer.Option(help="JSON file for all figures.")] = Path("docs/results/paper.json"),
+    as_json: AsJson = False,
 ) -> None:
     """Parameters against m, PSNR against lambda and m, rate and distortion: with the values that the paper prints."""
-    console = Console()
+    console = console_for(as_json)
     loaded = Weights.load(shipped_weights(LITE.name) if weights is None else weights)
     model = loaded.model_id.hex()
     if rd is None:
-        curves, count = _measured(loaded, folder, images, workers, console)
+        curves, count = _measured(loaded, folder, images, workers)
     else:
         curves, count = _read(rd, model, folder, images)
     figures: dict[str, Any] = {
@@ -56,19 +55,19 @@ def paper(
         **paper_figures(loaded, curves, f"{count} photos of {folder.resolve().name}"),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n")
+    put_figures(figures, out, as_json)
     console.print(_table_1(figures["table_1"]))
     console.print(_table_2(figures["table_2"]))
     console.print(f"{out}: model {model}")
 
 
 def _measured(
-    weights: Weights, folder: Path, images: int | None, workers: int | None, console: Console
+    weights: Weights, folder: Path, images: int | None, workers: int | None
 ) -> tuple[list[Curve], int]:
     use_threads(1)
     codec = Codec(weights)
     photos = photos_of(folder, images)
-    with Progress(console=console) as progress:
+    with progress_for() as progress:
         bar = progress.add_task("coding", total=len(photos))
         measured = side_by_side(
             [partial(layered, codec, photo) for photo in photos],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from functools import partial
@@ -12,13 +11,12 @@ from typing import Annotated, Final
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from shared_models.codec import Codec, load_codec
 from shared_models.command.as_typed import as_typed
 from shared_models.command.options import PhotoCount, WeightsFile, Workers
+from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.device import use_threads
 from shared_models.evaluation.comparison import comparisons
 from shared_models.evaluation.machine_plus_vvc import MachinePlusVvc
@@ -72,12 +70,13 @@ def rd(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Bits per pixel, PSNR and MS-SSIM of both views beside other codecs, with Bjøntegaard delta rates.
 
     Beside the 24 Kodak images stand curves that others have published for them.
     """
-    console = Console()
+    console = console_for(as_json)
     use_threads(1)
     codec = load_codec(weights=weights)
     photos = photos_of(folder, images)
@@ -104,7 +103,7 @@ def rd(
                         continue
             _try_out(peer)
             tasks += [partial(coded_by, peer, kind, photo, rung) for photo in photos for rung in peer.ladder]
-    with Progress(console=console) as progress:
+    with progress_for() as progress:
         bar = progress.add_task("coding", total=len(tasks))
         measured = side_by_side(tasks, workers or len(os.sched_getaffinity(0)), lambda: progress.advance(bar))
     measured += known
@@ -122,17 +121,16 @@ def rd(
     for curve in shown:
         console.print(_points(curve))
     console.print(_deltas(compared, deltas))
-    if out is not None:
-        figures = {
-            "command": as_typed(context, "eval", "rd"),
-            "model": codec.model_id.hex(),
-            "photos": len(photos),
-            "identities": identities,
-            "curves": [curve.as_dict() for curve in curves],
-            "bd_rate_percent": deltas,
-            "images": by_photo(measured),
-        }
-        out.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n")
+    figures = {
+        "command": as_typed(context, "eval", "rd"),
+        "model": codec.model_id.hex(),
+        "photos": len(photos),
+        "identities": identities,
+        "curves": [curve.as_dict() for curve in curves],
+        "bd_rate_percent": deltas,
+        "images": by_photo(measured),
+    }
+    put_figures(figures, out, as_json)
 
 
 def _identity(peer: Peer, codec: Codec) -> str | None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from shared_models.codec import load_codec
 from shared_models.command.as_typed import as_typed
+from shared_models.command.printing import AsJson, print_json
 from shared_models.device import use_threads
 from shared_models.errors import ResultsError
 from shared_models.evaluation.contact_sheet import views_of
@@ -34,9 +35,9 @@ def report(
         Path | None,
         typer.Option(help="A weights file, for the contact sheets; the shipped one when left out."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write report.html, which needs nothing beside it, and report.md with its pictures in report/."""
-    console = Console()
     held = Results.read(results)
     if not held.figures:
         raise ResultsError(f"{results} holds no result file: make one, for example with `{FILES[0].made_by}`")
@@ -54,7 +55,14 @@ def report(
         (results / name).write_bytes(data)
     (results / "report.md").write_text(drawn.text)
     (results / "report.html").write_bytes(page)
-    console.print(f"{results / 'report.html'}: {len(page) / 2**20:.2f} MiB, {len(drawn.pictures)} pictures")
+    if as_json:
+        print_json(
+            {"file": str(results / "report.html"), "bytes": len(page), "pictures": len(drawn.pictures)}
+        )
+    else:
+        Console().print(
+            f"{results / 'report.html'}: {len(page) / 2**20:.2f} MiB, {len(drawn.pictures)} pictures"
+        )
 
 
 def _sheets(folder: Path, count: int, weights: Path | None, held: Results) -> list[Sheet]:

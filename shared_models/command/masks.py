@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
+from shared_models.command.printing import AsJson, console_for, print_json, progress_for
 from shared_models.device import resolved_device, use_threads
 from shared_models.masks.choice import Method, edge_method
 from shared_models.masks.config import DEFAULTS
@@ -45,26 +44,26 @@ def masks(
     ] = DEFAULTS.width,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Make the edge masks that training the machine layer needs, eq. (2).
 
     Edges are the outlines of Segment Anything's segments as in SA-ICM (sam), boundaries of regions that a learned edge
     detector tells apart (hed), or mere gradients (gradient).
     """
-    console = Console()
+    console = console_for(as_json)
     use_threads(threads)
     found = photo_set(photos)
     finder = edge_method(
         method, checkpoint, replace(DEFAULTS, confidence=confidence), resolved_device(device)
     )
     console.print(f"{len(found.paths)} photos ({found.layout}), edges by {finder.name}")
-    with Progress(
+    with progress_for(
         TextColumn("masks"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=console,
     ) as progress:
         bar = progress.add_task("masks", total=None)
         outcome = make_masks(
@@ -73,6 +72,15 @@ def masks(
             width,
             out,
             lambda count, total: progress.update(bar, completed=count, total=total),
+        )
+    if as_json:
+        print_json(
+            {
+                "made": outcome.made,
+                "kept": outcome.kept,
+                "skipped": list(outcome.skipped),
+                "manifest": str(out / MANIFEST),
+            }
         )
     for reason in outcome.skipped:
         console.print(f"skipped: {reason}", markup=False, highlight=False)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from shared_models.codec import Codec
+from shared_models.command.printing import AsJson, print_json
 from shared_models.complexity import kilo_macs_per_pixel
 from shared_models.config import PAPER
 from shared_models.profile import profile_named
@@ -33,12 +34,17 @@ def show(
     weights: Annotated[
         Path | None, typer.Option(help="A weights file; the shipped ones when left out.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print size, cost and operating points of every profile."""
     if context.invoked_subcommand is not None:
         return
+    paths = [weights] if weights is not None else sorted(SHIPPED.glob("*.safetensors"))
+    if as_json:
+        print_json({"models": [_document(path) for path in paths]})
+        return
     console = Console()
-    for path in [weights] if weights is not None else sorted(SHIPPED.glob("*.safetensors")):
+    for path in paths:
         loaded = Weights.load(path)
         codec = Codec(loaded, device="cpu")
         config = loaded.config
@@ -67,6 +73,23 @@ def show(
         _show_table_i(console)
 
 
+def _document(path: Path) -> dict[str, Any]:
+    loaded = Weights.load(path)
+    codec, config = Codec(loaded, device="cpu"), loaded.config
+    counts = kilo_macs_per_pixel(codec)
+    return {
+        "profile": config.name,
+        "file": str(path),
+        "model": codec.model_id.hex(),
+        "predicting": codec.predicting_id.hex() if codec.predicts else None,
+        "machine": {"lambdas": list(config.machine.lambdas), "default": config.default_machine_quality},
+        "enhancement": {"lambdas": list(config.enhancement.lambdas), "default": config.default_quality},
+        "slices": config.enhancement_slices,
+        "parameters": sum(parameter.numel() for parameter in codec.layers.parameters()),
+        "kilo_macs_per_pixel": {operation: counted.total() for operation, counted in counts.items()},
+    }
+
+
 def _show_table_i(console: Console) -> None:
     """The profile paper, of which no weights are shipped, as its enhancement layer is built."""
     from shared_models.tcm.profile import enhancement_parameters
@@ -92,6 +115,7 @@ def import_checkpoints(
     weights: Annotated[
         Path | None, typer.Option(help="A weights file of the profile paper that has the other layer.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a weights file of the profile paper from its authors' checkpoints."""
     from shared_models.tcm.imported import imported
@@ -99,7 +123,10 @@ def import_checkpoints(
     loaded = imported(checkpoints, PAPER, None if weights is None else Weights.load(weights))
     loaded.save(out)
     m = loaded.config.enhancement_slices
-    typer.echo(f"{out}: model {loaded.model_id.hex()}, enhancement layer of m = {m}")
+    if as_json:
+        print_json({"file": str(out), "model": loaded.model_id.hex(), "m": m})
+    else:
+        typer.echo(f"{out}: model {loaded.model_id.hex()}, enhancement layer of m = {m}")
 
 
 @app.command()
@@ -118,7 +145,8 @@ def export(
     weights: Annotated[
         Path | None, typer.Option(help="A weights file whose layers are kept where no run is named.")
     ] = None,
-    profile: Annotated[str, typer.Option()] = "lite",
+    profile: Annotated[str, typer.Option(help="Of the codec.")] = "lite",
+    as_json: AsJson = False,
 ) -> None:
     """Join training runs into a weights file.
 
@@ -143,10 +171,16 @@ def export(
         raise typer.BadParameter("there is nothing new beside --weights: name the runs to take models from")
     joined.save(out)
     predicting = "" if joined.predicted is None else f", predicted frames {joined.predicting_id.hex()}"
-    typer.echo(f"{out}: model {joined.model_id.hex()}{predicting}")
+    if as_json:
+        without = joined.predicted is None
+        told = None if without else joined.predicting_id.hex()
+        print_json({"file": str(out), "model": joined.model_id.hex(), "predicting": told})
+    else:
+        typer.echo(f"{out}: model {joined.model_id.hex()}{predicting}")
     if joined.predicted is None and loaded is not None and loaded.predicted is not None:
         typer.echo(
-            "without predicted frames: the models of --weights belong to its own layers, train new ones"
+            "without predicted frames: the models of --weights belong to its own layers, train new ones",
+            err=as_json,
         )
 
 
@@ -154,11 +188,15 @@ def export(
 def export_comparison(
     run: Annotated[Path, typer.Argument(help="Folder of a run of `train human` or `train difference`.")],
     out: Annotated[Path, typer.Option(help="Folder for its weights file.")],
-    profile: Annotated[str, typer.Option()] = "lite",
+    profile: Annotated[str, typer.Option(help="Of the codec.")] = "lite",
+    as_json: AsJson = False,
 ) -> None:
     """Make a weights file of a codec that the layered one is compared with."""
     weights = exported_comparison(run, profile_named(profile))
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{weights.task}.safetensors"
     weights.save(path)
-    typer.echo(f"{path}: model {weights.model_id.hex()}")
+    if as_json:
+        print_json({"file": str(path), "model": weights.model_id.hex()})
+    else:
+        typer.echo(f"{path}: model {weights.model_id.hex()}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ import typer
 
 from shared_models.command.as_typed import as_typed
 from shared_models.command.options import WeightsFile as ShippedOrFile
+from shared_models.command.printing import AsJson, print_json
 from shared_models.config import LITE, CodecConfig, LiteConfig
 from shared_models.device import resolved_device, use_threads
 from shared_models.profile import profile_named
@@ -21,7 +22,7 @@ from shared_models.training.difference import DifferenceTask
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.export import trained_machine
 from shared_models.training.human import HumanTask
-from shared_models.training.loop import TrainingRun
+from shared_models.training.loop import Report, TrainingRun
 from shared_models.training.machine import MachineTask
 from shared_models.training.pack import DEFAULT_LIMIT_MIB, packed
 from shared_models.training.predicted import PredictedEnhancementTask, PredictedMachineTask
@@ -73,13 +74,18 @@ def machine(
     profile: Profile = "lite",
     device: Device = "auto",
     threads: Threads = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Train the machine layer, eq. (2)."""
     use_threads(threads)
     chosen = _recipe("machine", profile, recipe, settings, steps)
     config = configured(profile_named(profile), chosen)
     run = _run(lambda: MachineTask(config, chosen), chosen, out, device)
-    trained(run, photos, masks, validation, None if weights is None else Weights.load(weights).machine)
+    _tell(
+        trained(run, photos, masks, validation, None if weights is None else Weights.load(weights).machine),
+        out,
+        as_json,
+    )
 
 
 @app.command()
@@ -95,6 +101,7 @@ def enhancement(
     profile: Profile = "lite",
     device: Device = "auto",
     threads: Threads = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Train the enhancement layer beside a frozen machine layer, eq. (3)."""
     use_threads(threads)
@@ -103,7 +110,9 @@ def enhancement(
     loaded = None if weights is None else Weights.load(weights)
     frozen = _machine(machine, loaded, config)
     run = _run(lambda: EnhancementTask(config, chosen, frozen), chosen, out, device)
-    trained(run, photos, None, validation, None if loaded is None else loaded.enhancement)
+    _tell(
+        trained(run, photos, None, validation, None if loaded is None else loaded.enhancement), out, as_json
+    )
 
 
 @app.command()
@@ -120,6 +129,7 @@ def human(
     profile: Profile = "lite",
     device: Device = "auto",
     threads: Threads = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Train the single-layer codec for people that both layers are compared with, eq. (1)."""
     use_threads(threads)
@@ -132,7 +142,7 @@ def human(
             task.take_transforms(Weights.load(weights).enhancement)
         return task
 
-    trained(_run(make_task, chosen, out, device), photos, None, validation, None)
+    _tell(trained(_run(make_task, chosen, out, device), photos, None, validation, None), out, as_json)
 
 
 @app.command()
@@ -151,6 +161,7 @@ def difference(
     profile: Profile = "lite",
     device: Device = "auto",
     threads: Threads = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Train the codec of the difference to a frozen machine view, the paper's baseline DC."""
     use_threads(threads)
@@ -158,7 +169,7 @@ def difference(
     config = configured(profile_named(profile), chosen)
     frozen = _machine(machine, None if weights is None else Weights.load(weights), config)
     run = _run(lambda: DifferenceTask(config, chosen, frozen), chosen, out, device)
-    trained(run, photos, None, validation, None)
+    _tell(trained(run, photos, None, validation, None), out, as_json)
 
 
 @app.command()
@@ -173,11 +184,14 @@ def predicted_machine(
     steps: Steps = None,
     device: Device = "auto",
     threads: Threads = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Train the machine layer's entropy model of predicted frames; both layers stay as they are."""
     use_threads(threads)
     chosen = _recipe(PredictedMachineTask.name, LITE.name, recipe, settings, steps)
-    _train_predicted(PredictedMachineTask, chosen, photos, annotations, out, weights, validation, device)
+    _train_predicted(
+        PredictedMachineTask, chosen, photos, annotations, out, weights, validation, device, as_json
+    )
 
 
 @app.command()
@@ -192,11 +206,14 @@ def predicted_enhancement(
     steps: Steps = None,
     device: Device = "auto",
     threads: Threads = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Train the enhancement layer's entropy model of predicted frames; both layers stay as they are."""
     use_threads(threads)
     chosen = _recipe(PredictedEnhancementTask.name, LITE.name, recipe, settings, steps)
-    _train_predicted(PredictedEnhancementTask, chosen, photos, annotations, out, weights, validation, device)
+    _train_predicted(
+        PredictedEnhancementTask, chosen, photos, annotations, out, weights, validation, device, as_json
+    )
 
 
 @app.command()
@@ -214,6 +231,7 @@ def ablation(
     steps: Annotated[int, typer.Option(min=1, help="Of every run.")] = 600,
     device: Device = "auto",
     threads: Threads = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Train short runs that differ in one decision each, and tell what it is worth in bits."""
     # Needs the packages of the evaluation, which the other commands do without on a machine they were packed for.
@@ -222,7 +240,9 @@ def ablation(
     use_threads(threads)
     recipe = _recipe("enhancement", "lite", None, settings, steps)
     command = as_typed(context, "train", "ablation")
-    measured(photos, validation, out, result, weights, only, recipe, resolved_device(device), command)
+    measured(
+        photos, validation, out, result, weights, only, recipe, resolved_device(device), command, as_json
+    )
 
 
 @app.command()
@@ -239,6 +259,7 @@ def pack(
         float, typer.Option(min=1.0, help="Photos are left out until the folder is no larger.")
     ] = DEFAULT_LIMIT_MIB,
     seed: Annotated[int, typer.Option(help="Chooses the photos that are left out.")] = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Make a folder that trains on a machine with torch and nothing else to download."""
     summary = packed(
@@ -251,7 +272,20 @@ def pack(
         limit_mib=limit_mib,
         seed=seed,
     )
-    typer.echo(f"{out}: {summary}; see {out / 'README.md'}")
+    if as_json:
+        print_json({"folder": str(out), "summary": str(summary)})
+    else:
+        typer.echo(f"{out}: {summary}; see {out / 'README.md'}")
+
+
+def _tell(last: Report | None, run: Path, as_json: bool) -> None:
+    """Say where a run ended; `last` is None when it had ended before."""
+    if as_json:
+        print_json({"run": str(run), **({} if last is None else asdict(last))})
+    elif last is not None:
+        typer.echo(
+            f"{run}: step {last.step}, loss {last.loss:.3f}, {last.bits_per_pixel:.3f} bit/pixel, {last.psnr:.2f} dB"
+        )
 
 
 def _train_predicted(
@@ -263,6 +297,7 @@ def _train_predicted(
     weights: Path | None,
     validation: Path | None,
     device: str,
+    as_json: bool,
 ) -> None:
     loaded = Weights.load(shipped_weights(LITE.name) if weights is None else weights)
     config = loaded.config
@@ -275,7 +310,7 @@ def _train_predicted(
         )
     cutouts = Cutouts(annotations, photos)
     run = _run(lambda: task(config, recipe, loaded.machine, loaded.enhancement, cutouts), recipe, out, device)
-    trained(run, photos, None, validation, begin_with)
+    _tell(trained(run, photos, None, validation, begin_with), out, as_json)
 
 
 def _recipe(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
+from shared_models.command.printing import console_for, progress_for, put_figures
 from shared_models.config import LITE
 from shared_models.errors import RecipeError
 from shared_models.training.ablation import VARIANTS, Outcome, Variant, ablated
@@ -30,8 +28,12 @@ def measured(
     recipe: Recipe,
     device: torch.device,
     command: str,
+    as_json: bool,
 ) -> None:
-    """Run the ablation, print its table and write `result`, with `command` as the command line that it came from.
+    """Run the ablation, print its table or its figures, and write `result`.
+
+    Args:
+        command: the command line that it came from.
 
     Raises:
         RecipeError: `only` names no variant.
@@ -45,8 +47,7 @@ def measured(
     def photos_of(crop: int) -> Photos:
         return Photos(photos, None, crop)
 
-    console = Console()
-    with Progress(console=console) as progress:
+    with progress_for() as progress:
         bars = {v.name: progress.add_task(v.name, total=recipe.steps) for v in variants}
 
         def advance(variant: Variant, step: int) -> None:
@@ -62,16 +63,15 @@ def measured(
             device,
             advance,
         )
-    console.print(_table(outcomes))
-    if result is not None:
-        figures = {
-            "command": command,
-            "model": loaded.model_id.hex(),
-            "steps": recipe.steps,
-            "recipe": recipe.as_dict(),
-            "variants": [outcome.as_dict() for outcome in outcomes],
-        }
-        result.write_text(json.dumps(figures, indent=1) + "\n")
+    console_for(as_json).print(_table(outcomes))
+    figures = {
+        "command": command,
+        "model": loaded.model_id.hex(),
+        "steps": recipe.steps,
+        "recipe": recipe.as_dict(),
+        "variants": [outcome.as_dict() for outcome in outcomes],
+    }
+    put_figures(figures, result, as_json)
 
 
 def _chosen(only: list[str] | None) -> list[Variant]:

@@ -7,13 +7,13 @@ from pathlib import Path
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from torch import nn
 
+from shared_models.command.printing import progress_for
 from shared_models.training.loop import Report, TrainingRun
 from shared_models.training.photos import Photos
 from shared_models.training.validation import validation_photos
@@ -21,13 +21,14 @@ from shared_models.training.validation import validation_photos
 
 def trained(
     run: TrainingRun, photos: Path, masks: Path | None, validation: Path | None, begin_with: nn.Module | None
-) -> None:
-    """Read the photos, then start or go on with `run` until its last step.
+) -> Report | None:
+    """Read the photos, then start or go on with `run` until its last step; how that went, if any was left.
 
     Raises:
         TrainingError: the photos cannot be used, or the folder holds another run.
     """
-    with Progress(
+    last: Report | None = None
+    with progress_for(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -45,7 +46,10 @@ def trained(
         bar = progress.add_task("steps", figures="", total=run.recipe.steps, completed=run.step)
 
         def show(report: Report) -> None:
+            nonlocal last
+            last = report
             figures = f"loss {report.loss:.3f}  {report.bits_per_pixel:.3f} bpp  {report.psnr:.2f} dB"
             progress.update(bar, completed=report.step, figures=figures)
 
         run.run(pool, validation_photos(validation, run.recipe.validation_photos), show)
+    return last

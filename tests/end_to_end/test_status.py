@@ -85,7 +85,7 @@ async def test_a_server_shows_its_store_and_workers(tmp_path: Path) -> None:
 
 def test_a_key_is_not_sent_in_the_clear() -> None:
     result = run("status", "--server", "http://192.0.2.1:8080", SECONDSIGHT_API_KEY=SECRET)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "in the clear" in result.stderr
     assert SECRET not in result.stdout + result.stderr
 

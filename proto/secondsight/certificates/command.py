@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,7 @@ def make(
         typer.Option(help="Also a certificate for this camera or subscriber; several times for several."),
     ] = None,
     days: Annotated[int, typer.Option(min=1, help="For which the certificates hold.")] = 397,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the files as JSON.")] = False,
 ) -> None:
     """Make a server's certificate, and cameras'; the authority that signs them at first use.
 
@@ -45,6 +47,15 @@ def make(
     except (CertificatesError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+    if as_json:
+        pairs = [{"certificate": str(file), "key": str(key_of(file))} for file in made]
+        typer.echo(json.dumps({"authority": str(authority.certificate_file), "made": pairs}))
+        return
     typer.echo(f"authority {authority.certificate_file}")
     for file in made:
-        typer.echo(f"made {file} and {file.with_name(f'{file.stem}-key.pem')}")
+        typer.echo(f"made {file} and {key_of(file)}")
+
+
+def key_of(certificate: Path) -> Path:
+    """The file of its key."""
+    return certificate.with_name(f"{certificate.stem}-key.pem")

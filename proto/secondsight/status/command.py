@@ -5,6 +5,8 @@ Exit codes:
 0: all is well.
 
 1: something is wrong, or cannot be asked.
+
+2: wrong options.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def status(
     server: Annotated[
         str | None,
         typer.Option(
-            envvar="SECONDSIGHT_STATUS_SERVER",
+            envvar=["SECONDSIGHT_STATUS_SERVER", "SECONDSIGHT_URL"],
             help="HTTP address of the server.",
             show_default=f"{_DEFAULT_SERVER} if no edge is named",
         ),

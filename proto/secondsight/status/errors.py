@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from secondsight.exit_codes import ExitCode
+
 
 class StatusError(Exception):
     """Root of the errors of `secondsight status`."""
@@ -10,6 +12,10 @@ class StatusError(Exception):
 class AddressError(StatusError):
     """An address that cannot be asked."""
 
+    exit_code = ExitCode.USAGE
+
 
 class KeyInTheClearError(StatusError):
     """An API key was to be sent where others could read it."""
+
+    exit_code = ExitCode.USAGE

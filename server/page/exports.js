@@ -117,7 +117,7 @@ class ExportsPage {
       this.about,
       this.parts.camera,
       this.parts.cameras,
-      element("div", { class: "pair" }, field("From", this.from), field("To", this.to)),
+      element("div", { class: "pair times" }, field("From", this.from), field("To", this.to)),
       element("div", { class: "stretches", role: "group", "aria-label": "The last" }, element("span", { class: "quiet" }, "The last"), stretches),
       element("div", { class: "pair" }, this.parts.view, this.parts.width, this.parts.format),
       this.parts.reason,
@@ -271,7 +271,7 @@ class JobCard {
 
   buttons({ links, state, kind, file_name: name }) {
     const ended = state === "done" || state === "failed";
-    const remove = element("button", { type: "button", class: "plain", onclick: () => this.remove(links.self, remove) }, ended ? "Delete" : "Cancel");
+    const remove = element("button", { type: "button", onclick: () => this.remove(links.self, remove) }, ended ? "Delete" : "Cancel");
     if (state !== "done") return [remove];
     const download = element("a", { class: "button", href: links.file, download: name }, "Download");
     const play = kind === "clip" && element("button", { type: "button", onclick: () => this.play(links.file, play) }, "Play");

@@ -87,7 +87,7 @@ class FramePage {
       element("a", { class: "button", href: `#/cameras/${encodeURIComponent(frame.camera)}/at/${encodeURIComponent(frame.captured_at)}` }, "Timeline"),
       element("button", { type: "button", onclick: () => this.share() }, "Copy link"),
     );
-    this.note = element("p", { class: "quiet", role: "status" });
+    this.note = element("p", { class: "quiet", id: "note", role: "status" });
     this.bits = element("section", { class: "card", "aria-label": "Bits" });
     const marks = element("section", { class: "marks", "aria-label": "Marks" });
     this.root.replaceChildren(
@@ -106,7 +106,9 @@ class FramePage {
   async machineView(mine) {
     try {
       const bitmap = await picture(this.frame.links.machine_view, this.leaving.signal);
-      if (mine === this.opened) this.stage.setMachine(bitmap);
+      if (mine !== this.opened) return;
+      this.stage.setMachine(bitmap);
+      await this.tellCost("machine");
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (!(problem instanceof Problem)) throw problem;
@@ -181,7 +183,7 @@ class FramePage {
         this.say(last ? `All ${plural(count, "slice")}: first after ${took[0]} ms, sharp after ${took.at(-1)} ms.` : `${slices} of ${plural(count, "slice")}…`);
       }
       this.humanButton.hidden = false;
-      await this.tellCost();
+      await this.tellCost("human");
     } catch (problem) {
       if (problem.name === "AbortError" || mine !== this.opened) return;
       if (!(problem instanceof Problem)) throw problem;
@@ -233,28 +235,40 @@ class FramePage {
     return line;
   }
 
-  async tellCost() {
-    const address = this.frame.links.cost;
-    if (!address) return;
+  /** What the view on show cost. Of a human view that is one more look at it, and on record as such. */
+  async tellCost(view) {
+    const mine = this.opened;
     try {
-      this.tellBits(await get(address, { headers: spoken(this.reason) }));
+      const options = { headers: view === "human" ? spoken(this.reason) : {}, signal: this.leaving.signal };
+      const cost = await get(`${this.frame.links.self}/cost?view=${view}`, options);
+      if (mine === this.opened) this.tellBits(cost);
     } catch (problem) {
+      if (problem.name === "AbortError" || mine !== this.opened) return;
       if (!(problem instanceof Problem)) throw problem;
-      this.note.textContent = `What this view cost cannot be told: ${problem.message}`;
+      this.bits.append(element("p", { class: "quiet" }, `What this view cost cannot be told: ${problem.message}`));
     }
   }
 
   tellBits(cost) {
-    const { frame } = this;
-    const { enhancement } = frame;
-    const until = enhancement.expires_at && `kept until ${at(enhancement.expires_at)}`;
-    const rows = [
-      ["Machine layer", frame.machine_bytes, "sent at once"],
-      enhancement.bytes > 0 && ["Enhancement layer", enhancement.bytes, until ?? plural(enhancement.slices, "slice")],
-      enhancement.bytes > 0 && ["Both layers", frame.machine_bytes + enhancement.bytes, "the human view"],
-    ];
-    this.bits.replaceChildren(element("h2", {}, "Bits"), element("table", {}, element("tbody", {}, rows.filter(Boolean).map(row))));
+    const { enhancement, machine_bytes } = this.frame;
     this.cost = cost;
+    const until = enhancement.expires_at && `kept until ${at(enhancement.expires_at)}`;
+    const key = cost?.key_frame;
+    const layers = [
+      ["Machine layer", machine_bytes, "sent at once"],
+      enhancement.bytes > 0 && ["Enhancement layer", enhancement.bytes, until ?? "sent when asked for"],
+      ...(cost?.enhancement.by_slice ?? []).map((count, index) => [`· slice ${index + 1}`, count, ""]),
+      key && [`Key frame ${key.frame}`, key.machine_bytes + key.enhancement_bytes, "both layers, shared by its group"],
+    ];
+    const compared = cost && [
+      [cost.view === "human" ? "This human view" : "This machine view", cost.view_bytes],
+      cost.view === "machine" && ["Both layers", cost.both_layers_bytes],
+      cost.jpeg && ["JPEG that shows as much", cost.jpeg.bytes],
+    ];
+    this.bits.replaceChildren(element("h2", {}, "Bits"), element("table", {}, element("tbody", {}, layers.filter(Boolean).map(row))));
+    if (compared) this.bits.append(bars(compared.filter((each) => each && each[1] !== null)));
+    const baseline = cost?.jpeg ? `${cost.jpeg.baseline}, quality ${cost.jpeg.quality}: ${cost.jpeg.psnr_db} dB as this view has, by ${cost.jpeg.measured}.` : cost?.jpeg_missing && `No JPEG to compare with: ${cost.jpeg_missing}.`;
+    if (baseline) this.bits.append(element("p", { class: "baseline" }, baseline));
   }
 
   detailsCard() {
@@ -393,6 +407,18 @@ function spoken(reason) {
 
 function row([name, count, told]) {
   return element("tr", {}, element("th", { scope: "row" }, name), element("td", { class: "number" }, bytes(count)), element("td", { class: "quiet" }, told));
+}
+
+/** Bytes side by side, as lengths. */
+function bars(compared) {
+  const most = Math.max(...compared.map(([, count]) => count));
+  const list = element("ul", { class: "bars" });
+  for (const [name, count] of compared) {
+    const bar = element("span", { class: "length" });
+    bar.style.width = `${(100 * count) / most}%`;
+    list.append(element("li", {}, element("span", {}, name), element("b", {}, bytes(count)), element("span", { class: "track" }, bar)));
+  }
+  return list;
 }
 
 function gone(camera, problem) {

@@ -323,7 +323,7 @@ class Pictures {
     const frame = tile.wanted;
     tile.next = performance.now() + PAUSE;
     // In steps, so that the server makes few sizes of a picture.
-    const width = Math.ceil(tile.canvas.width / 160) * 160;
+    const width = Math.ceil((tile.canvas.width || 160) / 160) * 160;
     const bitmap = frame.result.width > 0 ? await picture(`${frame.links.machine_view}&width=${width}`, this.ending.signal) : null;
     if (!this.ending.signal.aborted) tile.put(frame, bitmap);
   }

@@ -61,6 +61,7 @@ def test_an_operator_types_the_reason_once_and_each_look_is_on_record(
         page.keyboard.type(REASON)
         page.keyboard.press("Enter")
         expect(page.locator(".stage")).to_have_attribute("data-slices", "5")
+        expect(page.locator(".bars")).to_contain_text("This human view")
         assert violations(page) == []
         open_frame(page, secured.frames[1])
         expect(page.get_by_label("What is it for?")).to_have_value(
@@ -68,7 +69,8 @@ def test_an_operator_types_the_reason_once_and_each_look_is_on_record(
         )  # offered again, not used by itself
         expect(page.locator("#human-view")).to_be_hidden()
     views = [record for record in records(secured, frame) if record["subject"] == "human_view"]
-    assert [view["outcome"] for view in views] == ["asked", "delivered"] * 3
+    assert [view["outcome"] for view in views] == ["asked", "delivered"] * 4
+    assert [view["view"] for view in views[::2]] == ["human"] * 3 + ["cost"]
     assert {(view["principal"], view["reason"]) for view in views} == {("otto", REASON)}
     assert records(secured, secured.frames[1]) == []
     assert "last:" in command(secured, "audit", "verify")

@@ -100,10 +100,11 @@ class Mqtt:
                                 self.name, self._target, self._positions, self.status, self._deliver
                             )
                         )
-                finally:
+                except asyncio.CancelledError:
                     # Whoever ends in order says so; the broker tells of everybody else.
                     with suppress(aiomqtt.MqttError):
                         await self._publish(self._topics.available, OFFLINE, retain=True)
+                    raise
         except* (aiomqtt.MqttError, RelayConfigError, OSError) as errors:
             why = "; ".join(str(error) for error in _leaves(errors))
         return why

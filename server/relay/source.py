@@ -15,7 +15,7 @@ from server.relay.positions import TargetPositions
 from server.relay.status import Status
 
 _FIRST_PAUSE: Final = 1.0
-_LOOK: Final = 0.5
+_LOOK: Final = 0.1
 
 _log = logging.getLogger(__name__)
 

@@ -185,7 +185,7 @@ class Webhook:
             return f"it answered {status}, to {location!r}: give that address if it is to be trusted", 0.0
         if status in _UNTAKABLE:
             return f"it answered {status}: it does not take such an event", None
-        return f"it answered {status}", min(_seconds(retry_after), self._target.longest_wait_s)
+        return f"it answered {status}", min(retry_after_seconds(retry_after), self._target.longest_wait_s)
 
     def _body(self, told: Told) -> dict[str, Any]:
         if self._target.form == "plain":
@@ -206,7 +206,7 @@ class _GoneError(Exception):
     """The receiver wants nothing more, ever (410)."""
 
 
-def _seconds(retry_after: str) -> float:
+def retry_after_seconds(retry_after: str) -> float:
     """Of the header Retry-After: seconds, or a date; 0 for neither."""
     if retry_after.isdecimal():
         return float(retry_after[:9])

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from secondsight.client import AsyncClient, AsyncSubscription, ClientError, Result, Settings, Tls
+from server.errors import RelayConfigError
 from server.relay import metrics
 from server.relay.config import RelayConfig, Target, read_secret
 from server.relay.pauses import pause
@@ -89,7 +90,7 @@ class Source:
                             await positions.move(results.positions)
                     finally:
                         looking.cancel()
-            except ClientError as error:
+            except (ClientError, RelayConfigError) as error:
                 failures += 1
                 wait = pause(failures, _FIRST_PAUSE, self._config.longest_pause_s)
                 status.trouble("server", str(error))

@@ -1,0 +1,126 @@
+"""A relay's file: every fault is told, and what it says is what is done."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from server.errors import RelayConfigError
+from server.relay.command import app
+from server.relay.config import RelayConfig, signing_key
+from server.relay.process import Relay
+
+GOOD = """
+server: https://hq:8080
+grpc: hq:50051
+public: https://cameras.example/
+api_key_file: relay.key
+ca: /etc/ca.pem
+mqtt:
+  home: {broker: "mqtts://broker", username: relay, password_file: secrets/mqtt}
+webhooks:
+  guard: {url: "https://guard.example/hook", secret_files: [guard.secret], cameras: [gate], labels: [person]}
+"""
+
+
+def load(folder: Path, text: str) -> RelayConfig:
+    path = folder / "relay.yaml"
+    path.write_text(text)
+    return RelayConfig.load(path)
+
+
+def test_files_are_beside_the_file(tmp_path: Path) -> None:
+    config = load(tmp_path, GOOD)
+    home, guard = config.mqtt["home"], config.webhooks["guard"]
+    assert (home.host, home.port, home.password_file) == ("broker", 8883, tmp_path / "secrets/mqtt")
+    assert guard.secret_files == (tmp_path / "guard.secret",)
+    assert (config.api_key_file, config.ca) == (tmp_path / "relay.key", Path("/etc/ca.pem"))
+    assert config.data == tmp_path / "relay-data"
+    assert config.links_to == "https://cameras.example"
+    assert guard.wants("person", 0.1)
+    assert not guard.wants("car", 0.9)
+
+
+def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RelayConfigError) as refusal:
+        load(
+            tmp_path,
+            """
+            server: https://hq
+            listen: everywhere
+            speed: 7
+            mqtt:
+              home: {broker: broker.example}
+              Away: {broker: "mqtt://10.0.0.1", username: me, password_file: secret}
+            webhooks:
+              guard: {url: "http://guard.example", events: [everything], cameras: [No Camera], minimum_score: 2}
+            """,
+        )
+    for told in (
+        "listen: ",
+        "speed: Extra inputs",
+        "mqtt.home: Value error, broker is 'broker.example'",
+        "mqtt.Away",
+        "in the clear: use mqtts://",
+        "webhooks.guard.events",
+        "webhooks.guard.cameras.0",
+        "webhooks.guard.minimum_score",
+    ):
+        assert told in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("server: https://hq", "nobody to hand results to"),
+        ("server: https://hq\nserver: https://hq2", "server is given twice"),
+        ("server: [", "cannot be read"),
+        ("- a", "cannot be"),
+        (
+            'server: a\nmqtt: {x: {broker: "mqtt://b"}}\nwebhooks: {x: {url: "https://c"}}',
+            "names of targets are given once",
+        ),
+        ('server: a\nwebhooks: {x: {url: "http://guard.example"}}', "use https://"),
+        ('server: a\nwebhooks: {x: {url: "https://me:secret@guard.example"}}', "without a user"),
+        ('server: a\nwebhooks: {x: {url: "https://guard.example", events: []}}', "events is empty"),
+        ('server: a\nmqtt: {x: {broker: "mqtt://b", ca: ca.pem}}', "for mqtts:// alone"),
+        ('server: a\nmqtt: {x: {broker: "mqtt://b", prefix: "a/#"}}', "prefix"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(RelayConfigError, match=r"relay\.yaml") as refusal:
+        load(tmp_path, text)
+    assert told in str(refusal.value)
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "whsec_", "whsec_c2hvcnQ=", base64.b64encode(bytes(32)).decode(), "whsec_???", "whsec_\nwhsec_"],
+)
+def test_a_weak_or_unreadable_secret_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "hook.secret"
+    path.write_text(content)
+    with pytest.raises(RelayConfigError, match=r"hook\.secret"):
+        signing_key(path)
+
+
+def test_two_relays_do_not_share_a_folder(tmp_path: Path) -> None:
+    config = load(tmp_path, 'server: "http://127.0.0.1:1"\nwebhooks: {x: {url: "http://127.0.0.1:1"}}')
+    first = Relay(config)
+    with pytest.raises(RelayConfigError, match="another relay has"):
+        Relay(config)
+    os.close(first._lock)
+
+
+def test_a_file_is_checked_without_being_used(tmp_path: Path) -> None:
+    path = tmp_path / "relay.yaml"
+    path.write_text(GOOD)
+    found = CliRunner().invoke(app, ["--config", str(path), "--check"])
+    assert (found.exit_code, found.stdout) == (0, f"{path} is well: home, guard\n")
+    path.write_text("server: x")
+    assert isinstance(CliRunner().invoke(app, ["--config", str(path), "--check"]).exception, RelayConfigError)

@@ -28,6 +28,7 @@ class TimelinePage {
   constructor(root, { camera, time, query }, { live }) {
     this.camera = camera;
     this.live = live;
+    this.address = location.hash;
     this.leaving = new AbortController();
     this.pictures = new Map(); // by frame, the last used last
     this.loaded = null;
@@ -325,6 +326,9 @@ class TimelinePage {
   }
 
   async open(time) {
+    const { timeline } = this.scale;
+    // What was reached by keys faster than it was loaded.
+    if (!timeline || time < Date.parse(timeline.from) || time > Date.parse(timeline.to)) await this.load();
     try {
       const frame = await this.frameAt(time);
       if (frame) location.hash = `#/cameras/${encodeURIComponent(this.camera)}/frames/${frame.frame}`;
@@ -515,9 +519,11 @@ class TimelinePage {
 
   /** The address tells what is shown, for whoever loads it again or is sent it. */
   remember() {
+    if (location.hash !== this.address) return; // somebody has left, and the page is not yet told
     const span = Math.round(this.scale.span / 1000);
     const moment = this.following && this.scale.cursor === null ? "" : `/at/${new Date(this.current).toISOString()}`;
-    history.replaceState(null, "", `#/cameras/${encodeURIComponent(this.camera)}${moment}${span === HOUR / 1000 ? "" : `?span=${span}`}`);
+    this.address = `#/cameras/${encodeURIComponent(this.camera)}${moment}${span === HOUR / 1000 ? "" : `?span=${span}`}`;
+    history.replaceState(null, "", this.address);
   }
 
   async share() {

@@ -119,7 +119,7 @@ def test_wheel_drag_and_hover(desk: Page, serving: Serving, yard: list[str]) -> 
     desk.mouse.move(*middle)
     for _ in range(4):
         desk.mouse.wheel(0, -200)
-    expect(desk).to_have_url(re.compile(r"span=\d{4,5}$"))
+    expect(desk).to_have_url(re.compile(r"span=(?!86400)\d+$"))
     zoomed = span_of(desk)
     assert zoomed < 86400 / 2
     desk.get_by_role("button", name="Zoom out").click()
@@ -206,12 +206,11 @@ def test_what_was_seen_leads_to_its_frame_and_can_be_narrowed_down(
 
 def test_history_without_pictures_says_so(desk: Page, serving: Serving, clip: list[np.ndarray]) -> None:
     camera = "shed"
-    (name,) = serving.push(camera, clip[:1], ages=[1800.0])
+    serving.push(camera, clip, ages=[1803.0, 1801.5, 1800.0])
     serving.store.delete(store_keys.frames(camera), store_keys.results(camera))
-    at_camera(desk, serving, f"{camera}/at/{moment_ago(1800)}")
+    at_camera(desk, serving, f"{camera}/at/{moment_ago(1802)}")
     expect(desk.locator(".preview")).to_contain_text("No picture is kept of this time")
     expect(desk.locator(".facts")).to_contain_text("history alone")
-    assert name
 
 
 def test_a_camera_that_nobody_knows(desk: Page, serving: Serving, faults: Faults) -> None:
@@ -221,8 +220,9 @@ def test_a_camera_that_nobody_knows(desk: Page, serving: Serving, faults: Faults
     expect(desk.get_by_role("link", name="Go to the wall")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop-light", "phone-dark"]
+)
 def test_it_fits_and_axe_finds_nothing(
     browser: Browser, serving: Serving, yard: list[str], faults: Faults, size: Any, scheme: str
 ) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from redis.asyncio import Redis
 
+from server.jobs.film import Film
 from shared_models import Codec
 from shared_models.group import GroupFrame
 from tests.server.conftest import StartServer
@@ -53,3 +54,27 @@ async def test_a_clip_shows_each_picture_when_it_was_captured(
                 assert film.duration == (OFFSETS_MS[-1] + OFFSETS_MS[-1] - OFFSETS_MS[-2]) * 1000
                 about = json.loads(film.metadata["secondsight"])
             assert (about["cameras"], about["view"], about["frames"]) == (["gate"], view, 8)
+
+
+def test_a_film_is_made_smaller_and_takes_pictures_of_any_shape(tmp_path: Path) -> None:
+    wide = np.full((65, 97, 3), (200, 40, 90), np.uint8)
+    for width, size in ((None, (98, 66)), (4000, (98, 66)), (49, (48, 32))):
+        path = tmp_path / f"{width}.mp4"
+        film = Film(path, width, {})
+        for step, picture in enumerate((wide, wide, wide[:, :40], np.repeat(wide, 2, axis=0))):
+            film.add(picture, 1_700_000_000 * 10**9 + step * 40_000_000)
+        film.close()
+        shown_ = [picture for _, picture in shown(path)]
+        assert {picture.shape for picture in shown_} == {(size[1], size[0], 3)}
+        for picture in shown_:
+            assert np.abs(picture[size[1] // 2, size[0] // 2].astype(int) - wide[0, 0]).max() < 8
+        # What is of another shape stands on black, whole.
+        assert shown_[2][:, :2].mean() < 8 and shown_[0][:, :2].mean() > 60
+
+
+def test_two_pictures_of_one_moment_are_both_shown(tmp_path: Path) -> None:
+    film = Film(tmp_path / "film.mp4", None, {})
+    for brightness in (10, 120, 240):
+        film.add(np.full((32, 32, 3), brightness, np.uint8), 1_700_000_000 * 10**9)
+    film.close()
+    assert [round(float(picture.mean()), -1) for _, picture in shown(tmp_path / "film.mp4")] == [10, 120, 240]

@@ -24,7 +24,7 @@ from shared_models.command import decode
 from shared_models.group import GroupFrame
 from tests.server.conftest import StartServer
 from tests.server.harness import SquareSpotter
-from tests.server.jobs.asking import Asking, filmed, open_to
+from tests.server.jobs.asking import BEGAN, Asking, filmed, open_to, told
 
 Stream = list[GroupFrame]
 
@@ -170,3 +170,34 @@ async def test_views_are_the_pictures_that_rest_gives(
             address = f"/v1/cameras/gate/frames/{about['frame']}/image?view=human&format=png&width=48"
             shown = np.asarray(Image.open(io.BytesIO((await asking.get(address)).content)))
             assert np.array_equal(np.asarray(Image.open(tmp_path / about["file"])), shown)
+
+
+async def test_marks_come_with_the_human_views_that_they_were_made_on(
+    start_server: StartServer, codec: Codec, stream: Stream, client: Redis, tmp_path: Path
+) -> None:
+    async with start_server(SquareSpotter()) as server, open_to(server) as asking:
+        await filmed(server, codec, stream, client)
+        for name, said in (
+            ("1-2", {"verdict": "right", "detection": 0}),
+            ("1-2", {"verdict": "wrong", "detection": 1}),
+            ("1-6", {"verdict": "missed", "label": "dog", "box": _box(8, 8, 24, 40)}),
+        ):
+            answer = await asking.http.post(
+                f"/v1/cameras/gate/frames/{name}/marks", params={"reason": "to learn from"}, json=said
+            )
+            assert answer.status_code < 300, answer.text
+        _, manifest = await unpacked(asking, tmp_path, kind="marks", cameras=["gate"], format="png")
+        answer = await asking.get("/v1/cameras/gate/frames/1-2/image?view=human&format=png")
+        nothing = await asking.post("exports", kind="marks", cameras=["gate"], to=told(BEGAN))
+    assert nothing.status_code == 422
+    assert [frame["frame"] for frame in manifest["frames"]] == ["1-6", "1-2"]
+    coco = COCO(str(tmp_path / "instances.json"))
+    assert {about["name"] for about in coco.loadCats(coco.getCatIds())} == {"square", "shadow", "dog"}
+    assert len(coco.getAnnIds()) == 2 and len(coco.dataset["wrong"]) == 1
+    (image,) = [image for image in coco.dataset["images"] if image["frame"] == "1-2"]
+    shown = np.asarray(Image.open(io.BytesIO(answer.content)))
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "images" / image["file_name"])), shown)
+
+
+def _box(x_min: float, y_min: float, x_max: float, y_max: float) -> dict[str, float]:
+    return {"x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max}

@@ -17,6 +17,7 @@ from prometheus_client.core import Metric
 from edge.exposition import TallyCollector
 from edge.metrics import Tally
 from server import metrics
+from server.relay import metrics as relay_metrics
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "docker" / "observability"
@@ -36,8 +37,8 @@ def families() -> list[Metric]:
 
 
 def exported() -> set[str]:
-    """Names of all series that edges, servers and workers may have."""
-    assert metrics.FLOWS is not None
+    """Names of all series that edges, servers, workers and relays may have."""
+    assert metrics.FLOWS is not None and relay_metrics.RESULTS is not None
     return {family.name + suffix for family in families() for suffix in SUFFIXES[family.type]}
 
 

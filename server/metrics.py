@@ -128,6 +128,14 @@ CALLERS_REFUSED: Final = Counter(
 AUDIT_FAILURES: Final = Counter(
     "secondsight_audit_failures", "Records of the audit that could not be written."
 )
+JOBS: Final = Gauge("secondsight_jobs", "Clips and exports that are kept, by state.", ["state"])
+JOBS_BYTES: Final = Gauge("secondsight_jobs_bytes", "Of their files.")
+JOB_SECONDS: Final = Histogram(
+    "secondsight_job_seconds",
+    "From the beginning of a clip or an export to its end.",
+    ["kind", "state"],
+    buckets=(1, 5, 15, 60, 300, 900, 3600, 14400),
+)
 
 STORE_UP: Final = Gauge("secondsight_store_up", "1 when the store answered at the last look.")
 STORE_MEMORY: Final = Gauge(

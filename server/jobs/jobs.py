@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from secondsight.cancelling import cancel_all
+from server import metrics
 from server.audit.audit import Audit
 from server.audit.record import Event, Outcome, Subject
 from server.config import ServerConfig
@@ -220,6 +221,7 @@ class Jobs:
             if self._unavailable is None:
                 await self._tidy()
                 self._begin()
+                self._count()
             self._changed.clear()
             await self._wait()
         await cancel_all(self._tasks.values())
@@ -255,6 +257,11 @@ class Jobs:
                 return
             if job.state is State.QUEUED and job.id not in self._tasks:
                 self._tasks[job.id] = asyncio.create_task(self._work_on(job), name=f"job {job.id}")
+
+    def _count(self) -> None:
+        for state in State:
+            metrics.JOBS.labels(state).set(sum(job.state is state for job in self._jobs.values()))
+        metrics.JOBS_BYTES.set(self._bytes())
 
     async def _work_on(self, job: Job) -> None:
         try:
@@ -297,6 +304,8 @@ class Jobs:
             _log.exception("job %s failed", job.id)
             self._fail(job, "a defect of the server; its log tells more")
         job.ended_at = datetime.now(UTC)
+        seconds = (job.ended_at - job.begun_at).total_seconds()
+        metrics.JOB_SECONDS.labels(job.order.kind, job.state).observe(seconds)
         if job.state is State.FAILED:
             try:
                 await self._tell(job, Outcome.FAILED, job.failure or "")

@@ -13,7 +13,9 @@ from server.jobs.making import Made, Making
 from server.jobs.views_export import frame_about
 from server.views import View
 
-_HOW: Final = "`decode` writes the picture, in the folder where this is unpacked, with the weights of the cameras"
+_HOW: Final = (
+    "`decode` writes the picture, in the folder where this is unpacked, with the weights of the cameras"
+)
 
 
 async def make_layers_export(making: Making) -> Made:

@@ -169,6 +169,7 @@ class ServerConfig:
     """Finished pictures kept in memory for whoever looks again. Each look goes on record all the same."""
     jpeg_quality: int = 90
     webp_quality: int = 90
+    avif_quality: int = 75
     page_frames: int = 20
     page_frames_limit: int = 100
     timeline_buckets: int = 240

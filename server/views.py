@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Final
 
 from PIL import Image
 
@@ -19,8 +20,11 @@ from server.enhancement import EnhancementSource
 from server.errors import SlicesNotStoredError, UndecodableLayerError, ViewsBusyError
 from server.kept_in_memory import KeptInMemory
 from server.layers import Layers
+from server.provenance import Provenance
 from shared_models import errors as codec_errors
 from shared_models.picture import Picture
+
+_AVIF_SPEED: Final = 8
 
 
 class View(StrEnum):
@@ -36,10 +40,17 @@ class ImageFormat(StrEnum):
     JPEG = "jpeg"
     WEBP = "webp"
     PNG = "png"
+    AVIF = "avif"
+    """Slow to make; only for who names it."""
 
     @property
     def media_type(self) -> str:
         return f"image/{self.value}"
+
+    @property
+    def ending(self) -> str:
+        """Of a file's name."""
+        return "jpg" if self is ImageFormat.JPEG else self.value
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,12 @@ class Views:
         self._made.keep(name, made)
         return made
 
+    async def make_download(self, request: ViewRequest, provenance: Provenance) -> bytes:
+        """The view as a file that says where it comes from. Raises as `make` does."""
+        async with self._place():
+            picture = await self.picture(request)
+            return await asyncio.to_thread(self.compress, picture, request.format, request.width, provenance)
+
     async def measure(self, request: ViewRequest, measure: Callable[[Picture], int]) -> int:
         """What `measure` says of the view's pixels, in a thread of its own. Raises as `make` does."""
         async with self._place():
@@ -152,18 +169,26 @@ class Views:
             return await self._layers.machine_view(request.frame)
         return await self._layers.human_view(request.frame, request.layers, request.slices)
 
-    def compress(self, picture: Picture, image_format: ImageFormat, width: int | None = None) -> bytes:
+    def compress(
+        self,
+        picture: Picture,
+        image_format: ImageFormat,
+        width: int | None = None,
+        provenance: Provenance | None = None,
+    ) -> bytes:
         """A picture as a file, shrunk to `width` if it is wider. Takes a while: call it off the event loop."""
         image, file = Image.fromarray(picture), io.BytesIO()
         if width is not None and width < image.width:
             height = max(1, round(image.height * width / image.width))
             image = image.resize((width, height), Image.Resampling.BILINEAR)
-        quality = {
+        quality: dict[ImageFormat, dict[str, Any]] = {
             ImageFormat.JPEG: {"quality": self._config.jpeg_quality},
             ImageFormat.WEBP: {"quality": self._config.webp_quality},
             ImageFormat.PNG: {},
+            ImageFormat.AVIF: {"quality": self._config.avif_quality, "speed": _AVIF_SPEED, "max_threads": 1},
         }
-        image.save(file, image_format.value, **quality[image_format])
+        told = {} if provenance is None else provenance.options(image_format)
+        image.save(file, image_format.value, **quality[image_format], **told)
         return file.getvalue()
 
     @asynccontextmanager

@@ -53,7 +53,7 @@ class Access:
         self._file = None if config.access_path is None else AccessFile(config.access_path)
         self._sessions = Sessions(idle=config.session_idle, longest=config.session_longest)
         self._passwords = PasswordCheck()
-        self._logins = Throttle("logins", config.logins_per_minute)
+        self._logins = Throttle("logins", config.logins_per_minute, policy="logins")
         self._register = Register()
         self._keys: dict[str, str] = {}
         self._stamp: tuple[int, int, int] | None = None

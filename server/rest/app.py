@@ -34,6 +34,7 @@ from server.rest import (
 from server.rest.gate import let_in
 from server.rest.live import Live
 from server.rest.problems import install_problem_handlers
+from server.rest.rate_limits import RateLimits
 from server.rest.request_limits import RequestLimits
 from server.rest.safe_headers import SafeHeaders
 from server.rest.services import Services
@@ -46,6 +47,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.live = Live(services.catalogue, services.config)
     install_problem_handlers(app)
     app.add_middleware(RequestLimits, config=services.config)
+    app.add_middleware(RateLimits)
     app.add_middleware(SafeHeaders)
     for closed in (
         audit,

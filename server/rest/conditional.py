@@ -8,6 +8,8 @@ from http import HTTPStatus
 
 from fastapi import Request, Response
 
+from server.rest.byte_ranges import asked_range, part_of
+
 CACHE_CONTROL = "private, no-cache"
 """Pictures of people stay out of shared caches, and each look asks the server again."""
 
@@ -36,8 +38,13 @@ def tagged(tag: str) -> dict[str, str]:
 
 
 def conditional(request: Request, content: bytes, *, media_type: str, headers: Mapping[str, str]) -> Response:
-    """`content`, or 304 when the client has it."""
+    """`content`, the part of it that is asked for, or 304 when the client has it.
+
+    Raises:
+        RangeNotSatisfiableError
+    """
     tag = strong_tag(hashlib.sha256(content).hexdigest()[:32])
     if is_current(request, tag):
         return not_modified(tag)
-    return Response(content, media_type=media_type, headers={**tagged(tag), **headers})
+    whole = Response(content, media_type=media_type, headers={**tagged(tag), **headers})
+    return part_of(whole, asked_range(request, len(content), tag))

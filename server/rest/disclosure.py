@@ -46,6 +46,11 @@ class Disclosure:
         self._audit = audit
         self._asked = asked
 
+    @property
+    def request(self) -> str:
+        """Its number in the audit."""
+        return self._asked[0].request
+
     def of(self, response: Response) -> Response:
         """The response that shows it. Once it is sent, that is on record too."""
         response.headers[REQUEST_HEADER] = self._asked[0].request
@@ -94,11 +99,16 @@ class Disclosures:
         self._access = access
         self._audit = audit
         self._config = config
-        self._asked = Throttle("human views", config.human_views_per_minute)
+        self._asked = Throttle("human views", config.human_views_per_minute, policy="human-views")
         self._in_bulk = Throttle(
-            "human views in clips and exports", config.human_views_per_hour, window=3600.0
+            "human views in clips and exports",
+            config.human_views_per_hour,
+            policy="bulk-human-views",
+            window=3600.0,
         )
-        self._fetched = Throttle("fetches of files with human views", config.human_views_per_minute)
+        self._fetched = Throttle(
+            "fetches of files with human views", config.human_views_per_minute, policy="human-view-files"
+        )
 
     @asynccontextmanager
     async def begin(

@@ -130,7 +130,11 @@ async def get_frame(
     operation_id="get_layer",
     summary="A raw layer",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}}}},
+    responses={
+        200: {"content": {"application/octet-stream": {}}},
+        206: {"content": {"application/octet-stream": {}}, "description": "The bytes that `Range` asks for."},
+        304: {"description": "The client has it (`If-None-Match`)."},
+    },
 )
 async def get_layer(
     request: Request,
@@ -146,6 +150,7 @@ async def get_layer(
     """The bitstream of one layer, as the edge made it. That of the enhancement layer is guarded as a human view is.
 
     To decode that of a predicted frame takes the same layers of its key frame, to which a `Link` header leads.
+    A part of it comes by `Range` (one range of bytes), with `If-Range` if it is still the same.
     """
     if layer is Layer.MACHINE:
         stored = await services.catalogue.frame(camera, frame)

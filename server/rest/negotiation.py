@@ -9,22 +9,23 @@ _SPECIFICITY = {"exact": 2, "image/*": 1, "*/*": 0}
 
 
 def negotiate_format(accept: str | None) -> ImageFormat:
-    """The format that `accept` likes best; among equals the one that is fastest to make.
+    """The format that `accept` likes best; among equals the one that is fastest to make. AVIF has to be named.
 
     Raises:
         NotAcceptableError: it likes none.
     """
     if not accept:
         return ImageFormat.JPEG
-    best = max(ImageFormat, key=lambda image_format: _quality(image_format.media_type, accept))
-    if _quality(best.media_type, accept) <= 0:
+    best = max(ImageFormat, key=lambda image_format: _quality(image_format, accept))
+    if _quality(best, accept) <= 0:
         raise NotAcceptableError(accept, tuple(image_format.media_type for image_format in ImageFormat))
     return best
 
 
-def _quality(media_type: str, accept: str) -> float:
+def _quality(image_format: ImageFormat, accept: str) -> float:
     """Quality value of the most specific range that matches."""
-    quality, specificity = 0.0, -1
+    media_type = image_format.media_type
+    quality, specificity = 0.0, _SPECIFICITY["image/*"] if image_format is ImageFormat.AVIF else -1
     for item in accept.split(","):
         name, *parameters = (part.strip().lower() for part in item.split(";"))
         matches = "exact" if name == media_type else name

@@ -85,6 +85,9 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
     errors.InvalidRangeError: _Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-range", "Invalid range of time"
     ),
+    errors.RangeNotSatisfiableError: _Kind(
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "No such bytes"
+    ),
     errors.NotAcceptableError: _Kind(
         HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "No acceptable image format"
     ),
@@ -223,6 +226,8 @@ async def _server_error(request: Request, error: Exception) -> JSONResponse:
         ),
     ):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.RangeNotSatisfiableError):
+        headers["Content-Range"] = f"bytes */{error.length}"
     if isinstance(error, errors.StoreUnavailableError):
         _log.info("%s cannot be answered: %r", request.url.path, error.__cause__)
         headers["Retry-After"] = str(services_of(request).config.store_retry_after)

@@ -61,7 +61,7 @@ class Services:
         self.disclosures = Disclosures(self.access, self.audit, self.config)
         self.administration = Administration(self.access, self.audit, self.config)
         self.verification = Verification(self.audit.folder)
-        self.audit_looks = Throttle("looks at the audit", self.config.audit_looks_per_minute)
+        self.audit_looks = Throttle("looks at the audit", self.config.audit_looks_per_minute, policy="audit")
 
 
 def services_of(request: Request) -> Services:

@@ -184,6 +184,9 @@ async def test_the_human_view_is_what_the_codec_fuses(
         ("image/avif,image/webp,image/apng,*/*;q=0.8", "image/webp"),
         ("image/jpeg;q=0.5, image/png;q=0.9", "image/png"),
         ("image/*;q=0.3, image/jpeg;q=0", "image/webp"),
+        ("image/avif", "image/avif"),
+        ("image/avif, image/*;q=0.8", "image/avif"),
+        ("image/avif;q=0.2, image/*;q=0.1", "image/avif"),
     ],
 )
 async def test_the_format_is_negotiated(

@@ -69,8 +69,10 @@ class Mark:
     """When the frame was, nanoseconds since the epoch."""
     width: int
     height: int
+    task: str = store_keys.DEFAULT_TASK
+    """Whose result it is held against."""
     detections: int
-    """Of the frame's result; whether all of them are marked tells whether the frame is told wholly."""
+    """Of that result; whether all of them are marked tells whether the frame is told wholly."""
     verdict: Verdict
     label: str | None
     """What it is, as the operator says; None where there is nothing."""
@@ -88,7 +90,7 @@ class Mark:
         about = (
             [round(side, 1) for side in asdict(self.box).values()] if self.seen is None else self.seen.number
         )
-        digest = hashlib.sha256(json.dumps([self.by, about]).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([self.by, self.task, about]).encode()).hexdigest()
         return f"{self.frame}.{digest[:12]}"
 
     @property
@@ -100,11 +102,6 @@ class Mark:
     def captured_at(self) -> datetime:
         """When the frame was."""
         return datetime.fromtimestamp(self.captured_ns / 1e9, UTC)
-
-    def told(self) -> str:
-        """In words, for the audit."""
-        what = "something" if self.seen is None else f"detection {self.seen.number}, {self.seen.label}"
-        return f"{what}: {self.verdict}" + ("" if self.label is None else f", {self.label}")
 
     def line(self) -> bytes:
         """For the store."""
@@ -159,9 +156,10 @@ class MarkedFrame:
 
     @property
     def unmarked(self) -> int:
-        """Detections of which nobody has said anything."""
-        known = max(mark.detections for mark in self.marks)
-        return known - len({mark.seen.number for mark in self.marks if mark.seen is not None})
+        """Detections of which nobody has said anything, of the tasks of which something was said."""
+        known = {mark.task: mark.detections for mark in self.marks}
+        judged = {(mark.task, mark.seen.number) for mark in self.marks if mark.seen is not None}
+        return sum(known.values()) - len(judged)
 
 
 _SAME_THING = 0.5
@@ -169,7 +167,7 @@ _SAME_THING = 0.5
 
 def _same_thing(one: Mark, other: Mark) -> bool:
     if one.seen is not None and other.seen is not None:
-        return one.seen.number == other.seen.number
+        return (one.task, one.seen.number) == (other.task, other.seen.number)
     both_missed = one.seen is None and other.seen is None
     return both_missed and one.label == other.label and one.box.overlap(other.box) >= _SAME_THING
 

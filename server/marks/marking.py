@@ -28,8 +28,8 @@ class Said:
     note: str = ""
 
 
-def mark_of(said: Said, stored: StoredFrame, by: str, config: ServerConfig) -> Mark:
-    """The mark.
+def mark_of(said: Said, stored: StoredFrame, task: str, by: str, config: ServerConfig) -> Mark:
+    """The mark, held against the result of `task`, which `stored` has.
 
     Raises:
         InvalidMarkError: it says nothing, or not of this frame.
@@ -72,6 +72,7 @@ def mark_of(said: Said, stored: StoredFrame, by: str, config: ServerConfig) -> M
         captured_ns=stored.frame.captured_at.ToNanoseconds(),
         width=result.width,
         height=result.height,
+        task=task,
         detections=len(result.detections),
         verdict=said.verdict,
         label=label,

@@ -23,7 +23,7 @@ from server.rest.frames import CameraName, FrameName
 from server.rest.gate import Caller
 from server.rest.moments import FromQuery, ToQuery
 from server.rest.problems import PROBLEM_RESPONSES
-from server.rest.results import Box
+from server.rest.results import Box, TaskQuery
 from server.rest.services import Services, Serving
 
 router = APIRouter(tags=["marks"], responses=PROBLEM_RESPONSES)
@@ -81,6 +81,7 @@ class MarkDocument(BaseModel):
     camera: str
     frame: str
     captured_at: datetime
+    task: str = Field(description="Whose result it is held against.")
     verdict: Verdict
     label: str | None = Field(description="What it is, as the operator says; null where there is nothing.")
     box: Box
@@ -152,6 +153,7 @@ async def mark_frame(
     camera: CameraName,
     frame: FrameName,
     said: MarkRequest,
+    task: TaskQuery = store_keys.DEFAULT_TASK,
     reason: ReasonQuery = None,
     reason_header: ReasonHeader = None,
 ) -> Response:
@@ -172,7 +174,8 @@ async def mark_frame(
     ) as disclosure:
         stored = await services.catalogue.frame(camera, frame)
         check_enhancement(stored)
-        mark = mark_of(_said(said), stored, caller.name, services.config)
+        of_task = await services.catalogue.frame(camera, frame, task)
+        mark = mark_of(_said(said), of_task, task, caller.name, services.config)
         await services.retention.keep(stored, services.config.retain_mark)
         is_new = await services.marks.put(mark)
         return disclosure.of(
@@ -284,6 +287,7 @@ def mark_document(mark: Mark) -> MarkDocument:
         camera=mark.camera,
         frame=mark.frame,
         captured_at=mark.captured_at,
+        task=mark.task,
         verdict=mark.verdict,
         label=mark.label,
         box=Box(x_min=box.x_min, y_min=box.y_min, x_max=box.x_max, y_max=box.y_max),

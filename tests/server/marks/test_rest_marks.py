@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from secondsight import store_keys
+from secondsight.v1 import analytics_pb2
 from server.audit.chain import records
 from server.audit.record import Record
 from shared_models import Codec, EncodedFrame
@@ -35,7 +36,8 @@ class Asking:
     people: People
 
     async def mark(self, who: str, said: dict[str, Any], address: str = MARKS, **more: Any) -> httpx.Response:
-        return await self.http.post(address, json=said, params=WHY, headers=self.people.header(who), **more)
+        url = httpx.URL(address).copy_merge_params(WHY)
+        return await self.http.post(url, json=said, headers=self.people.header(who), **more)
 
     async def get(self, who: str, address: str, **params: Any) -> httpx.Response:
         return await self.http.get(address, params=params or None, headers=self.people.header(who))
@@ -221,3 +223,26 @@ async def test_a_frame_whose_human_view_cannot_be_had_cannot_be_verified(
     await client.delete(store_keys.enhancement("gate", 1, 1))
     assert (await asking.mark("otto", RIGHT)).status_code == 410
     assert (await asking.get("otto", MARKS)).json() == {"marks": []}
+
+
+async def test_marks_are_held_against_the_result_of_the_task_that_is_named(
+    asking: Asking, client: Redis
+) -> None:
+    entries: Any = await client.xrange(store_keys.results("gate"), "1-1", "1-1")
+    other = analytics_pb2.RecognitionResult.FromString(entries[0][1][store_keys.RESULT_FIELD])
+    other.recogniser = "person-finder"
+    del other.detections[1:]
+    other.detections[0].label = "person"
+    key = store_keys.results("gate", "persons")
+    await client.xadd(key, {store_keys.RESULT_FIELD: other.SerializeToString()}, id="1-1")
+
+    assert (await asking.mark("otto", RIGHT)).status_code == 201
+    made = await asking.mark("otto", {**RIGHT, "label": "person"}, f"{MARKS}?task=persons")
+    assert (made.status_code, made.json()["task"]) == (201, "persons")
+    assert made.json()["seen"]["recogniser"] == "person-finder"
+    assert problem(await asking.mark("otto", WRONG, f"{MARKS}?task=persons")) == (422, "invalid-mark")
+    both = (await asking.get("anna", MARKS)).json()["marks"]
+    assert [(mark["task"], mark["label"]) for mark in both] == [
+        ("recognise", "square"),
+        ("persons", "person"),
+    ]

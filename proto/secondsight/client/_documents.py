@@ -7,9 +7,11 @@ import types
 from collections.abc import Hashable, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+
+_KEY: Final = "key"
 
 
 class UnreadableError(ValueError):
@@ -27,19 +29,24 @@ def read(kind: type[T], document: Any, **known: Any) -> T:
     values = {**known, **document}
     fields = {}
     hashable: Any = kind
-    for name, (hint, needed) in _fields(hashable).items():
-        if name in values:
-            fields[name] = _read(hint, values[name], f"{kind.__name__}.{name}", known)
+    for name, (key, hint, needed) in _fields(hashable).items():
+        if key in values:
+            fields[name] = _read(hint, values[key], f"{kind.__name__}.{key}", known)
         elif needed:
-            raise UnreadableError(f"{kind.__name__} has no {name!r}")
+            raise UnreadableError(f"{kind.__name__} has no {key!r}")
     return kind(**fields)
+
+
+def named(key: str) -> dict[str, str]:
+    """Metadata of a field whose name in documents is no name in Python."""
+    return {_KEY: key}
 
 
 def document_of(value: Any) -> Any:
     """For JSON: values, and what holds them. Bytes are left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        named = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {name: document_of(each) for name, each in named if not isinstance(each, bytes)}
+        told = ((_key(field), getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {key: document_of(each) for key, each in told if not isinstance(each, bytes)}
     if isinstance(value, Mapping):
         return {key: document_of(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -52,12 +59,18 @@ def moment(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def _key(field: dataclasses.Field[Any]) -> str:
+    return str(field.metadata.get(_KEY, field.name))
+
+
 @cache
-def _fields(kind: Hashable) -> dict[str, tuple[Any, bool]]:
+def _fields(kind: Hashable) -> dict[str, tuple[str, Any, bool]]:
+    """Of each field its key in documents, its type, and whether it has to be there."""
     assert isinstance(kind, type)
     hints = get_type_hints(kind)
     return {
         field.name: (
+            _key(field),
             hints[field.name],
             field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
         )

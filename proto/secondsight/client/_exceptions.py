@@ -179,6 +179,8 @@ class ServerFailedError(ProblemError):
 class JobError(ClientError):
     """A clip or an export was not made."""
 
+    exit_code = ExitCode.INCOMPLETE
+
 
 class PushError(ClientError):
     """Frames cannot be pushed."""

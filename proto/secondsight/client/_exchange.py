@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Final, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
 import httpx
 
@@ -28,7 +29,7 @@ from secondsight.client._exceptions import (
     error_of,
 )
 from secondsight.client._requests import Request
-from secondsight.client._settings import Retries, Settings
+from secondsight.client._settings import NO_RETRIES, Retries, Settings
 
 T = TypeVar("T")
 
@@ -69,31 +70,68 @@ def exchange(request: Request[T], settings: Settings) -> Exchange[T]:
     Raises:
         ClientError
     """
-    pauses = waits(settings.retries)
-    # An absolute path: a server behind a path of its own is reached by that.
-    url = httpx.URL(settings.server.rstrip("/") + request.path, params=dict(request.query) or None)
+    attempts = Attempts(settings.retries if request.may_be_repeated else NO_RETRIES)
     while True:
-        outcome = yield httpx.Request(
+        outcome = yield request_of(
             request.method,
-            url,
-            # In UTF-8: a reason may be told in any language.
-            headers=[
-                (name.encode(), value.encode())
-                for name, value in {**headers_of(settings), **request.headers}.items()
-            ],
-            json=request.body,
-            extensions={"timeout": timeout_of(settings).as_dict()},
+            request.path,
+            settings,
+            query=request.query,
+            headers=request.headers,
+            body=request.body,
         )
         assert outcome is not None
-        error = _error(outcome, settings)
+        error = error_of_answer(outcome, settings)
         if error is None:
             assert isinstance(outcome, httpx.Response)
             return _parsed(request, outcome, settings)
-        asked_for = error.problem.retry_after if isinstance(error, ProblemError) else None
-        wait = next(pauses, None) if request.may_be_repeated and _may_pass(error) else None
-        if wait is None or (asked_for or 0.0) > settings.retries.patience:
+        yield Pause(attempts.wait_after(error))
+
+
+class Attempts:
+    """Of one call, or of one step on its way."""
+
+    def __init__(self, retries: Retries) -> None:
+        self._retries = retries
+        self._failures = 0
+
+    def begin_again(self) -> None:
+        """It got further."""
+        self._failures = 0
+
+    def wait_after(self, error: ClientError) -> float:
+        """Seconds to wait before the next attempt; raises `error` when there is to be none."""
+        asked_for = (error.problem.retry_after if isinstance(error, ProblemError) else None) or 0.0
+        self._failures += 1
+        if (
+            not _may_pass(error)
+            or self._failures >= self._retries.attempts
+            or asked_for > self._retries.patience
+        ):
             raise error
-        yield Pause(wait + (asked_for or 0.0))
+        return asked_for + wait_after(self._failures - 1, self._retries)
+
+
+def request_of(
+    method: str,
+    path: str,
+    settings: Settings,
+    *,
+    query: Mapping[str, str] = MappingProxyType({}),
+    headers: Mapping[str, str] = MappingProxyType({}),
+    body: Mapping[str, Any] | None = None,
+) -> httpx.Request:
+    """To be sent. A server behind a path of its own is reached by that."""
+    return httpx.Request(
+        method,
+        httpx.URL(settings.server.rstrip("/") + path, params=dict(query) or None),
+        # In UTF-8: a reason may be told in any language.
+        headers=[
+            (name.encode(), value.encode()) for name, value in {**headers_of(settings), **headers}.items()
+        ],
+        json=body,
+        extensions={"timeout": timeout_of(settings).as_dict()},
+    )
 
 
 def timeout_of(settings: Settings) -> httpx.Timeout:
@@ -104,19 +142,17 @@ def timeout_of(settings: Settings) -> httpx.Timeout:
     )
 
 
-def waits(retries: Retries) -> Iterator[float]:
-    """Seconds between the attempts: exponential, with full jitter (Brooker, "Exponential Backoff And Jitter", 2015)."""
-    for attempt in range(retries.attempts - 1):
-        yield wait_after(attempt, retries)
-
-
 def wait_after(failures: int, retries: Retries) -> float:
-    """Seconds to wait after so many failures before this one."""
+    """Seconds to wait after so many failures before this one, with full jitter.
+
+    Brooker, "Exponential Backoff And Jitter", AWS 2015.
+    """
     # The exponent is bounded because 2.0**1024 overflows, and nights are long.
     return random.uniform(0.0, min(retries.longest_wait, retries.first_wait * 2.0 ** min(failures, 64)))
 
 
-def _error(outcome: httpx.Response | httpx.TransportError, settings: Settings) -> ClientError | None:
+def error_of_answer(outcome: httpx.Response | httpx.TransportError, settings: Settings) -> ClientError | None:
+    """What is wrong with an answer, whose body was read, or with the way to it; None when nothing is."""
     server = settings.server
     if isinstance(outcome, httpx.TimeoutException):
         return TimedOutError(f"{server} does not answer in time ({type(outcome).__name__})")

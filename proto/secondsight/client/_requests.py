@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
 from secondsight import store_keys
-from secondsight.client._documents import UnreadableError, moment, read
-from secondsight.client._exceptions import SettingsError
+from secondsight.client._documents import UnreadableError, document_of, moment, read
+from secondsight.client._exceptions import JobError, SettingsError
 from secondsight.client._values import (
+    Box,
     Camera,
     Document,
+    ExportKind,
     Frame,
     ImageFormat,
+    Job,
     LayerBytes,
     LayerName,
+    Mark,
+    MarksSummary,
     Page,
     Provenance,
+    Thing,
+    Timeline,
+    Verdict,
     View,
     ViewName,
 )
@@ -73,26 +82,32 @@ def frames(
     task: str | None,
     page_size: int | None,
     kept: bool,
-) -> Request[Page]:
+) -> Request[Page[Frame]]:
     """The first page of a camera's frames."""
-    query = _given({"from": since, "to": until, "task": task, "limit": page_size})
-    return Request(path=f"{_camera(camera)}/{'kept' if kept else 'frames'}", query=query, parse=_page)
+    return Request(
+        path=f"{_camera(camera)}/{'kept' if kept else 'frames'}",
+        query=_given({"from": since, "to": until, "task": task, "limit": page_size}),
+        parse=_page("frames", _frame_of),
+    )
 
 
-def page_at(address: str) -> Request[Page]:
-    """The page that a `next` leads to."""
-    path, _, query = address.partition("?")
-    return Request(path=path, query=dict(httpx.QueryParams(query)), parse=_page)
+def following(request: Request[Page[T]], page: Page[T]) -> Request[Page[T]] | None:
+    """The page after `page`, which answered `request`."""
+    if page.next is None:
+        return None
+    path, _, query = page.next.partition("?")
+    return replace(request, path=path, query=dict(httpx.QueryParams(query)))
 
 
-def frame(camera: str, name: str) -> Request[Frame]:
+def frame(camera: str, name: str, *, task: str | None) -> Request[Frame]:
     """One frame."""
-    return Request(path=_frame(camera, name), parse=_one_frame)
+    return Request(path=_frame(camera, name), query=_given({"task": task}), parse=_one_frame)
 
 
-def frame_at(camera: str, time: datetime) -> Request[Frame]:
+def frame_at(camera: str, time: datetime, *, task: str | None) -> Request[Frame]:
     """The frame nearest to a moment."""
-    return Request(path=f"{_camera(camera)}/frames/at", query={"time": moment(time)}, parse=_one_frame)
+    query = _given({"time": time, "task": task})
+    return Request(path=f"{_camera(camera)}/frames/at", query=query, parse=_one_frame)
 
 
 def view(
@@ -105,13 +120,23 @@ def view(
     width: int | None,
     image_format: ImageFormat,
     wait: float | None,
+    download: bool,
 ) -> Request[View]:
     """A picture of a frame."""
 
     def parse(response: httpx.Response) -> View:
         return View(content=response.content, provenance=_provenance(response, camera, name, which))
 
-    query = _given({"view": which, "slices": slices, "width": width, "format": image_format, "wait": wait})
+    query = _given(
+        {
+            "view": which,
+            "slices": slices,
+            "width": width,
+            "format": image_format,
+            "wait": wait,
+            "download": "true" if download else None,
+        }
+    )
     return Request(path=f"{_frame(camera, name)}/image", query=query, headers=_reason(reason), parse=parse)
 
 
@@ -138,9 +163,202 @@ def keep(camera: str, name: str, *, reason: str | None) -> Request[Frame]:
     )
 
 
-def document(path: str, **query: object) -> Request[Document]:
-    """An answer as the server wrote it."""
-    return Request(path=path, query=_given(query), parse=_document)
+def cost(
+    camera: str, name: str, which: ViewName, *, slices: int | None, reason: str | None
+) -> Request[Document]:
+    """What a view costs, in bytes."""
+    query = _given({"view": which, "slices": slices})
+    return Request(path=f"{_frame(camera, name)}/cost", query=query, headers=_reason(reason), parse=_document)
+
+
+def overview() -> Request[Document]:
+    """How all does."""
+    return Request(path="/v1/overview", parse=_document)
+
+
+def timeline(
+    camera: str, *, since: datetime | None, until: datetime | None, buckets: int | None, task: str | None
+) -> Request[Timeline]:
+    """A camera's history."""
+    return Request(
+        path=f"{_camera(camera)}/timeline",
+        query=_given({"from": since, "to": until, "buckets": buckets, "task": task}),
+        parse=lambda response: read(Timeline, _document(response)),
+    )
+
+
+def things(
+    camera: str,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    label: str | None,
+    zone: str | None,
+    alert: bool,
+    task: str | None,
+) -> Request[Page[Thing]]:
+    """The first page of what was seen."""
+    query = {"from": since, "to": until, "label": label, "zone": zone, "task": task}
+    return Request(
+        path=f"{_camera(camera)}/things",
+        query=_given({**query, "alert": "true" if alert else None}),
+        parse=_page("things", lambda told: read(Thing, told)),
+    )
+
+
+def marks(camera: str | None) -> Request[Page[Mark]]:
+    """The first page of marks."""
+    return Request(path="/v1/marks", query=_given({"camera": camera}), parse=_page("marks", _mark_of))
+
+
+def marks_of(camera: str, name: str) -> Request[tuple[Mark, ...]]:
+    """All marks on a frame."""
+
+    def parse(response: httpx.Response) -> tuple[Mark, ...]:
+        return tuple(_mark_of(each) for each in member(response, "marks"))
+
+    return Request(path=f"{_frame(camera, name)}/marks", parse=parse)
+
+
+def marks_summary(
+    camera: str | None, *, since: datetime | None, until: datetime | None
+) -> Request[MarksSummary]:
+    """How often results were right."""
+    return Request(
+        path="/v1/marks/summary",
+        query=_given({"camera": camera, "from": since, "to": until}),
+        parse=lambda response: read(MarksSummary, _document(response)),
+    )
+
+
+def mark(
+    camera: str,
+    name: str,
+    verdict: Verdict,
+    *,
+    detection: int | None,
+    box: Box | None,
+    label: str | None,
+    note: str,
+    reason: str | None,
+) -> Request[Mark]:
+    """Say what a result is. Said again, it replaces itself."""
+    body = {"verdict": verdict, "detection": detection, "box": document_of(box), "label": label, "note": note}
+    return Request(
+        method="POST",
+        path=f"{_frame(camera, name)}/marks",
+        headers=_reason(reason),
+        body=body,
+        parse=lambda response: _mark_of(_document(response)),
+        harmless=True,
+    )
+
+
+def remove_mark(taken_back: Mark, *, reason: str | None) -> Request[None]:
+    """Take a mark back."""
+    path = f"{_frame(taken_back.camera, taken_back.frame)}/marks/{quote(taken_back.id, safe='')}"
+    return Request(method="DELETE", path=path, headers=_reason(reason), parse=_nothing)
+
+
+def make_clip(
+    camera: str,
+    since: datetime,
+    until: datetime,
+    view: ViewName,
+    *,
+    slices: int | None,
+    width: int | None,
+    reason: str | None,
+    key: str | None,
+) -> Request[Job]:
+    """Have a film made."""
+    body = {"camera": camera, "view": view, "slices": slices, "width": width, "reason": reason}
+    return _order("clips", body, since, until, key)
+
+
+def make_export(
+    kind: ExportKind,
+    cameras: Sequence[str],
+    since: datetime,
+    until: datetime,
+    *,
+    view: ViewName,
+    image_format: ImageFormat,
+    slices: int | None,
+    width: int | None,
+    task: str | None,
+    reason: str | None,
+    key: str | None,
+) -> Request[Job]:
+    """Have a file made of many frames."""
+    body = {
+        "kind": kind,
+        "cameras": list(cameras),
+        "view": view,
+        "format": image_format,
+        "slices": slices,
+        "width": width,
+        "task": task,
+        "reason": reason,
+    }
+    return _order("exports", body, since, until, key)
+
+
+def jobs(which: Literal["clips", "exports"]) -> Request[tuple[Job, ...]]:
+    """Clips or exports, the last one asked for first."""
+
+    def parse(response: httpx.Response) -> tuple[Job, ...]:
+        return tuple(read(Job, each) for each in member(response, which))
+
+    return Request(path=f"/v1/{which}", parse=parse)
+
+
+def job(known: Job) -> Request[Job]:
+    """How far a job is."""
+    return Request(path=known.links["self"], parse=_one_job)
+
+
+def is_done(known: Job) -> bool:
+    """Whether a job's file is there.
+
+    Raises:
+        JobError: it will never be.
+    """
+    if known.has_ended and known.state != "done":
+        why = known.failure or f"it is {known.state}"
+        raise JobError(f"{known.kind} {known.id} was not made: {why}")
+    return known.has_ended
+
+
+def forget(known: Job) -> Request[None]:
+    """Cancel a job, and remove what there is of it."""
+    return Request(method="DELETE", path=known.links["self"], parse=_nothing)
+
+
+def file_of(done: Job) -> str:
+    """Address of a job's file.
+
+    Raises:
+        JobError: there is none.
+    """
+    if "file" not in done.links:
+        raise JobError(f"{done.kind} {done.id} has no file: it is {done.state}")
+    return done.links["file"]
+
+
+def _order(
+    which: str, body: Mapping[str, Any], since: datetime, until: datetime, key: str | None
+) -> Request[Job]:
+    wanted = {name: value for name, value in body.items() if value is not None}
+    return Request(
+        method="POST",
+        path=f"/v1/{which}",
+        # The same key with every try of this call, so that it makes one job.
+        headers={"Idempotency-Key": key or uuid4().hex},
+        body={**wanted, "from": moment(since), "to": moment(until)},
+        parse=_one_job,
+        harmless=True,
+    )
 
 
 def member(response: httpx.Response, name: str) -> Any:
@@ -162,9 +380,24 @@ def _one_frame(response: httpx.Response) -> Frame:
     return _frame_of(_document(response))
 
 
-def _page(response: httpx.Response) -> Page:
-    found = _document(response)
-    return Page(frames=tuple(_frame_of(each) for each in member(response, "frames")), next=found.get("next"))
+def _one_job(response: httpx.Response) -> Job:
+    return read(Job, _document(response))
+
+
+def _nothing(_: httpx.Response) -> None:
+    return None
+
+
+def _page(name: str, item_of: Callable[[Document], T]) -> Callable[[httpx.Response], Page[T]]:
+    def parse(response: httpx.Response) -> Page[T]:
+        items = tuple(item_of(each) for each in member(response, name))
+        return Page(items=items, next=_document(response).get("next"))
+
+    return parse
+
+
+def _mark_of(told: Document) -> Mark:
+    return read(Mark, told)
 
 
 def _frame_of(told: Document) -> Frame:
@@ -181,7 +414,11 @@ def _provenance(response: httpx.Response, camera: str, name: str, which: str) ->
     def count(key: str) -> int | None:
         return int(told[key]) if key in told else None
 
+    captured_at = told.get("captured-at")
     return Provenance(
+        captured_at=None if captured_at is None else datetime.fromisoformat(captured_at),
+        model=told.get("model"),
+        slices=count("slices"),
         camera=camera,
         frame=name,
         view=which,

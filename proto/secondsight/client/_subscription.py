@@ -73,13 +73,6 @@ class AsyncSubscription:
         self._in_hand = await anext(self._responses)
         return result_of(self._in_hand.result, missed=self._in_hand.missed)
 
-    def dealt_with(self) -> dict[str, str]:
-        """Count the result in hand as dealt with, before the next is asked for; how far that is."""
-        if self._in_hand is not None:
-            self._positions.dealt_with(self._in_hand)
-            self._in_hand = None
-        return self.positions
-
     async def close(self) -> None:
         """End it. The result in hand counts as not dealt with."""
         await self._responses.aclose()
@@ -150,10 +143,6 @@ class Subscription:
     def positions(self) -> dict[str, str]:
         """By camera, opaque. Fit for JSON."""
         return self._subscription.positions
-
-    def dealt_with(self) -> dict[str, str]:
-        """See `AsyncSubscription.dealt_with`."""
-        return self._subscription.dealt_with()
 
     def __enter__(self) -> Self:
         return self

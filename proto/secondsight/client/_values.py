@@ -6,16 +6,20 @@ import io
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from secondsight import store_keys
+from secondsight.client._documents import named
 
 if TYPE_CHECKING:
     from PIL import Image
 
+T = TypeVar("T")
+
 CameraState = Literal["live", "stale", "offline"]
 ViewName = Literal["machine", "human"]
 LayerName = Literal["machine", "enhancement"]
+ExportKind = Literal["results", "views", "layers", "marks"]
 ImageFormat = Literal["jpeg", "webp", "png", "avif"]
 Verdict = Literal["right", "wrong", "missed"]
 
@@ -34,10 +38,13 @@ class Spool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """What a camera's edge told of itself in the last minute."""
+    """What a camera's edge told of itself in the last minute. Dropped frames are counted by reason."""
 
     source: str
     spool: Spool | None
+    dropped: dict[str, int] = field(default_factory=dict)
+    dropped_last_minute: dict[str, int] = field(default_factory=dict)
+    reconnects_last_hour: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,7 @@ class Camera:
     state: CameraState | None = None
     since: datetime | None = None
     slow: str | None = None
+    slow_detail: str | None = None
     awaiting: int | None = None
 
 
@@ -203,6 +211,9 @@ class Provenance:
     """Where bytes came from.
 
     Attributes:
+        captured_at: by the camera host's clock.
+        model: of the codec.
+        slices: of the enhancement layer, that a human view is made from.
         request: of a human view, its name in the server's audit.
         etag: of exactly these bytes.
         told: all headers of the server about it, by their names in lower case without ``secondsight-``.
@@ -212,6 +223,9 @@ class Provenance:
     frame: str
     view: str
     media_type: str
+    captured_at: datetime | None = None
+    model: str | None = None
+    slices: int | None = None
     key_frame: str | None = None
     machine_bytes: int | None = None
     enhancement_bytes: int | None = None
@@ -250,11 +264,186 @@ class LayerBytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Frames, newest first, and the address of the next page; None on the last one."""
+class Page(Generic[T]):
+    """Some of a list, and the address of the next page; None on the last one."""
 
-    frames: tuple[Frame, ...]
+    items: tuple[T, ...]
     next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """A stretch of time in which frames were captured.
+
+    Attributes:
+        labels: the most of each label in one frame.
+        label_frames: in how many frames each label was.
+        alerts: frames that somebody has to look at.
+        viewable: which views there still are: human (and machine), machine, or none.
+    """
+
+    start: datetime
+    seconds: int
+    frames: int
+    machine_bytes: int
+    enhancement_bytes: int
+    labels: dict[str, int]
+    label_frames: dict[str, int]
+    alerts: int
+    first_frame: str
+    last_frame: str
+    viewable: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A time in which frames were due and none was captured."""
+
+    since: datetime = field(metadata=named("from"))
+    until: datetime = field(metadata=named("to"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """A camera's history. Buckets without a frame are left out.
+
+    Attributes:
+        oldest, newest: of the whole history.
+        bucket_s: length of a bucket, seconds.
+    """
+
+    camera: str
+    task: str
+    since: datetime = field(metadata=named("from"))
+    until: datetime = field(metadata=named("to"))
+    oldest: datetime | None
+    newest: datetime | None
+    bucket_s: int
+    buckets: tuple[Bucket, ...]
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    """Something that was seen for a while; without tracking, all of a label that was seen without a break.
+
+    Attributes:
+        best_frame: the frame that shows it best.
+        frames, most: in how many frames it was, and how many there were at once.
+    """
+
+    thing: str
+    track: str | None
+    label: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    zones: tuple[str, ...]
+    alert: bool
+    best_score: float
+    best_frame: str
+    frames: int
+    most: int
+    viewable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenThing:
+    """The detection that a mark is about, as it was then."""
+
+    label: str
+    score: float
+    recogniser: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What one person said of one thing in a frame.
+
+    Attributes:
+        verdict: right, wrong or missed.
+        label: what it is; None where there is nothing.
+        detection: its place in the result's detections; None when it was missed.
+    """
+
+    id: str
+    camera: str
+    frame: str
+    captured_at: datetime
+    verdict: Verdict
+    label: str | None
+    box: Box
+    detection: int | None
+    seen: SeenThing | None
+    note: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSummary:
+    """What was said of one label.
+
+    Attributes:
+        corrected: of the wrong ones those that are something else.
+        precision, precision_low, precision_high: share of the judged detections that were right, and the ends of its
+            95 % interval; None where none was judged.
+    """
+
+    label: str
+    right: int
+    wrong: int
+    corrected: int
+    missed: int
+    precision: float | None
+    precision_low: float | None
+    precision_high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarksSummary:
+    """How often results were right, as far as operators have looked."""
+
+    frames: int
+    labels: tuple[LabelSummary, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A clip or an export.
+
+    Attributes:
+        kind: clip, results, views, layers or marks.
+        state: queued, running, done, failed, or another way in which it has ended.
+        progress: 0 to 1.
+        left_out: frames that could not be shown; nothing is put in their place.
+        bytes, media_type, file_name: of the file; None until it is there.
+    """
+
+    id: str
+    kind: str
+    state: str
+    progress: float
+    cameras: tuple[str, ...]
+    since: datetime = field(metadata=named("from"))
+    until: datetime = field(metadata=named("to"))
+    view: str
+    owner: str
+    asked_at: datetime
+    ended_at: datetime | None
+    kept_until: datetime | None
+    frames: int
+    left_out: int
+    left_out_by_reason: dict[str, int]
+    failure: str | None
+    bytes: int | None
+    media_type: str | None
+    file_name: str | None
+    links: dict[str, str]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is neither waiting nor being made."""
+        return self.state not in ("queued", "running")
 
 
 Document = dict[str, Any]

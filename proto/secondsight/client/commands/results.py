@@ -70,7 +70,8 @@ def results(
             else:
                 print(local(result.captured_at), result.camera, result.frame, seen_in(result), flush=True)
             if positions is not None:
-                _write(positions, following.dealt_with())
+                following.done()
+                _write(positions, following.positions)
 
 
 def _read(path: Path | None) -> Mapping[str, str]:

@@ -70,7 +70,7 @@ async def make_clip(
         kind=Kind.CLIP,
         cameras=(wanted.camera,),
         since=wanted.since,
-        until=wanted.until,
+        until=wanted.until_now,
         view=wanted.view,
         slices=wanted.slices,
         width=wanted.width,
@@ -78,7 +78,7 @@ async def make_clip(
         reason=wanted.reason or "",
         **jobs.ordered_by(request, caller),
     )
-    return await jobs.ask(response, services, caller, order, key)
+    return await jobs.ask(response, services, caller, wanted, order, key)
 
 
 @router.get("", operation_id="list_clips", summary="List clips")

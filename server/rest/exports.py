@@ -84,7 +84,7 @@ async def make_export(
         kind=wanted.kind,
         cameras=tuple(sorted(set(wanted.cameras))),
         since=wanted.since,
-        until=wanted.until,
+        until=wanted.until_now,
         view=_view(wanted),
         slices=wanted.slices,
         width=None if wanted.kind is Kind.MARKS else wanted.width,
@@ -93,7 +93,7 @@ async def make_export(
         reason=wanted.reason or "",
         **jobs.ordered_by(request, caller),
     )
-    return await jobs.ask(response, services, caller, order, key)
+    return await jobs.ask(response, services, caller, wanted, order, key)
 
 
 def _view(wanted: ExportOrder) -> View:

@@ -73,9 +73,12 @@ class Period(BaseModel):
             raise ValueError("`from` is before 1970")
         if self.until <= self.since:
             raise ValueError("`to` has to be after `from`")
-        # What has not been captured yet cannot be shown.
-        self.until = min(self.until, datetime.now(UTC))
         return self
+
+    @property
+    def until_now(self) -> datetime:
+        """What has not been captured yet cannot be shown."""
+        return min(self.until, datetime.now(UTC))
 
 
 class JobDocument(BaseModel):
@@ -138,10 +141,11 @@ async def ask(
     response: Response,
     services: Services,
     principal: Principal,
+    wanted: Period,
     order: Order,
     key: str | None,
 ) -> JobDocument:
-    """Take a job, or find the one that was asked for before with the same key.
+    """Take the job that `order` makes of what is wanted, or find the one that was asked for before with the same key.
 
     What shows people takes the role operator and a reason, and is on record, camera by camera with the number of
     frames, before the job begins.
@@ -151,9 +155,7 @@ async def ask(
         JobError, UnknownCameraError, StoreUnavailableError, AuditUnavailableError
     """
     jobs = services.jobs
-    key_of = hashlib.sha256(
-        order.model_dump_json(exclude={"via", "address", "role", "until"}).encode()
-    ).hexdigest()
+    key_of = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
     async with jobs.asking:
         job = jobs.asked_before(principal.name, key, key_of)
         if job is None:

@@ -104,12 +104,22 @@ class Chain:
         return record, head
 
     def _is_old(self, segment: str, record: Record) -> bool:
-        """A segment spans a tenth of the time for which records are kept, so that none stays for much longer."""
+        """A segment spans a tenth of the time for which records are kept, so that none stays for much longer.
+
+        One whose first record is not as it was written is not gone on with: it stays for whoever looks into it.
+        """
         if self._keep is None:
             return False
+        began = self._began(segment)
+        return began is None or _moment(record.at) - began > self._keep / 10
+
+    def _began(self, segment: str) -> datetime | None:
+        """When the first record of a segment was written; None when that cannot be told."""
         with (self._folder / segment).open("rb") as file:
-            began = Record.from_line(file.readline(_MOST_LINE)).at
-        return _moment(record.at) - _moment(began) > self._keep / 10
+            try:
+                return _moment(Record.from_line(file.readline(_MOST_LINE)).at)
+            except (ValueError, TypeError):
+                return None
 
     def _sound_head(self) -> Head:
         """The head, once what a crash left behind it is taken in or dropped."""
@@ -193,9 +203,9 @@ class Chain:
         names = segments(self._folder)
         old = []
         for name, following in pairwise(names):
-            with (self._folder / following).open("rb") as file:
-                if _moment(Record.from_line(file.readline(_MOST_LINE)).at) >= limit:
-                    break
+            began = self._began(following)
+            if began is None or began >= limit:
+                break
             old.append(name)
         if not old:
             return

@@ -299,3 +299,14 @@ def test_a_line_is_plain_json(audit: Path) -> None:
     first = json.loads(lines(audit / segments(audit)[0])[0])
     assert first["subject"] == "human_view"
     assert first["previous"] == "0" * 64
+
+
+def test_a_changed_first_record_does_not_end_the_audit(audit: Path) -> None:
+    last = segments(audit)[-1]
+    (audit / last).write_bytes((audit / last).read_bytes().replace(b"anna", b"emma", 1))
+    going_on = chain(audit, keep=timedelta(days=1))
+    for number in range(3):
+        going_on.append(view(reason=f"afterwards {number}"))
+    assert [record.event.reason for record in records(audit)][-1] == "afterwards 2"
+    (fault,) = [fault for fault in verify(audit).faults if "hash" in fault]
+    assert last in fault

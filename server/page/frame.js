@@ -95,8 +95,9 @@ class FramePage {
       element(
         "div",
         { class: "body" },
-        element("div", { class: "main-column" }, this.stage.element, this.stage.tools, this.note),
-        element("div", { class: "side" }, this.askCard(), marks, this.seenCard(), this.bits, this.detailsCard(), this.takeCard()),
+        element("div", { class: "view" }, this.stage.element, this.stage.tools, this.takeBar(), this.note),
+        element("div", { class: "side" }, this.askCard(), marks, this.bits),
+        element("div", { class: "below" }, this.seenCard(), this.detailsCard()),
       ),
     );
     this.tellBits(null);
@@ -257,7 +258,6 @@ class FramePage {
     const layers = [
       ["Machine layer", machine_bytes, "sent at once"],
       enhancement.bytes > 0 && ["Enhancement layer", enhancement.bytes, until ?? "sent when asked for"],
-      ...(cost?.enhancement.by_slice ?? []).map((count, index) => [`· slice ${index + 1}`, count, ""]),
       key && [`Key frame ${key.frame}`, key.machine_bytes + key.enhancement_bytes, "both layers, shared by its group"],
     ];
     const compared = cost && [
@@ -266,6 +266,8 @@ class FramePage {
       cost.jpeg && ["JPEG that shows as much", cost.jpeg.bytes],
     ];
     this.bits.replaceChildren(element("h2", {}, "Bits"), element("table", {}, element("tbody", {}, layers.filter(Boolean).map(row))));
+    const slices = cost?.enhancement.by_slice;
+    if (slices) this.bits.append(element("p", { class: "baseline" }, `By slice: ${slices.map(bytes).join(", ")}.`));
     if (compared) this.bits.append(bars(compared.filter((each) => each && each[1] !== null)));
     const baseline = cost?.jpeg ? `${cost.jpeg.baseline}, quality ${cost.jpeg.quality}: ${cost.jpeg.psnr_db} dB as this view has, by ${cost.jpeg.measured}.` : cost?.jpeg_missing && `No JPEG to compare with: ${cost.jpeg_missing}.`;
     if (baseline) this.bits.append(element("p", { class: "baseline" }, baseline));
@@ -292,7 +294,7 @@ class FramePage {
     return element("section", { class: "card", "aria-label": "Details" }, element("h2", {}, "Details"), list);
   }
 
-  takeCard() {
+  takeBar() {
     const { session } = this.context;
     const human = session.humanViews;
     this.humanButton = element("button", { type: "button", hidden: true, onclick: () => this.download("human") }, "Download human view");

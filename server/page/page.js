@@ -99,7 +99,14 @@ async function begin() {
   live.on("state", tellState);
   live.on("camera", () => tellState(live.state));
   live.start();
-  onLost(() => live.stop());
+  // Nothing of what was shown stays behind the login.
+  onLost(() => {
+    live.stop();
+    shows += 1;
+    leave();
+    leave = () => {};
+    main.replaceChildren();
+  });
   onChange(() => {
     live.start();
     show();

@@ -154,6 +154,7 @@ const ORDERS = {
 function fitting(count) {
   if (count <= 1) return "single";
   if (count <= 4) return "large";
+  if (count <= 9) return "roomy";
   return count <= 24 ? "medium" : "small";
 }
 

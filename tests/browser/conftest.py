@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import re
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,7 +40,7 @@ from secondsight.demo.errors import ClipError
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 from server.access.credential import Kind, issue
 from server.access.register import CameraToken
-from shared_models import Codec, load_codec
+from shared_models import Codec, EncodedFrame, load_codec
 from tests.server.people import PASSWORD, People, people_in
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
@@ -123,15 +124,29 @@ class Serving:
     ) -> frame_pb2.Frame:
         layers = self.codec.encode(picture)
         self.store.set(store_keys.enhancement(camera, session, sequence), layers.enhancement, ex=600)
-        frame = frame_pb2.Frame(
-            id=frame_pb2.FrameId(camera_id=camera, session=session, sequence=sequence),
-            machine_layer=layers.machine,
-            enhancement=frame_pb2.EnhancementReceipt(bytes=len(layers.enhancement), slices=5),
-        )
-        now_ms = time.time_ns() // 1_000_000
-        frame.captured_at.FromMilliseconds(now_ms - round(1000 * age))
-        frame.enhancement.expires_at.FromMilliseconds(now_ms + 600_000)
-        return frame
+        return frame_of(camera, session, sequence, layers, age)
+
+
+def frame_of(
+    camera: str, session: int, sequence: int, layers: EncodedFrame, age: float = 0.0
+) -> frame_pb2.Frame:
+    """A frame that was captured so many seconds ago, whose enhancement layer lives ten minutes."""
+    frame = frame_pb2.Frame(
+        id=frame_pb2.FrameId(camera_id=camera, session=session, sequence=sequence),
+        machine_layer=layers.machine,
+        enhancement=frame_pb2.EnhancementReceipt(bytes=len(layers.enhancement), slices=5),
+    )
+    now_ms = time.time_ns() // 1_000_000
+    frame.captured_at.FromMilliseconds(now_ms - round(1000 * age))
+    frame.enhancement.expires_at.FromMilliseconds(now_ms + 600_000)
+    return frame
+
+
+def pictures_of(path: Path, numbers: Collection[int]) -> list[np.ndarray]:
+    """Frames of a clip, by their place in it."""
+    with av.open(str(path)) as container:
+        decoded = itertools.islice(container.decode(video=0), max(numbers) + 1)
+        return [frame.to_ndarray(format="rgb24") for number, frame in enumerate(decoded) if number in numbers]
 
 
 @pytest.fixture(scope="session")
@@ -141,11 +156,7 @@ def clip() -> list[np.ndarray]:
         path = default_clip()
     except ClipError as error:
         pytest.skip(str(error))
-    with av.open(str(path)) as container:
-        decoded = container.decode(video=0)
-        return [
-            frame.to_ndarray(format="rgb24") for number, frame in enumerate(decoded) if number in CLIP_FRAMES
-        ]
+    return pictures_of(path, CLIP_FRAMES)
 
 
 @pytest.fixture(scope="session")

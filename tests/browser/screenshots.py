@@ -1,0 +1,92 @@
+"""`make screenshots`: pictures of the console's pages, by a real browser over a real server with real clips.
+
+No test: pytest runs it where it is named, for the fixtures' sake.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from secondsight.demo.clip import default_clip
+from shared_models import EncodedFrame
+from tests.browser.cameras import streaming
+from tests.browser.conftest import PHONE, Faults, Serving, opened, pictures_of
+
+FOLDER: Final = Path(os.environ.get("SECONDSIGHT_PICTURES", "docs/pictures"))
+SCREEN: Final[ViewportSize] = {"width": 1440, "height": 900}
+CLIPS: Final = {
+    "car-park": ("car-detection.mp4", (205, 235, 265)),
+    "promenade": ("person-dog-720p.mp4", (30, 60, 90)),
+    "hall": ("person-walking-12s.mp4", (100, 108, 116)),
+}
+"""Of the folder video of SECONDSIGHT_DATA."""
+STREET: Final = {"street": (100, 108, 116), "crossing": (150, 160, 170), "bridge": (50, 56, 62)}
+"""Frames of the packaged clip, as if they were of several cameras."""
+
+
+def cameras(serving: Serving) -> dict[str, list[EncodedFrame]]:
+    """Encoded frames of the cameras that can be had."""
+    pictures: dict[str, list[np.ndarray]] = {
+        camera: pictures_of(default_clip(), numbers) for camera, numbers in STREET.items()
+    }
+    folder = Path(os.environ.get("SECONDSIGHT_DATA", "../shared/data")) / "video"
+    for camera, (name, numbers) in CLIPS.items():
+        if (folder / name).exists():
+            pictures[camera] = pictures_of(folder / name, numbers)
+    return {camera: [serving.codec.encode(each) for each in shown] for camera, shown in pictures.items()}
+
+
+def shoot(page: Page, name: str) -> None:
+    """Write what the page shows as NAME.webp."""
+    page.wait_for_load_state("load")
+    page.wait_for_timeout(1500)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    image = Image.open(io.BytesIO(page.screenshot()))
+    image.save(FOLDER / f"{name}.webp", quality=82, method=6)
+
+
+def open_frame(page: Page, serving: Serving, camera: str, frame: str) -> None:
+    """The frame page with half of the human view."""
+    page.goto(f"{serving.http}/#/cameras/{camera}/frames/{frame}")
+    expect(page.locator(".stage")).to_have_attribute("data-machine", frame)
+    page.get_by_role("button", name="Ask for human view").click()
+    expect(page.locator(".stage")).to_have_attribute("data-slices", "5")
+    expect(page.locator(".bars")).to_contain_text("This human view")
+    page.locator("#split").fill("50")
+    page.evaluate("document.activeElement.blur()")
+
+
+def test_pictures(browser: Browser, serving: Serving, faults: Faults) -> None:
+    streams = cameras(serving)
+    shown = max(streams, key=lambda camera: (camera == "promenade", camera == "car-park"))
+    with streaming(serving, streams, 6.0):
+        for scheme in ("light", "dark"):
+            with opened(browser, faults, SCREEN, color_scheme=scheme) as page:
+                page.goto(serving.http)
+                for camera in streams:
+                    expect(page.locator(f'.tile[data-camera="{camera}"] .latest')).to_have_attribute(
+                        "data-frame", re.compile(".+")
+                    )
+                shoot(page, f"wall-{scheme}")
+                page.goto(f"{serving.http}/#/cameras/{shown}")
+                shoot(page, f"timeline-{scheme}")
+                (frame,) = page.request.get(f"{serving.http}/v1/cameras/{shown}/frames?limit=1").json()[
+                    "frames"
+                ]
+                open_frame(page, serving, shown, frame["frame"])
+                shoot(page, f"frame-{scheme}")
+                page.goto(f"{serving.http}/#/overview")
+                shoot(page, f"overview-{scheme}")
+        with opened(browser, faults, PHONE, color_scheme="light") as page:
+            page.goto(serving.http)
+            shoot(page, "wall-phone")
+            open_frame(page, serving, shown, frame["frame"])
+            shoot(page, "frame-phone")

@@ -57,14 +57,17 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "eval paper": ("secondsight eval paper kodak --out paper.json",),
     "eval rd": ("secondsight eval rd kodak --workers 2 --out rd.json",),
     "eval recognition": ("secondsight eval recognition coco_val --images 8 --no-peers --json",),
-    "eval report": ("secondsight eval report --help",),
+    "eval report": ("secondsight eval report --photos kodak --sheets 4",),
     "eval stream": ("secondsight eval stream video --frames 120 --judged 16 --out stream.json",),
     "frames": (
         "secondsight frames gate --limit 5",
         "secondsight frames gate --from 2026-01-31T08:00:00Z --to 2026-01-31T09:00:00Z --json",
     ),
     "keep": ("secondsight keep gate 3-120 --reason 'broken window, case 17'",),
-    "masks": ("secondsight masks --help",),
+    "marks list": ("secondsight marks list --camera gate",),
+    "marks summary": ("secondsight marks summary --json",),
+    "marks export": ("secondsight marks export marked --camera gate --reason 'measuring the detector'",),
+    "masks": ("secondsight masks train --out train_masks",),
     "models": ("secondsight models", "secondsight models --json"),
     "models import": (
         "secondsight models import machine.pth.tar enhancement.pth.tar --out paper.safetensors",
@@ -73,6 +76,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "secondsight models export --machine runs/machine --enhancement runs/enhancement --out lite.safetensors",
     ),
     "models export-comparison": ("secondsight models export-comparison runs/human --out comparison",),
+    "openapi": ("secondsight openapi > openapi.json",),
     "plan": (
         "secondsight plan --cameras 40 --fps 5 --width 1280 --height 720",
         "secondsight plan --cameras 40 --fps 5 --width 1280 --height 720 --place edge --json",
@@ -80,6 +84,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "recogniser list": ("secondsight recogniser list",),
     "recogniser check": ("secondsight recogniser check onnx:model.onnx photo.jpg",),
     "recogniser look": ("secondsight recogniser look nanodet photo.jpg --json",),
+    "relay": ("secondsight relay --config relay.yaml", "secondsight relay --config relay.yaml --check"),
     "results": (
         "secondsight results gate yard --label person --minimum-score 0.5",
         "secondsight results --positions seen.json --json",

@@ -12,11 +12,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from edge.errors import ConfigError, UplinkError
 from secondsight.client import ForbiddenError, Problem, UnknownFrameError, UnreachableError
 from secondsight.command_examples import EXAMPLES
-from secondsight.command_line import exit_code_of
+from secondsight.command_line import app, exit_code_of
 from secondsight.command_tree import Command, commands
 from secondsight.commands_document import document
 from secondsight.exit_codes import MEANINGS, ExitCode
@@ -25,7 +26,7 @@ from tests.conftest import ROOT
 
 SECONDSIGHT = Path(sysconfig.get_path("scripts"), "secondsight")
 # They serve until they are told to end, and log; or print something that has a form of its own.
-WITHOUT_JSON = {"server", "worker", "store", "relay", "edge", "edge schema", "completion"}
+WITHOUT_JSON = {"server", "worker", "store", "relay", "edge", "edge schema", "completion", "openapi"}
 
 
 @cache
@@ -152,7 +153,7 @@ def test_a_missing_server_is_told_in_one_line_and_by_the_exit_code() -> None:
 
 
 def test_json_of_the_commands_is_one_document() -> None:
-    result = subprocess.run([SECONDSIGHT, "commands", "--json"], capture_output=True, text=True, check=True)
+    result = CliRunner().invoke(app, ["commands", "--json"])
     assert {tuple(each["path"]) for each in json.loads(result.stdout)} == {
         each.path for each in tree().values()
     }

@@ -14,6 +14,7 @@ Exit codes:
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,9 @@ def demo(
         bool, typer.Option("--serve", help="Go on afterwards, with the server's page open for a browser.")
     ] = DemoConfig.serve,
     out: Annotated[Path, typer.Option(help="Folder for summary, picture and logs.")] = DemoConfig.out,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as JSON; all else goes to standard error then.")
+    ] = False,
 ) -> None:
     config = DemoConfig(
         out=out,
@@ -61,10 +65,10 @@ def demo(
         quality=quality,
         serve=serve,
     )
-    raise typer.Exit(asyncio.run(_run(config)))
+    raise typer.Exit(asyncio.run(_run(config, as_json)))
 
 
-async def _run(config: DemoConfig) -> int:
+async def _run(config: DemoConfig, as_json: bool) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -76,7 +80,7 @@ async def _run(config: DemoConfig) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
-    console = Console()
+    console = Console(stderr=as_json)
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -84,6 +88,7 @@ async def _run(config: DemoConfig) -> int:
         TextColumn("frames"),
         TimeElapsedColumn(),
         console=console,
+        disable=not console.is_terminal,
     )
     bar = progress.add_task("recognised", total=config.frames)
     say = partial(console.print, highlight=False, soft_wrap=True)
@@ -95,6 +100,8 @@ async def _run(config: DemoConfig) -> int:
                 witnessed = await show.witness()
             summary = await asyncio.to_thread(write_report, witnessed, show.recording, config.out)
             console.print(table(summary, witnessed, show.keeps_all))
+            if as_json:
+                typer.echo(json.dumps(summary))
             say(f"summary {config.out / 'summary.json'}, picture {config.out / 'side-by-side.png'}")
             check(witnessed, must_detect=config.source is None)
             if config.serve:

@@ -326,9 +326,6 @@ class TimelinePage {
   }
 
   async open(time) {
-    const { timeline } = this.scale;
-    // What was reached by keys faster than it was loaded.
-    if (!timeline || time < Date.parse(timeline.from) || time > Date.parse(timeline.to)) await this.load();
     try {
       const frame = await this.frameAt(time);
       if (frame) location.hash = `#/cameras/${encodeURIComponent(this.camera)}/frames/${frame.frame}`;
@@ -342,8 +339,12 @@ class TimelinePage {
 
   /** The frame of a moment, or null where there is no picture of that time. */
   async frameAt(time, signal = this.leaving.signal) {
-    const bucket = this.bucketAt(time);
-    if (!bucket || bucket.viewable === "none") return null;
+    const { timeline } = this.scale;
+    // What is reached faster than it is loaded may have one.
+    if (timeline && Date.parse(timeline.from) <= time && time < Date.parse(timeline.to)) {
+      const bucket = this.bucketAt(time);
+      if (!bucket || bucket.viewable === "none") return null;
+    }
     return get(`${ofCamera(this.camera, "frames", "at")}?time=${encodeURIComponent(new Date(time).toISOString())}`, { signal });
   }
 

@@ -24,7 +24,7 @@ from shared_models import Codec
 from tests.server.conftest import StartServer
 from tests.server.harness import edge_stream, keep_enhancement, recognised
 
-CLIP_FRAMES = (100,)
+CLIP_FRAMES = (150,)
 MISSED = {
     "verdict": "missed",
     "label": "bicycle",
@@ -71,7 +71,7 @@ async def test_what_people_say_of_results_measures_recognisers(
     start_server: StartServer, codec: Codec, street: list[np.ndarray], client: Redis, tmp_path: Path
 ) -> None:
     folder, figures = tmp_path / "marked", tmp_path / "figures.json"
-    recogniser = load_recogniser("ssd-mobilenet", minimum_score=0.3, threads=1)
+    recogniser = load_recogniser("ssd-mobilenet", minimum_score=0.1, threads=1)
     async with start_server(recogniser) as server, edge_stream(server, codec, "street") as edge:
         await edge.hello()
         for sequence, picture in enumerate(street, 1):

@@ -8,18 +8,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, Self
 
 from fastapi import Header, Path, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from starlette.types import Receive, Scope, Send
 
 from secondsight import store_keys
 from server.access.caller import Principal, Role
 from server.audit.record import Event, Outcome, Subject
 from server.errors import JobNotDoneError, JobTooLargeError, UnknownJobError
-from server.jobs.job import Job, Kind, LeftOut, Order, Planned, State
+from server.jobs.job import Job, JobFile, Kind, LeftOut, Order, Planned, State
 from server.jobs.jobs import job_events
+from server.rest.byte_ranges import ACCEPTED, asked_range
 from server.rest.conditional import is_current, not_modified, strong_tag, tagged
 from server.rest.disclosure import address_of
 from server.rest.services import Services
@@ -210,7 +213,7 @@ async def fetch(request: Request, services: Services, principal: Principal, job:
     """The file of a job, or the part of it that `Range` asks for. Whether it may be seen is asked again each time.
 
     Raises:
-        JobNotDoneError
+        JobNotDoneError, RangeNotSatisfiableError
         AccessError: `principal` may not have this, or no more.
         AuditUnavailableError
     """
@@ -218,9 +221,9 @@ async def fetch(request: Request, services: Services, principal: Principal, job:
         raise JobNotDoneError(job.id, job.state)
     for camera in job.order.cameras:
         principal.check_sees(camera)
-    tag = strong_tag(job.file.sha256[:32])
+    answer = _answer(request, services, job, job.file)
     if not job.order.shows_people:
-        return not_modified(tag) if is_current(request, tag) else _file(services, job, tag)
+        return answer
     number = secrets.token_hex(8)
     events = [
         replace(
@@ -233,15 +236,35 @@ async def fetch(request: Request, services: Services, principal: Principal, job:
         )
         for event in job_events(job, Outcome.ASKED, f"its file, {job.file.bytes} bytes")
     ]
-    disclosure = await services.disclosures.fetch(principal, events)
-    return disclosure.of(not_modified(tag) if is_current(request, tag) else _file(services, job, tag))
+    return (await services.disclosures.fetch(principal, events)).of(answer)
 
 
-def _file(services: Services, job: Job, tag: str) -> Response:
-    assert job.file is not None
-    return FileResponse(
-        services.jobs.path(job), media_type=job.file.media_type, filename=job.file.name, headers=tagged(tag)
+def _answer(request: Request, services: Services, job: Job, file: JobFile) -> Response:
+    tag = strong_tag(file.sha256[:32])
+    if is_current(request, tag):
+        return not_modified(tag)
+    return _FilePart(
+        services.jobs.path(job),
+        asked_range(request, file.bytes, tag),
+        media_type=file.media_type,
+        filename=file.name,
+        headers={**tagged(tag), **ACCEPTED},
     )
+
+
+class _FilePart(FileResponse):
+    """A file, or its bytes from the first to the last of `part`, read as they are sent."""
+
+    def __init__(self, path: FilePath, part: tuple[int, int] | None, **given: Any) -> None:
+        super().__init__(path, **given)
+        self._part = part
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The request's own words were read by the rule that holds for layers, too.
+        headers = [header for header in scope["headers"] if header[0] not in (b"range", b"if-range")]
+        if self._part is not None:
+            headers.append((b"range", b"bytes=%d-%d" % self._part))
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 def address(job: Job) -> str:

@@ -277,7 +277,10 @@ async def test_parts_of_a_file(
         other = await asking.get(address, **{"Range": "bytes=100-", "If-Range": '"another"'})
         assert (other.status_code, other.content) == (200, content)
         assert (await asking.get(address, **{"If-None-Match": tag})).status_code == 304
-        assert (await asking.get(address, Range=f"bytes={len(content)}-")).status_code == 416
+        beyond = await asking.get(address, Range=f"bytes={len(content)}-")
+        assert problem(beyond) == (416, "range-not-satisfiable")
+        for unread in ("bytes=5-2", "lines=1-2", "bytes=0-1,5-6"):
+            assert (await asking.get(address, Range=unread)).content == content, unread
 
 
 async def test_frames_that_cannot_be_had_are_left_out_and_told(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse
@@ -31,6 +32,8 @@ from server.rest import (
     timeline,
     users,
 )
+from server.rest.deprecation import Deprecations
+from server.rest.description import INTRODUCTION, SUMMARY, TAGS, finished
 from server.rest.gate import let_in
 from server.rest.live import Live
 from server.rest.problems import install_problem_handlers
@@ -40,15 +43,26 @@ from server.rest.safe_headers import SafeHeaders
 from server.rest.services import Services
 
 
-def create_app(services: Services) -> FastAPI:
-    """The application over these services. Its documentation page is left out: it would load files of others."""
-    app = FastAPI(title="Secondsight", version="1", openapi_url=None)
-    app.state.services = services
-    app.state.live = Live(services.catalogue, services.config)
-    install_problem_handlers(app)
-    app.add_middleware(RequestLimits, config=services.config)
-    app.add_middleware(RateLimits)
-    app.add_middleware(SafeHeaders)
+class Application(FastAPI):
+    """FastAPI whose document has examples."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        if self.openapi_schema is None:
+            self.openapi_schema = finished(super().openapi())
+        return self.openapi_schema
+
+
+def bare_app() -> Application:
+    """All routes over no services, as for their description."""
+    app = Application(
+        title="Secondsight",
+        version="1",
+        summary=SUMMARY,
+        description=INTRODUCTION,
+        openapi_tags=[{"name": name, "description": told} for name, told in TAGS.items()],
+        openapi_url=None,
+    )
     for closed in (
         audit,
         cameras,
@@ -71,6 +85,19 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(closed.router, dependencies=[Depends(let_in)])
     for open_to_all in (probes, problems, session):
         app.include_router(open_to_all.router)
+    return app
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application over these services. Its documentation page is left out: it would load files of others."""
+    app = bare_app()
+    app.state.services = services
+    app.state.live = Live(services.catalogue, services.config)
+    install_problem_handlers(app)
+    app.add_middleware(RequestLimits, config=services.config)
+    app.add_middleware(RateLimits)
+    app.add_middleware(Deprecations)
+    app.add_middleware(SafeHeaders)
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(let_in)])
     async def get_document() -> JSONResponse:

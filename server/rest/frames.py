@@ -142,7 +142,7 @@ async def get_layer(
     caller: Caller,
     camera: CameraName,
     frame: FrameName,
-    layer: Layer,
+    layer: Annotated[Layer, Path(description="Which of the two.")],
     wait: WaitQuery = None,
     reason: ReasonQuery = None,
     reason_header: ReasonHeader = None,

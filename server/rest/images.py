@@ -67,7 +67,10 @@ async def get_image(
         bool,
         Query(description="As a file to keep, which says within where it comes from, and who took it when."),
     ] = False,
-    accept: Annotated[str | None, Header()] = None,
+    accept: Annotated[
+        str | None,
+        Header(description="Formats by liking (RFC 9110). AVIF takes long to make, and has to be named."),
+    ] = None,
     traceparent: Annotated[
         str | None, Header(description="W3C trace context of who asks, if the request is traced.")
     ] = None,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Path, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -165,11 +165,23 @@ PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+def problem_titles(status: int) -> list[str]:
+    """Titles of the problems with this status."""
+    return sorted({kind.title for kind in (*_KINDS.values(), _INVALID_REQUEST) if kind.status == status})
+
+
 router = APIRouter(prefix="/problems", tags=["problems"])
 
 
-@router.get("/{slug}", operation_id="get_problem", summary="What a problem's `type` means")
-async def get_problem(slug: str) -> PlainTextResponse:
+@router.get(
+    "/{slug}",
+    operation_id="get_problem",
+    summary="What a problem's `type` means",
+    response_class=PlainTextResponse,
+)
+async def get_problem(
+    slug: Annotated[str, Path(description="The last part of a `type`.")],
+) -> PlainTextResponse:
     """The document behind the `type` of a problem."""
     for error, kind in _KINDS.items():
         if kind.slug == slug:

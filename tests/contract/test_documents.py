@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from edge.site_file import read_site
+from server.relay.config import RelayConfig
 from server.watch.rules import Rules
 from tests.conftest import ROOT
 from tests.documents.code_block import CodeBlock, Manner, UnknownBlockError, blocks_of
@@ -46,7 +47,7 @@ def anchors_of(path: Path) -> set[str]:
 
 
 def check_yaml(text: str, folder: Path) -> None:
-    """A site's file and rules have to be good ones; any other YAML has to be YAML."""
+    """A site's file, rules and a relay's file have to be good ones; any other YAML has to be YAML."""
     (document,) = yaml.safe_load_all(text)
     cameras = document.get("cameras", {})
     file = folder / "shown.yaml"
@@ -55,6 +56,8 @@ def check_yaml(text: str, folder: Path) -> None:
         read_site(file)
     elif cameras:
         Rules.load(file)
+    elif {"mqtt", "webhooks"} & document.keys():
+        RelayConfig.load(file)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

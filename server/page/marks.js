@@ -56,12 +56,24 @@ class Marks {
     if (stage.sharp) this.enable();
     addEventListener("keydown", (event) => this.key(event), { signal });
     this.refresh();
+    await this.sumUp();
+  }
+
+  /** How often what was seen here was right in all frames of the camera that anybody looked at. */
+  async sumUp() {
+    const { labels } = await get(`/v1/marks/summary?camera=${encodeURIComponent(this.frame.camera)}`);
+    const here = new Set(this.frame.result.detections.map(({ label }) => label));
+    const told = labels
+      .filter(({ label, precision }) => here.has(label) && precision !== null)
+      .map(({ label, right, wrong, precision_low, precision_high }) => `${label} right ${right} of ${right + wrong} (${percent(precision_low)} to ${percent(precision_high)})`);
+    this.summary.textContent = told.length > 0 ? `So far on this camera: ${told.join(", ")}.` : "";
   }
 
   build(labels) {
     const { detections } = this.frame.result;
     this.told = element("p", { class: "quiet", role: "status", id: "marks-told" }, GONE.has(this.frame.enhancement.state) ? "Its human view is gone: nothing more can be verified." : "Ask for the human view first: the machine view is what the recogniser itself saw.");
     this.rows = detections.map((detection, number) => this.row(detection, number));
+    this.summary = element("p", { class: "quiet summary", title: "Detections that were judged, with the interval of 95 %" });
     this.missed = element("ul", { class: "verdicts", "aria-label": "Missed" });
     this.drawButton = element("button", { type: "button", title: "X", "aria-pressed": "false", onclick: () => this.draw(!this.drawing) }, "Tell what was missed");
     this.overlay = shape("svg", { class: "marked", "aria-hidden": "true" });
@@ -75,6 +87,7 @@ class Marks {
       this.missed,
       this.drawButton,
       this.makeForm(),
+      this.summary,
     ]);
     this.listen();
   }
@@ -225,6 +238,7 @@ class Marks {
   async attempt(deed) {
     try {
       await deed();
+      await this.sumUp();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       this.tell(`${problem.title}: ${problem.message}`, true);

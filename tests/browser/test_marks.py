@@ -47,9 +47,11 @@ def test_results_are_judged_on_the_human_view_alone(page: Page, serving: Serving
     field = panel.get_by_label("What detection 1 is instead")
     assert "bicycle" in panel.locator("datalist option").evaluate_all("all => all.map(({ value }) => value)")
     field.fill("cat")
-    field.press("Enter")
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        field.press("Enter")
     expect(page.locator(".marked rect.wrong")).to_have_count(1)
     expect(panel.locator("#marks-told")).to_contain_text(f"1 of {count} detections are judged")
+    expect(panel.locator(".summary")).to_contain_text("right 0 of 1 (0 % to ")
     (mark,) = kept_marks(page, serving, name)
     assert (mark["verdict"], mark["label"], mark["detection"]) == ("wrong", "cat", 0)
 

@@ -17,6 +17,8 @@ from server.audit.record import Event, Outcome
 from server.errors import AccessFileError, ChangedMeanwhileError, UserError, UserExistsError
 
 ONE_TIME_LIFETIME = timedelta(days=3)
+_MOST_NAMED = 50
+"""Cameras in a record: that of a user who may see a thousand has to stay readable."""
 
 Cameras = tuple[str, ...] | None
 """Those that somebody may see; None for all."""
@@ -162,8 +164,11 @@ def tokens_revoked(camera_or_prefix: str, camera_id: str = "") -> Change:
 
 
 def listed(cameras: Cameras) -> str:
-    """Cameras in words."""
-    return "all" if cameras is None else ",".join(cameras) or "none"
+    """Cameras in words, the first of many."""
+    if cameras is None:
+        return "all"
+    more = len(cameras) - _MOST_NAMED
+    return (",".join(cameras[:_MOST_NAMED]) or "none") + (f" and {more} more" if more > 0 else "")
 
 
 def _told(field: str, value: object) -> str:

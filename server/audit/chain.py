@@ -79,6 +79,10 @@ class Chain:
     def _write(self, head: Head, event: Event) -> tuple[Record, Head]:
         record = Record.after(head.sequence, head.hash, event)
         line = record.line()
+        if len(line) > _MOST_LINE:
+            raise ValueError(
+                f"a record of {len(line)} bytes could not be read again; {_MOST_LINE} are the most"
+            )
         segment, at = head.segment, head.bytes
         if not segment or at >= self._segment_bytes or self._is_old(segment, record):
             segment, at = f"{record.sequence:012d}.jsonl", 0

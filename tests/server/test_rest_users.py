@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +21,13 @@ from server.audit.verify import verify
 from server.config import ServerConfig
 from tests.server.conftest import StartServer
 from tests.server.people import PASSWORD, People
+
+AT_A_TERMINAL = """
+import sys
+from server.access.command import app
+for number in range(6):
+    app(["user", "add", f"hand-{number}", "--data", sys.argv[1]], standalone_mode=False)
+"""
 
 
 @pytest.fixture
@@ -259,3 +269,47 @@ async def test_where_nobody_is_asked_there_is_nobody_to_administer(
                 assert "--access FILE" in off.json()["detail"]
             off = await http.post("/v1/users", json={"name": "nora"})
             assert problem(off) == (409, "access-off")
+
+
+async def test_changes_from_everywhere_at_once_are_all_kept(
+    http: httpx.AsyncClient, people: People, start_server: StartServer
+) -> None:
+    async with start_server(access_file=people.file.path, credentials_per_minute=100) as other:
+        transport = httpx.ASGITransport(app=other.app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://other-server", headers=people.header("anna")
+        ) as elsewhere:
+
+            async def over_rest(number: int) -> int:
+                return (await elsewhere.post("/v1/users", json={"name": f"rest-{number}"})).status_code
+
+            at_a_terminal = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                AT_A_TERMINAL,
+                str(people.file.path.parent),
+                stdout=DEVNULL,
+                stderr=DEVNULL,
+            )
+            answers = await asyncio.gather(
+                *(over_rest(number) for number in range(6)),
+                at_a_terminal.wait(),
+                http.patch("/v1/users/vera", json={"role": "operator"}),
+            )
+            assert set(answers[:6]) == {201}
+            assert answers[6] == 0
+            names = {user["name"]: user["role"] for user in (await http.get("/v1/users")).json()["users"]}
+    assert len(names) == 4 + 6 + 6
+    assert names["vera"] == "operator"
+    assert len(audited(people)) == 13
+
+
+async def test_a_user_of_very_many_cameras_leaves_the_audit_readable(
+    http: httpx.AsyncClient, people: People
+) -> None:
+    cameras = [f"{number:04}{'x' * 50}" for number in range(1000)]
+    made = await http.post("/v1/users", json={"name": "nora", "cameras": cameras})
+    assert made.status_code == 201, made.text
+    assert made.json()["user"]["cameras"] == cameras
+    (record,) = audited(people)
+    assert record.event.detail.endswith("and 950 more")

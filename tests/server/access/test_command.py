@@ -16,7 +16,7 @@ from server.access.command import app
 from server.access.register import User
 from server.audit.chain import records
 from server.config import ServerConfig
-from server.errors import UnknownCredentialError, UserError
+from server.errors import LastAdminError, UnknownCredentialError, UserError
 
 
 def access(data: Path, *arguments: str) -> str:
@@ -91,3 +91,41 @@ def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(add, range(40)))
     assert len(file.read().users) == 40
+
+
+def test_a_user_is_changed_and_an_admin_is_always_left(tmp_path: Path) -> None:
+    key = {}
+    for name in ("anna", "otto"):
+        access(tmp_path, "user", "add", name, "--role", "admin")
+        key[name] = access(tmp_path, "user", "key", name).strip()
+    running = server(tmp_path)
+    access(tmp_path, "user", "change", "otto", "--role", "operator", "--camera", "gate")
+    otto = running.principal(key["otto"])
+    assert otto is not None
+    assert (otto.role, otto.cameras) == (Role.OPERATOR, {"gate"})
+    access(tmp_path, "user", "change", "otto", "--all-cameras", "--disable")
+    assert running.principal(key["otto"]) is None
+    assert "disabled" in access(tmp_path, "user", "list")
+
+    for arguments in (
+        ("change", "anna", "--role", "viewer"),
+        ("change", "anna", "--disable"),
+        ("remove", "anna"),
+    ):
+        with pytest.raises(LastAdminError):
+            access(tmp_path, "user", *arguments)
+    with pytest.raises(UserError, match="sees every camera"):
+        access(tmp_path, "user", "change", "anna", "--camera", "gate")
+    with pytest.raises(UserError, match="nothing is to be changed"):
+        access(tmp_path, "user", "change", "anna")
+
+    access(tmp_path, "user", "change", "otto", "--role", "admin", "--enable")
+    access(tmp_path, "user", "remove", "anna")
+    assert running.principal(key["anna"]) is None
+    told = [record.event.detail for record in records(tmp_path / "audit")][4:]
+    assert told == [
+        "user otto: role operator; cameras gate",
+        "user otto: cameras all; disabled",
+        "user otto: role admin; enabled",
+        "user anna removed",
+    ]

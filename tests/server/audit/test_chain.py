@@ -310,3 +310,10 @@ def test_a_changed_first_record_does_not_end_the_audit(audit: Path) -> None:
     assert [record.event.reason for record in records(audit)][-1] == "afterwards 2"
     (fault,) = [fault for fault in verify(audit).faults if "hash" in fault]
     assert last in fault
+
+
+def test_a_record_that_could_not_be_read_again_is_not_written(audit: Path) -> None:
+    with pytest.raises(ValueError, match="could not be read again"):
+        chain(audit).append(view(detail="x" * 70_000))
+    chain(audit).append(view(detail="x" * 60_000))
+    assert verify(audit).faults == []

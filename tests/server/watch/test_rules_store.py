@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 
 from secondsight import store_keys
 from server.errors import ChangedMeanwhileError, RulesError
+from server.store.client import open_client
 from server.watch import rules_in_force
 from server.watch.rules import CameraRules, Retention, Zone
 from server.watch.rules_in_force import RulesInForce
@@ -28,8 +30,15 @@ async def held(store: RulesStore, camera_id: str | None = "gate") -> StoredRules
     return StoredRules.of((await store.read([camera_id]))[camera_id])
 
 
-async def test_rules_are_replaced_by_who_has_seen_them(client: Redis) -> None:
-    store = RulesStore(client)
+@pytest.fixture
+async def anywhere(any_url: str) -> AsyncIterator[RulesStore]:
+    """In Valkey, in Redis, and in a cluster of which each camera is on a node of its own."""
+    async with open_client(any_url) as opened:
+        yield RulesStore(opened)
+
+
+async def test_rules_are_replaced_by_who_has_seen_them(anywhere: RulesStore) -> None:
+    store = anywhere
     assert await held(store) == StoredRules(UNSET)
     tag = await store.replace("gate", GATE, UNSET)
     assert await held(store) == StoredRules(tag, GATE)
@@ -45,8 +54,8 @@ async def test_rules_are_replaced_by_who_has_seen_them(client: Redis) -> None:
     assert await held(store, DEFAULT) == StoredRules(UNSET)
 
 
-async def test_a_camera_follows_the_default_until_it_has_its_own(client: Redis) -> None:
-    store = RulesStore(client)
+async def test_a_camera_follows_the_default_until_it_has_its_own(anywhere: RulesStore) -> None:
+    store = anywhere
     rules = RulesInForce(store, CONFIG)
     await rules.look(["gate", "yard"])
     assert rules.of("gate") == CameraRules()

@@ -12,9 +12,11 @@ from tests.browser.accessibility import violations
 from tests.browser.conftest import PHONE, Faults, Serving, log_in, opened
 
 
-def made(page: Page, title: str) -> Locator:
-    """The last job with this title, once it has been made."""
-    job = page.locator(".job", has_text=title).first
+def made(page: Page) -> Locator:
+    """Have what the form says made; gives the job once it has been."""
+    with page.expect_response(lambda response: response.request.method == "POST") as coming:
+        page.get_by_role("button", name="Make").click()
+    job = page.locator(f'.job[data-id="{coming.value.json()["id"]}"]')
     expect(job).to_have_attribute("data-state", "done")
     return job
 
@@ -31,8 +33,8 @@ def test_a_clip_is_made_played_downloaded_and_deleted(page: Page, serving: Servi
     page.goto(f"{serving.http}/#/exports?camera=street")
     page.get_by_role("button", name="10 min").click()
     page.get_by_label("Size").select_option("426")
-    page.get_by_role("button", name="Make").click()
-    job = made(page, "Clip of street")
+    job = made(page)
+    expect(job).to_contain_text("Clip of street")
     path = downloaded(page, job, tmp_path)
     with av.open(str(path)) as film:
         assert film.streams.video[0].width == 426
@@ -42,7 +44,7 @@ def test_a_clip_is_made_played_downloaded_and_deleted(page: Page, serving: Servi
     page.wait_for_function("document.querySelector('.job video').currentTime > 0")
     assert violations(page) == []
     job.get_by_role("button", name="Delete").click()
-    expect(page.locator(".job", has_text="Clip of street")).to_have_count(0)
+    expect(job).to_have_count(0)
 
 
 def test_results_are_exported(page: Page, serving: Serving, tmp_path: Path) -> None:
@@ -50,9 +52,7 @@ def test_results_are_exported(page: Page, serving: Serving, tmp_path: Path) -> N
     page.get_by_role("combobox", name="What", exact=True).select_option("results")
     page.get_by_role("button", name="1 h").click()
     page.get_by_role("checkbox", name="street").check()
-    page.get_by_role("button", name="Make").click()
-    job = page.locator(".job", has_text="Results of").first
-    expect(job).to_have_attribute("data-state", "done")
+    job = made(page)
     images = json.loads(downloaded(page, job, tmp_path).read_text())["images"]
     assert {image["frame"] for image in images if image["camera"] == "street"} >= set(serving.frames)
 
@@ -81,9 +81,7 @@ def test_human_views_take_an_operator_and_a_reason(
         page.get_by_role("button", name="Make").click()
         expect(page.locator(".job")).to_have_count(0)  # the reason is missing
         page.get_by_label("What it is for").fill("a parcel is missing")
-        page.get_by_role("button", name="Make").click()
-        job = made(page, "Clip of street")
-        expect(job).to_contain_text("For: a parcel is missing")
+        expect(made(page)).to_contain_text("For: a parcel is missing")
 
 
 def test_on_a_phone(browser: Browser, serving: Serving, faults: Faults) -> None:

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lock proto lint format test test-api test-gpu chaos docs demo bench golden fuzz detectors eval-recognition eval-stream evaluate audit clean
+.PHONY: help install lock proto lint format test test-api test-gpu chaos docs demo bench bench-console screenshots golden fuzz detectors eval-recognition eval-stream evaluate audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -58,6 +58,14 @@ demo: $(STAMP) ## Stream a clip from edge to server and ask for human views (SER
 
 bench: $(STAMP) ## Measure the codec's speed on this machine
 	$(BIN)/secondsight bench codec
+
+bench-console: $(STAMP) ## Measure how long people wait for the console, and write docs/results/console.json (some minutes)
+	@sh requirements/system.sh
+	$(BIN)/python -m tests.browser.bench --out docs/results/console.json $(ARGS)
+
+screenshots: $(STAMP) ## Shoot the console's pages with real clips into docs/pictures (VIDEO=folder has more of them)
+	@sh requirements/system.sh
+	$(BIN)/python -m pytest tests/browser/screenshots.py $(ARGS)
 
 golden: $(STAMP) ## Write the codec's golden vectors anew (only when weights or format change on purpose)
 	$(BIN)/python -m tests.shared_models.golden.make

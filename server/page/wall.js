@@ -42,7 +42,9 @@ export async function show(root, parameters, { live }) {
         const tile = tiles.get(target.dataset.camera);
         if (!tile) continue;
         tile.visible = isIntersecting;
-        if (isIntersecting) pictures.want(tile);
+        if (!isIntersecting) continue;
+        tile.tick();
+        pictures.want(tile);
       }
     },
     { rootMargin: "120px" },
@@ -55,14 +57,26 @@ export async function show(root, parameters, { live }) {
   function arrange() {
     arranging ||= requestAnimationFrame(() => {
       arranging = 0;
-      const wanted = [...tiles.values()].filter((tile) => tile.matches(name.value, state.value)).sort(ORDERS[sort.value]);
-      grid.dataset.size = size.value === "auto" ? fitting(wanted.length) : size.value;
-      const current = [...grid.children];
-      const order = wanted.map((tile) => tile.section);
-      if (order.length !== current.length || order.some((section, index) => section !== current[index])) grid.replaceChildren(...order);
-      const shown = order.length === tiles.size ? plural(tiles.size, "camera") : `${order.length} of ${plural(tiles.size, "camera")}`;
+      const order = [...tiles.values()].sort(ORDERS[sort.value]);
+      let matching = 0;
+      for (const tile of order) {
+        const matches = tile.matches(name.value, state.value);
+        if (matches) matching += 1;
+        if (tile.section.hidden === matches) tile.section.hidden = !matches;
+      }
+      const dataSize = size.value === "auto" ? fitting(matching) : size.value;
+      if (grid.dataset.size !== dataSize) grid.dataset.size = dataSize;
+      // Moving a tile lays all of them out again: only what changed its place is moved.
+      order.forEach(({ section }, place) => {
+        if (grid.children[place] === section) return;
+        const before = grid.children[place] ?? null;
+        // Keeps the focus, in browsers that can.
+        if (section.isConnected && grid.moveBefore) grid.moveBefore(section, before);
+        else grid.insertBefore(section, before);
+      });
+      const shown = matching === tiles.size ? plural(tiles.size, "camera") : `${matching} of ${plural(tiles.size, "camera")}`;
       if (count.textContent !== shown) count.textContent = shown;
-      tellEmpty(wanted.length);
+      tellEmpty(matching);
     });
   }
 
@@ -128,6 +142,7 @@ export async function show(root, parameters, { live }) {
   const clock = setInterval(() => {
     if (document.hidden) return;
     for (const tile of tiles.values()) {
+      if (!tile.visible) continue;
       tile.tick();
       pictures.want(tile);
     }

@@ -40,14 +40,15 @@ def test_the_picture_sharpens_slice_by_slice(page: Page, serving: Serving) -> No
         ".observe(document.querySelector('.stage'), { attributeFilter: ['data-slices'] })"
     )
     ask(page)
-    assert page.evaluate("seen") == ["1", "3", "5"]
-    assert len([view for view in views if "/image?" in view.url]) == 3
+    seen = page.evaluate("seen")
+    assert seen in (["1", "3", "5"], ["1", "5"])  # a server that is quick goes on to all slices at once
+    assert len([view for view in views if "/image?" in view.url]) == len(seen)
     expect(page.locator(".bars")).to_contain_text("This human view")
     expect(page.locator(".bars")).to_contain_text("JPEG that shows as much")
     expect(page.locator(".baseline")).to_contain_text("Pillow")
     assert page.locator("#human-view").evaluate(PIXELS) != machine
     expect(page.locator("#human-told")).to_contain_text("sharp after")
-    assert page.evaluate("performance.getEntriesByName('human view sharp').length") == 1
+    page.wait_for_function("performance.getEntriesByName('human view sharp').length === 1")
 
 
 def test_the_slider_shows_either_view_by_keyboard(page: Page, serving: Serving) -> None:

@@ -106,17 +106,17 @@ def test_cameras_are_found_by_name_and_state_and_the_address_remembers(page: Pag
     expect(page.locator('.tile[data-camera="street"]')).to_be_visible()
     name = page.get_by_label("Cameras whose name contains")
     name.fill("no such camera")
-    expect(page.locator(".tile")).to_have_count(0)
+    expect(page.locator(".tile:visible")).to_have_count(0)
     expect(page.locator(".notice")).to_contain_text("No camera matches")
     page.get_by_role("button", name="Show all cameras").click()
     expect(page.locator('.tile[data-camera="street"]')).to_be_visible()
     name.fill("stre")
     page.get_by_label("Size").select_option("large")
-    expect(page.locator(".tile")).to_have_count(1)
+    expect(page.locator(".tile:visible")).to_have_count(1)
     page.reload()
     expect(page.get_by_label("Cameras whose name contains")).to_have_value("stre")
     expect(page.locator(".tiles")).to_have_attribute("data-size", "large")
-    expect(page.locator(".tile")).to_have_count(1)
+    expect(page.locator(".tile:visible")).to_have_count(1)
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def _photos(folder: Path) -> Path:
 
 def _detector(path: Path) -> Path:
     """Of the family of YOLOv8: it sees one thing in every picture."""
-    columns = np.zeros((1, 84, 8400), np.float32)
+    columns = np.zeros((1, 5, 8400), np.float32)
     columns[0, :4, 100] = 320, 320, 200, 100
     columns[0, 4, 100] = 0.9
     constant_graph(path, {"output0": columns}, names="{0: 'barrow'}", shape=(1, 3, 640, 640))

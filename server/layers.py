@@ -84,8 +84,11 @@ class Layers:
                 while self._calls:
                     await self._free.wait()
 
-    async def machine_view(self, frame: frame_pb2.Frame) -> Picture:
+    async def machine_view(self, frame: frame_pb2.Frame, *, keep: bool = True) -> Picture:
         """What the machine layer alone shows.
+
+        Args:
+            keep: somebody else may want to see it soon.
 
         Raises:
             shared_models.errors.CodecError: it cannot be decoded, or not against the key frame that is stored.
@@ -102,7 +105,8 @@ class Layers:
         picture = await self._timed(
             metrics.DECODE_SECONDS.observe, lambda: self._codec.decode_machine(machine, reference=reference)
         )
-        self._pictures.keep(digest, picture)
+        if keep:
+            self._pictures.keep(digest, picture)
         return picture
 
     async def human_view(self, frame: frame_pb2.Frame, layers: HumanLayers, slices: int | None) -> Picture:

@@ -153,10 +153,14 @@ class Views:
         async with self._place():
             return await asyncio.to_thread(measure, await self.picture(request))
 
-    async def picture(self, request: ViewRequest) -> Picture:
-        """The view's pixels, whoever else waits. Raises as `make` does, but for ViewsBusyError."""
+    async def picture(self, request: ViewRequest, *, keep: bool = True) -> Picture:
+        """The view's pixels, whoever else waits. Raises as `make` does, but for ViewsBusyError.
+
+        Args:
+            keep: in memory, because somebody else may want to see it soon.
+        """
         try:
-            return await self._decode(request)
+            return await self._decode(request, keep)
         except codec_errors.SlicesError as error:
             if request.slices is None:
                 raise UndecodableLayerError(error) from error
@@ -164,9 +168,9 @@ class Views:
         except codec_errors.CodecError as error:
             raise UndecodableLayerError(error) from error
 
-    async def _decode(self, request: ViewRequest) -> Picture:
+    async def _decode(self, request: ViewRequest, keep: bool) -> Picture:
         if request.layers is None:
-            return await self._layers.machine_view(request.frame)
+            return await self._layers.machine_view(request.frame, keep=keep)
         return await self._layers.human_view(request.frame, request.layers, request.slices)
 
     def compress(

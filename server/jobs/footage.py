@@ -85,7 +85,8 @@ class Footage:
         layers = await self.human_layers(stored, patience) if order.view is View.HUMAN else None
         request = ViewRequest(order.view, order.image_format, order.slices, stored.frame, layers)
         await self._layers.idle(self._config.job_yields)
-        return stored, await self.views.picture(request)
+        # The next one to look wants what is live.
+        return stored, await self.views.picture(request, keep=False)
 
     async def human_layers(self, stored: StoredFrame, patience: EdgePatience) -> HumanLayers:
         """What a human view takes beside the frame; a job has the time to wait for an edge that is away.

@@ -192,10 +192,10 @@ class Jobs:
         if task is not None:
             await cancel_all([task])
             await asyncio.gather(task, return_exceptions=True)
-            if not job.ended:
-                await self._tell(job, Outcome.FAILED, "deleted before it was done")
         await asyncio.to_thread(self._folder.remove, job)
         self._changed.set()
+        if not job.ended:
+            await self._tell_failed(job, "deleted before it was done")
 
     def open(self) -> None:
         """Take up the jobs that are there, if no other server has."""
@@ -306,11 +306,8 @@ class Jobs:
         job.ended_at = datetime.now(UTC)
         seconds = (job.ended_at - job.begun_at).total_seconds()
         metrics.JOB_SECONDS.labels(job.order.kind, job.state).observe(seconds)
-        if job.state is State.FAILED:
-            try:
-                await self._tell(job, Outcome.FAILED, job.failure or "")
-            except AuditUnavailableError:
-                _log.error("that job %s failed is not in the audit", job.id)
+        if job.failure is not None:
+            await self._tell_failed(job, job.failure)
         await asyncio.to_thread(self._folder.clear, job)
         self._save(job)
 
@@ -333,6 +330,13 @@ class Jobs:
             return
         for event in job_events(job, outcome, detail):
             await self._audit.record(event)
+
+    async def _tell_failed(self, job: Job, why: str) -> None:
+        """Write down that nobody has seen anything. Nothing depends on it, so that the log will do."""
+        try:
+            await self._tell(job, Outcome.FAILED, why)
+        except AuditUnavailableError:
+            _log.error("that job %s failed is not in the audit: %s", job.id, why)
 
     def _after_crash(self, job: Job) -> None:
         if job.attempts < self._config.job_attempts:

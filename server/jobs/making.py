@@ -9,12 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from server.catalogue import StoredFrame
 from server.config import ServerConfig
 from server.errors import NothingToShowError
 from server.jobs.footage import CANNOT_BE_SHOWN, EdgePatience, Footage
 from server.jobs.job import Job, Planned
 from server.jobs.period import Periods
 from server.marks.marks import Marks
+from server.provenance import Provenance, model_of
+from server.rest.moments import utc
+from server.views import View
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,22 @@ class Making:
             "reason": order.reason,
             "audit_request": self.job.request,
         }
+
+    def of_picture(self, stored: StoredFrame, width: int | None = None) -> Provenance:
+        """Where one picture comes from: it goes with the picture."""
+        order, human = self.order, self.order.view is View.HUMAN
+        return Provenance(
+            camera=stored.frame.id.camera_id,
+            frame=stored.name,
+            captured_at=utc(stored.frame.captured_at),
+            model=model_of(stored.frame.machine_layer),
+            view=order.view,
+            slices=(order.slices or stored.frame.enhancement.slices) if human else None,
+            width=width,
+            taken_by=order.owner,
+            taken_at=datetime.now(UTC),
+            request=self.job.request,
+        )
 
     def manifest(self) -> dict[str, Any]:
         """Where a file comes from, and what is not in it."""

@@ -35,7 +35,8 @@ async def make_marks_export(making: Making) -> Made:
                 making.note_shown()
 
                 def add() -> None:
-                    content = footage.views.compress(picture, order.image_format)  # noqa: B023  # ends before the next
+                    provenance = making.of_picture(stored)  # noqa: B023  # ends before the next
+                    content = footage.views.compress(picture, order.image_format, None, provenance)  # noqa: B023
                     dataset.add(marked, content)  # noqa: B023
                     name = _move(folder, bundle)
                     bundle.list({**frame_about(stored), "file": name})  # noqa: B023

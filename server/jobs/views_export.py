@@ -9,8 +9,8 @@ from server.jobs.bundle import MEDIA_TYPE, Bundle
 from server.jobs.footage import CANNOT_BE_SHOWN
 from server.jobs.job import Planned
 from server.jobs.making import Made, Making
+from server.provenance import model_of
 from server.rest.moments import utc
-from server.views import ImageFormat
 from shared_models.picture import Picture
 
 
@@ -33,9 +33,9 @@ async def make_views_export(making: Making) -> Made:
 
 def _add(making: Making, bundle: Bundle, planned: Planned, stored: StoredFrame, picture: Picture) -> None:
     order = making.order
-    content = making.footage.views.compress(picture, order.image_format, order.width)
-    suffix = "jpg" if order.image_format is ImageFormat.JPEG else order.image_format.value
-    name = f"{planned.camera}/{planned.frame}.{suffix}"
+    provenance = making.of_picture(stored, order.width)
+    content = making.footage.views.compress(picture, order.image_format, order.width, provenance)
+    name = f"{planned.camera}/{planned.frame}.{order.image_format.ending}"
     bundle.list(
         {
             **frame_about(stored),
@@ -55,4 +55,5 @@ def frame_about(stored: StoredFrame) -> dict[str, Any]:
         "captured_at": utc(frame.captured_at).isoformat(),
         "pts_us": frame.pts_us,
         "key_frame": stored.key_frame,
+        "model": model_of(frame.machine_layer),
     }

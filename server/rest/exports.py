@@ -19,6 +19,7 @@ from server.views import ImageFormat, View
 router = APIRouter(prefix="/v1/exports", tags=["exports"], responses=PROBLEM_RESPONSES)
 
 _KINDS: Final = (Kind.RESULTS, Kind.VIEWS, Kind.LAYERS, Kind.MARKS)
+_PICTURES: Final = (Kind.VIEWS, Kind.MARKS)
 _MOST_CAMERAS: Final = 256
 
 
@@ -86,7 +87,7 @@ async def make_export(
         since=wanted.since,
         until=wanted.until_now,
         view=_view(wanted),
-        slices=wanted.slices,
+        slices=wanted.slices if wanted.kind in _PICTURES else None,
         width=None if wanted.kind is Kind.MARKS else wanted.width,
         image_format=_format(wanted),
         task=wanted.task,

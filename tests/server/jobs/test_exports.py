@@ -169,7 +169,11 @@ async def test_views_are_the_pictures_that_rest_gives(
         for about in manifest["frames"]:
             address = f"/v1/cameras/gate/frames/{about['frame']}/image?view=human&format=png&width=48"
             shown = np.asarray(Image.open(io.BytesIO((await asking.get(address)).content)))
-            assert np.array_equal(np.asarray(Image.open(tmp_path / about["file"])), shown)
+            exported = Image.open(tmp_path / about["file"])
+            assert np.array_equal(np.asarray(exported), shown)
+            told_in_it = exported.text  # type: ignore[attr-defined]
+            assert (told_in_it["frame"], told_in_it["taken_by"]) == (about["frame"], "loopback")
+            assert told_in_it["request"] == manifest["audit_request"] != ""
 
 
 async def test_marks_come_with_the_human_views_that_they_were_made_on(

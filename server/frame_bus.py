@@ -404,13 +404,16 @@ class FrameBus:
             StoreUnavailableError
         """
 
-        async def attempt() -> dict[str, str]:
-            return {
-                camera_id: store_keys.entry_id(*await self._last_id(store_keys.results(camera_id, task)))
-                for camera_id in cameras
-            }
+        named = list(cameras)
 
-        return await self._patience.ask("last results", attempt)
+        async def attempt() -> dict[str, str]:
+            pipeline = self._redis.pipeline(transaction=False)
+            for camera_id in named:
+                pipeline.xinfo_stream(store_keys.results(camera_id, task))
+            told = await pipeline.execute(raise_on_error=False)
+            return {camera_id: _last_of(stream) for camera_id, stream in zip(named, told, strict=True)}
+
+        return await self._patience.ask("last results", attempt) if named else {}
 
     async def newest_results(
         self, positions: dict[str, str], task: str = store_keys.DEFAULT_TASK
@@ -524,14 +527,20 @@ class FrameBus:
                 raise
 
     async def _last_id(self, key: str) -> tuple[int, int]:
-        # Not the last entry but the last id: it outlives a trim.
         try:
-            stream = await self._redis.xinfo_stream(key)
+            stream: Any = await self._redis.xinfo_stream(key)
         except ResponseError as error:
-            if NO_SUCH_KEY not in str(error):
-                raise
-            return store_keys.parse_entry_id(_FIRST_ID)
-        return store_keys.parse_entry_id(stream["last-generated-id"].decode())
+            stream = error
+        return store_keys.parse_entry_id(_last_of(stream))
+
+
+def _last_of(stream: Any) -> str:
+    """Id of the last entry that a stream ever had, from a reply to XINFO STREAM; it outlives a trim."""
+    if isinstance(stream, Exception):
+        if NO_SUCH_KEY not in str(stream):
+            raise stream
+        return _FIRST_ID
+    return store_keys.entry_id(*store_keys.parse_entry_id(stream["last-generated-id"].decode()))
 
 
 def _published(cameras: Iterable[str], replies: Iterable[Any]) -> list[Published]:

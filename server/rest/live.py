@@ -71,6 +71,7 @@ class Live:
         self._config = config
         self._open: Counter[str] = Counter()
         self._looking: asyncio.Task[None] | None = None
+        self._beginning = asyncio.Lock()
         self._frames: OrderedDict[tuple[str, str, str], FrameTold] = OrderedDict()
         self._reading = asyncio.Lock()
 
@@ -90,9 +91,10 @@ class Live:
         self._open[principal.name] += 1
         metrics.EVENT_STREAMS.inc()
         try:
-            if self._looking is None:
-                await self._look()
-                self._looking = self._looking or asyncio.create_task(self._keep_looking())
+            async with self._beginning:
+                if self._looking is None:
+                    await self._look()
+                    self._looking = asyncio.create_task(self._keep_looking())
             yield
         finally:
             metrics.EVENT_STREAMS.dec()

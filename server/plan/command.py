@@ -12,7 +12,7 @@ from rich.console import Console
 
 from server.config import ServerConfig
 from server.plan.bits import BitTable, load_bits
-from server.plan.sizing import HEADROOM, Load, Plan, plan, share_kept
+from server.plan.sizing import HEADROOM, Load, Plan, history_bytes, plan, share_kept
 
 app = typer.Typer(add_completion=False)
 
@@ -151,6 +151,9 @@ def _assumptions(table: BitTable, machine_level: int, level: int, width: int, he
         "bits per pixel are taken to be the same at other sizes than the clips'",
         "the store holds the frames kept and one group more, all results kept, and enhancement layers for their whole "
         f"time to live; a quarter is added for its buffers and its append-only file (x{HEADROOM})",
+        f"the timeline's history of {_DEFAULTS.history_days} days with three labels in the mean, and "
+        f"{_DEFAULTS.things_kept} things and as many alerts: "
+        f"{history_bytes(_DEFAULTS) / 1e6:.1f} MB of each camera and task; one task is counted",
         "with less memory, enhancement layers with the least time to live go first, then older frames and results",
         "uplink: frames as they come, with the headers of gRPC, HTTP/2 and TCP over IPv4, without TLS; enhancement "
         "layers count where they go to the server's store",

@@ -1,7 +1,7 @@
 """The arithmetic of a plan. Sizes in bytes, times in seconds.
 
 Memory of the store per camera = frames kept x (machine layer + fields + entry) + results kept x (result + entry)
-+ frames per second x time to live x share kept x (enhancement layer + key).
++ frames per second x time to live x share kept x (enhancement layer + key) + minutes of history + things kept.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ KEY_ENTRY_BYTES: Final = 26
 """An entry of the stream of key frames."""
 STRING_BYTES: Final = 120
 """What a key with a time to live takes beside its value."""
+MINUTE_BYTES: Final = 98
+"""What a camera's history takes for a minute in which three labels were seen, its share of the hours included."""
+THING_BYTES: Final = 183
+"""A thing or an alert in it."""
 HEADROOM: Final = 1.25
 """Of the memory to be given, over the memory in use: buffers, fragmentation, the rewrite of the append-only file."""
 
@@ -93,6 +97,7 @@ def plan(load: Load, config: ServerConfig) -> Plan:
         + math.ceil(frames / load.longest_group) * KEY_ENTRY_BYTES
         + config.results_kept * (result_bytes(load.detections) + ENTRY_BYTES)
     )
+    streams += history_bytes(config)
     layers = enhancements * (load.enhancement_bytes + STRING_BYTES)
     in_use = load.cameras * (streams + (0 if load.enhancement_at_edge else layers))
     sent = load.machine_bytes + _frame_fields()
@@ -114,6 +119,13 @@ def plan(load: Load, config: ServerConfig) -> Plan:
         # A worker waits for each of its cameras on one; an append takes one for a moment.
         connections=2 * load.cameras + edges,
     )
+
+
+def history_bytes(config: ServerConfig) -> int:
+    """What the timeline of a camera takes in the store, of one task, once it is full."""
+    if not config.history_days:
+        return 0
+    return config.history_days * 24 * 60 * MINUTE_BYTES + 2 * config.things_kept * THING_BYTES
 
 
 def share_kept(policy: Policy, nth: int, detection_share: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import time
 from bisect import bisect_left
@@ -28,6 +29,8 @@ _HOURS: Final = (1, 2, 3, 6, 12, 24)
 SIZES_S: Final = (*_SECONDS, *(60 * each for each in _MINUTES), *(3600 * each for each in _HOURS))
 """Of buckets, seconds. Each divides a day."""
 
+_BY_MINUTES: Final = 7 * DAY_MS
+"""The longest stretch that is told by its minutes: each takes some 20 µs of the server's time."""
 _RESULTS_AT_ONCE: Final = 128
 
 
@@ -144,7 +147,8 @@ async def showable(history: History) -> Showable:
 
 def bucket_size(span_ms: int, most: int) -> int:
     """The least size of buckets, seconds, with which there are no more than `most`."""
-    return next((size for size in SIZES_S if span_ms <= 1000 * size * most), SIZES_S[-1])
+    enough = (size for size in SIZES_S if span_ms <= 1000 * size * most)
+    return next((size for size in enough if 1000 * size >= HOUR_MS or span_ms <= _BY_MINUTES), SIZES_S[-1])
 
 
 class Timelines:
@@ -193,7 +197,7 @@ class Timelines:
 
         oldest_ms = min((record.first_ms for record in hours), default=None)
         newest_ms = max((record.last_ms for record in hours), default=None)
-        buckets = _in_buckets(records, size_ms)
+        buckets = await asyncio.to_thread(_in_buckets, records, size_ms)
         pictures = await showable(history)
         for bucket in buckets:
             bucket.viewable = pictures.of(bucket, now_ms / 1000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,14 @@ from secondsight.v1 import analytics_pb2, frame_pb2
 from server.config import ServerConfig
 from server.plan.bits import load_bits, table_of
 from server.plan.command import app
-from server.plan.sizing import Load, plan, share_kept
+from server.plan.sizing import Load, history_bytes, plan, share_kept
 from server.store.config import StoreConfig
 from server.store.embedded import EmbeddedStore
+from server.timeline.entry import DAY_MS, Entry, Sighting
+from server.timeline.scripts import RECORD
 from shared_models.config import LiteConfig
 from tests.conftest import ROOT
+from tests.server.stores import store_server
 
 OPTIONS = ["--cameras", "20", "--fps", "15", "--width", "1280", "--height", "720"]
 
@@ -78,7 +82,7 @@ def test_the_memory_of_a_plan_is_that_of_a_store_filled_so(
     tmp_path: Path, machine_bytes: int, enhancement_bytes: int
 ) -> None:
     cameras, fps, retention, detections = 2, 10.0, 20.0, 4
-    config = ServerConfig(frames_kept=200, results_kept=500)
+    config = ServerConfig(frames_kept=200, results_kept=500, history_days=0)
     planned = plan(
         Load(cameras, fps, machine_bytes, enhancement_bytes, 1.0, False, retention, 0.0, detections), config
     )
@@ -101,6 +105,49 @@ def test_the_memory_of_a_plan_is_that_of_a_store_filled_so(
             pipeline.execute()
         found = client.info("memory")["used_memory"] - before
     assert found / planned.store_bytes == pytest.approx(1, abs=0.15)
+
+
+def test_the_memory_of_a_history_is_that_of_a_store_filled_so(tmp_path: Path) -> None:
+    config, task = ServerConfig(history_days=2, things_kept=700), store_keys.DEFAULT_TASK
+    begun = (time.time_ns() // 10**6 // DAY_MS - config.history_days + 1) * DAY_MS
+    publish = (
+        f"#!lua flags=allow-oom\n{RECORD}\n"
+        f"record_frame(KEYS, ARGV[1], {config.history_days + 1}, {config.things_kept})"
+    )
+    with store_server(tmp_path) as store:
+        script = store.client.script_load(publish)
+
+        def fill(camera: str, minutes: int) -> int:
+            pipeline = store.client.pipeline(transaction=False)
+            for frame in range(2 * minutes):
+                name = f"12-{26_000_000 + 300 * frame}"
+                thing = Sighting(f"{name}-1", "person", 912, 1, ("drive",), frame % 2 == 0)
+                entry = Entry(
+                    frame=name,
+                    at_ms=begun + 60_000 * (frame // 2) + (59_900 if frame % 2 else 300),
+                    machine_bytes=1_500_000,
+                    enhancement_bytes=6_000_000,
+                    until_s=begun // 1000,
+                    alert=False,
+                    labels={"person": 3, "car": 7, "bicycle": 1},
+                    sightings=(thing,) if frame < 2 * config.things_kept else (),
+                )
+                keys = (
+                    store_keys.minutes(camera, task, entry.hour),
+                    store_keys.hours(camera, task, entry.day),
+                    store_keys.labels(camera, task),
+                    store_keys.things(camera, task),
+                    *(store_keys.things_in_order(camera, task, alerts=alerts) for alerts in (False, True)),
+                    store_keys.things_open(camera, task),
+                )
+                pipeline.evalsha(script, len(keys), *keys, entry.packed())
+            pipeline.execute()
+            used: int = store.client.info("memory")["used_memory"]
+            return used
+
+        before = fill("another", 1)  # with what the script itself takes
+        found = fill("warehouse-door", config.history_days * 24 * 60) - before
+    assert found / history_bytes(config) == pytest.approx(1, abs=0.15)
 
 
 def test_what_stays_at_the_edge_takes_nothing_of_the_server_or_the_uplink() -> None:

@@ -14,8 +14,8 @@ from typing import Final
 
 from secondsight import store_keys
 
-LONGEST: Final = 6000
-"""Characters. A client sends it in a header, and all headers together are bounded."""
+LONGEST: Final = 3800
+"""Characters. A client sends it in a header or in an address, which are bounded."""
 _VERSION: Final = b"\x01"
 _TASK_BYTES: Final = 4
 _NAME_BYTES: Final = 6

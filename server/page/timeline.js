@@ -105,6 +105,7 @@ class TimelinePage {
       this.labels,
       element("label", { class: "choice" }, this.alerts, "Alerts only"),
       button("Copy link", "Copy a link to this moment", () => this.share()),
+      button("Export", "Make a clip or an export of the time that is shown", () => this.toExports()),
       this.note,
     );
     this.canvas = element("canvas", { role: "img", "aria-label": "Machine view of the moment" });
@@ -525,6 +526,11 @@ class TimelinePage {
     const moment = this.following && this.scale.cursor === null ? "" : `/at/${new Date(this.current).toISOString()}`;
     this.address = `#/cameras/${encodeURIComponent(this.camera)}${moment}${span === HOUR / 1000 ? "" : `?span=${span}`}`;
     history.replaceState(null, "", this.address);
+  }
+
+  toExports() {
+    const [from, to] = [this.scale.from, Math.min(this.scale.to, Date.now())].map((at) => new Date(at).toISOString());
+    location.hash = `#/exports?${new URLSearchParams({ camera: this.camera, from, to })}`;
   }
 
   async share() {

@@ -92,3 +92,10 @@ def test_on_a_phone(browser: Browser, serving: Serving, faults: Faults) -> None:
             page.get_by_role("combobox", name="What", exact=True).select_option(kind)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert violations(page) == []
+
+
+def test_a_timeline_leads_to_an_export_of_what_it_shows(page: Page, serving: Serving) -> None:
+    page.goto(f"{serving.http}/#/cameras/street")
+    page.get_by_role("button", name="Make a clip or an export").click()
+    expect(page.get_by_role("combobox", name="Camera", exact=True)).to_have_value("street")
+    expect(made(page)).to_contain_text(f"{len(serving.frames)} frames")

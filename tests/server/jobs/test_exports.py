@@ -171,9 +171,10 @@ async def test_views_are_the_pictures_that_rest_gives(
             shown = np.asarray(Image.open(io.BytesIO((await asking.get(address)).content)))
             exported = Image.open(tmp_path / about["file"])
             assert np.array_equal(np.asarray(exported), shown)
-            told_in_it = exported.text  # type: ignore[attr-defined]
-            assert (told_in_it["frame"], told_in_it["taken_by"]) == (about["frame"], "loopback")
-            assert told_in_it["request"] == manifest["audit_request"] != ""
+            said = exported.text  # type: ignore[attr-defined]
+            assert said["secondsight:frame"] == about["frame"]
+            assert said["secondsight:taken_by"] == "loopback"
+            assert said["secondsight:request"] == manifest["audit_request"] != ""
 
 
 async def test_marks_come_with_the_human_views_that_they_were_made_on(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+_NOT_RUN = "not run: tests hold the options to those that there are"
 _HEAD = """# Commands
 
 Made by `secondsight commands > docs/commands.md`. What a command prints of facts goes to standard output, as JSON with
@@ -55,7 +56,7 @@ def document(commands: Iterable[Command]) -> Iterator[str]:
                 if parameter.names != ("--help",):
                     yield f"| {_names(parameter)} | {_told(parameter)} |"
         if command.examples:
-            yield "\n```sh"
+            yield f"\n```sh {_NOT_RUN}"
             yield from command.examples
             yield "```"
 

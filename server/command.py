@@ -32,6 +32,7 @@ from server.options import (
     RecogniserThreadsOption,
     RetainAlertOption,
     RetainDetectionOption,
+    RetainMarkOption,
     RulesOption,
     WorkerNameOption,
     camera_stores,
@@ -150,6 +151,7 @@ def server(
     camera_store: CameraStoreOption = [],  # noqa: B006  # typer reads it, nobody writes it
     retain_detection: RetainDetectionOption = _DEFAULTS.retain_detection,
     retain_alert: RetainAlertOption = _DEFAULTS.retain_alert,
+    retain_mark: RetainMarkOption = _DEFAULTS.retain_mark,
     alert_label: AlertLabelOption = [],  # noqa: B006
     alert_score: AlertScoreOption = _DEFAULTS.alert_score,
     backlog_frames: Annotated[
@@ -225,6 +227,7 @@ def server(
         camera_stores=camera_stores(camera_store),
         retain_detection=retain_detection,
         retain_alert=retain_alert,
+        retain_mark=retain_mark,
         alert_labels=tuple(alert_label),
         alert_score=alert_score,
         backlog_frames=backlog_frames,

@@ -327,6 +327,11 @@ class ServerConfig:
                 f"retain_detection ({self.retain_detection}) is not between 0 and retain_alert "
                 f"({self.retain_alert}): an alert is kept for at least as long as a detection"
             )
+        if self.retain_mark <= 0 or self.marks_kept < 1:
+            raise ServerConfigError(
+                f"retain_mark is {self.retain_mark}, marks_kept {self.marks_kept}: use more than 0, or marks "
+                "would be of frames that are gone"
+            )
         if not 0 <= self.alert_score <= 1:
             raise ServerConfigError(f"alert_score is {self.alert_score}; use 0 to 1")
         if not 0 <= self.enhancement_wait <= self.enhancement_wait_most:

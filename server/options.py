@@ -120,6 +120,13 @@ RetainAlertOption = Annotated[
         help="Seconds for which a frame is kept, with its layers, when there is an alert or somebody keeps it.",
     ),
 ]
+RetainMarkOption = Annotated[
+    float,
+    typer.Option(
+        envvar="SECONDSIGHT_RETAIN_MARK",
+        help="Seconds for which a frame is kept, with its layers, when somebody marked a result in it.",
+    ),
+]
 AlertLabelOption = Annotated[
     list[str],
     typer.Option(

@@ -59,8 +59,11 @@ class AccessFile:
                 self.path, f"it is damaged ({where}); put back a copy or remove it"
             ) from error
 
-    def change(self, change: Callable[[Register], Register]) -> Register:
+    def change(self, change: Callable[[Register], Register], *, may_begin: bool = True) -> Register:
         """Put what `change` makes of the register in its place, with nobody else changing it meanwhile.
+
+        Args:
+            may_begin: a file that is not there is begun. Otherwise it counts as lost, and everybody else in it would be.
 
         Raises:
             AccessFileError: it cannot be read or written.
@@ -68,6 +71,8 @@ class AccessFile:
         try:
             make_private_folder(self.path.parent)
             with locked(self.path.with_name(f"{self.path.name}.lock")):
+                if not may_begin and self.stamp() is None:
+                    raise AccessFileError(self.path, "it has vanished; put back a copy")
                 changed = change(self.read())
                 write_private(self.path, changed.model_dump_json(indent=1).encode())
                 return changed

@@ -47,7 +47,9 @@ class Administration:
         event = replace(by, subject=Subject.ACCESS, outcome=Outcome.DONE)
         try:
             # Shielded: whoever asked may go away, and the thread goes on all the same.
-            return await asyncio.shield(asyncio.to_thread(make, change, file, self._audit.write, event))
+            return await asyncio.shield(
+                asyncio.to_thread(make, change, file, self._audit.write, event, may_begin=False)
+            )
         except AccessFileError:
             raise  # which is on record as failed
         except AccessError as error:

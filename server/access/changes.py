@@ -39,8 +39,18 @@ class Change:
     camera: str = ""
 
 
-def make(change: Change, file: AccessFile, record: Callable[[Event], object], event: Event) -> Register:
+def make(
+    change: Change,
+    file: AccessFile,
+    record: Callable[[Event], object],
+    event: Event,
+    *,
+    may_begin: bool = True,
+) -> Register:
     """Make a change of the file, with nobody else changing it meanwhile, once `record` has put it on record.
+
+    Args:
+        may_begin: see `AccessFile.change`.
 
     Raises:
         AccessError: it makes no sense, or the file cannot be read or written.
@@ -57,7 +67,7 @@ def make(change: Change, file: AccessFile, record: Callable[[Event], object], ev
         return changed
 
     try:
-        return file.change(recorded_first)
+        return file.change(recorded_first, may_begin=may_begin)
     except AccessFileError:
         if is_recorded:
             record(replace(recorded, outcome=Outcome.FAILED, detail=f"not done: {change.told}"))

@@ -40,7 +40,7 @@ export async function show(root, parameters, { session, live }) {
       "table",
       {},
       element("caption", { class: "visually-hidden" }, "Records of the audit, newest first"),
-      element("thead", {}, element("tr", {}, ["When", "What", "Who", "Camera", "Why"].map((title) => element("th", { scope: "col" }, title)))),
+      element("thead", {}, element("tr", {}, ["When", "What", "Who", "Camera", "Reason, details"].map((title) => element("th", { scope: "col" }, title)))),
       rows,
     ),
   );

@@ -74,7 +74,7 @@ export async function show(root, parameters, { session, live }) {
         { "data-user": user.name },
         element("th", { scope: "row" }, user.name, user.name === session.person?.name && element("span", { class: "quiet" }, " (you)")),
         element("td", {}, user.disabled ? element("span", { class: "failure" }, "disabled") : user.role),
-        element("td", {}, user.cameras === null ? "all" : user.cameras.join(", ") || "none"),
+        element("td", {}, user.cameras === null ? "all cameras" : user.cameras.join(", ") || "no camera"),
         element("td", { class: "quiet" }, PASSWORDS[user.password]),
         element(
           "td",

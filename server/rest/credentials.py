@@ -6,7 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from secondsight.store_keys import CAMERA_ID_PATTERN
@@ -18,7 +18,6 @@ from server.rest.disclosure import event_of
 from server.rest.gate import Administrator
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Serving
-from server.rest.users import SHOWN_ONCE
 
 router = APIRouter(prefix="/v1", tags=["access"], responses=PROBLEM_RESPONSES)
 
@@ -95,15 +94,12 @@ async def list_api_keys(services: Serving, _: Administrator) -> Keys:
 @router.post(
     "/api-keys", operation_id="issue_api_key", summary="Issue an API key", status_code=HTTPStatus.CREATED
 )
-async def issue_api_key(
-    request: Request, response: Response, services: Serving, caller: Administrator, new: NewKey
-) -> IssuedKey:
+async def issue_api_key(request: Request, services: Serving, caller: Administrator, new: NewKey) -> IssuedKey:
     """Issue a key with which a program may do what its user may. The answer tells it, this once."""
     by = event_of(request, caller, Subject.ACCESS)
     services.administration.may_make_credential(by)
     change, issued = key_issued(new.user)
     register = await services.administration.make(change, by)
-    response.headers.update(SHOWN_ONCE)
     key = register.users[new.user].keys[issued.prefix]
     return IssuedKey(prefix=issued.prefix, user=new.user, issued_at=key.issued_at, key=issued.text)
 
@@ -137,7 +133,7 @@ async def list_camera_tokens(services: Serving, _: Administrator) -> Tokens:
     status_code=HTTPStatus.CREATED,
 )
 async def issue_camera_token(
-    request: Request, response: Response, services: Serving, caller: Administrator, new: NewToken
+    request: Request, services: Serving, caller: Administrator, new: NewToken
 ) -> IssuedToken:
     """Issue a token with which a camera may push its own frames. The answer tells it, this once.
 
@@ -147,7 +143,6 @@ async def issue_camera_token(
     services.administration.may_make_credential(by)
     change, issued = token_issued(new.camera)
     register = await services.administration.make(change, by)
-    response.headers.update(SHOWN_ONCE)
     token = register.camera_tokens[issued.prefix]
     return IssuedToken(
         prefix=issued.prefix, camera=token.camera_id, issued_at=token.issued_at, token=issued.text

@@ -58,8 +58,12 @@ async def let_in(
 Caller = Annotated[Principal, Depends(let_in)]
 
 
-async def let_in_administrator(request: Request, services: Serving, principal: Caller) -> Principal:
+async def let_in_administrator(
+    request: Request, response: Response, services: Serving, principal: Caller
+) -> Principal:
     """Who asks, once it is known that they may administer the server. Refusals go on record.
+
+    No browser or proxy keeps the answer, which may hold a secret.
 
     Raises:
         ForbiddenError
@@ -71,6 +75,7 @@ async def let_in_administrator(request: Request, services: Serving, principal: C
     except AccessError as error:
         await services.disclosures.turned_away(request, principal, error)
         raise
+    response.headers["Cache-Control"] = "no-store"
     return principal
 
 

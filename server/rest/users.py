@@ -24,9 +24,6 @@ from server.rest.services import Serving
 
 router = APIRouter(prefix="/v1/users", tags=["access"], responses=PROBLEM_RESPONSES)
 
-SHOWN_ONCE = {"Cache-Control": "no-store"}
-"""Of answers with a secret that is told this once."""
-
 UserName = Annotated[str, Path(description="A user, as listed by /v1/users.", max_length=64)]
 Cameras = Annotated[
     tuple[Annotated[str, Field(pattern=f"^{CAMERA_ID_PATTERN}$")], ...] | None,
@@ -129,7 +126,7 @@ async def create_user(
     services.administration.may_make_credential(by)
     change, password = await asyncio.to_thread(user_added, new.name, new.role, new.cameras)
     register = await services.administration.make(change, by)
-    response.headers.update({**SHOWN_ONCE, "Location": f"/v1/users/{new.name}"})
+    response.headers["Location"] = f"/v1/users/{new.name}"
     return OneTimePassword(user=_document(new.name, register.users[new.name]), one_time_password=password)
 
 
@@ -170,14 +167,13 @@ async def change_user(
     status_code=HTTPStatus.CREATED,
 )
 async def renew_password(
-    request: Request, response: Response, services: Serving, caller: Administrator, name: UserName
+    request: Request, services: Serving, caller: Administrator, name: UserName
 ) -> OneTimePassword:
     """Tell a new one-time password, this once, and end the user's browser sessions. API keys stay."""
     by = event_of(request, caller, Subject.ACCESS)
     services.administration.may_make_credential(by)
     change, password = await asyncio.to_thread(password_renewed, name)
     register = await services.administration.make(change, by)
-    response.headers.update(SHOWN_ONCE)
     return OneTimePassword(user=_document(name, register.users[name]), one_time_password=password)
 
 

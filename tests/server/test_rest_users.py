@@ -313,3 +313,13 @@ async def test_a_user_of_very_many_cameras_leaves_the_audit_readable(
     assert made.json()["user"]["cameras"] == cameras
     (record,) = audited(people)
     assert record.event.detail.endswith("and 950 more")
+
+
+async def test_a_file_that_has_vanished_is_not_begun_anew(http: httpx.AsyncClient, people: People) -> None:
+    copy = people.file.path.rename(people.file.path.with_name("elsewhere"))
+    refused = await http.post("/v1/users", json={"name": "nora"})
+    assert problem(refused) == (503, "access-file")
+    assert not people.file.path.exists()
+    copy.rename(people.file.path)
+    assert (await http.post("/v1/users", json={"name": "nora"})).status_code == 201
+    assert set(people.file.read().users) == {"anna", "nora", "otto", "vera", "yuri"}

@@ -65,7 +65,7 @@ bench-console: $(STAMP) ## Measure how long people wait for the console, and wri
 
 screenshots: $(STAMP) ## Shoot the console's pages with real clips into docs/pictures (VIDEO=folder has more of them)
 	@sh requirements/system.sh
-	$(BIN)/python -m pytest tests/browser/screenshots.py $(ARGS)
+	VIDEO="$(VIDEO)" $(BIN)/python -m pytest tests/browser/screenshots.py $(ARGS)
 
 golden: $(STAMP) ## Write the codec's golden vectors anew (only when weights or format change on purpose)
 	$(BIN)/python -m tests.shared_models.golden.make

@@ -1,18 +1,35 @@
 // One frame: its machine view at once, its human view for a reason, and all that is known of it.
 
 import { Problem, ask, get, ofCamera, picture, send } from "./api.js";
-import { append, element, failure, notice } from "./dom.js";
+import { append, dialog, element, notice } from "./dom.js";
 import { colourOf } from "./draw.js";
 import { Stage } from "./stage.js";
 import { at, bytes, percent, plural } from "./words.js";
 
 const NEIGHBOURS = [2, 30, 600, 4 * 3600]; // seconds around a frame in which its neighbours are looked for
-const QUICK = 60; // ms until the first slices are shown, below which all may follow at once
+// Milliseconds until the first slices are shown: below, all may follow at once; above, a step between would only put
+// off the sharp picture.
+const QUICK = 60;
+const BUSY = 600;
 const UNAVAILABLE = {
   not_stored: "This frame was sent without an enhancement layer: its edge kept none, or could not reach its store.",
   expired: "Its enhancement layer has expired. Frames that matter can be kept in time: by an operator, or by alert rules.",
   evicted: "Its enhancement layer was evicted to make room. More memory for the store, or a shorter retention, avoids that.",
   key_gone: "The layer of its key frame is gone, without which its own says nothing. Look at a newer frame.",
+};
+const WAITING = {
+  at_edge: "Its enhancement layer waits at the camera, and comes over the uplink when it is asked for.",
+  unreachable: "The store with its enhancement layer does not answer now; ask all the same, it may be back.",
+};
+const KEYS = {
+  "← →": "frame before, next frame",
+  H: "ask for the human view",
+  "B M T": "boxes, masks, tracks on and off",
+  "+ − 0": "zoom in, out, to fit",
+  D: "download what is shown",
+  K: "keep this frame",
+  "J U Y N X": "marks: next, before, right, wrong, missed",
+  "?": "this list",
 };
 const REMEDIES = {
   "enhancement-expired": "Keep frames that matter while their layer is there; rules can do it by themselves.",
@@ -42,11 +59,16 @@ class FramePage {
     this.context = context;
     this.leaving = new AbortController();
     this.opened = 0;
+    // A frame that awaited recognition when it was opened is shown again with its result.
+    this.off = context.live.on("result", ({ camera: of, frame }) => {
+      if (of === camera && frame === this.frame?.frame && this.frame.result === null) this.open(frame);
+    });
     addEventListener("keydown", (event) => this.key(event), { signal: this.leaving.signal });
   }
 
   leave() {
     this.leaving.abort();
+    this.off();
     this.stage?.leave();
   }
 
@@ -149,6 +171,7 @@ class FramePage {
       this.told,
     );
     this.told.id = "human-told";
+    this.told.textContent = WAITING[enhancement.state] ?? "";
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.askForHumanView();
@@ -175,7 +198,7 @@ class FramePage {
     try {
       for (const slices of steps(count)) {
         const last = slices === count;
-        if (took[0] < QUICK && !last) continue;
+        if (!last && (took[0] < QUICK || took[0] > BUSY)) continue;
         const address = this.frame.links.human_view + (last ? "" : `&slices=${slices}`);
         const response = await ask(address, { accept: "image/jpeg", headers: spoken(reason), signal: this.leaving.signal });
         const bitmap = await createImageBitmap(await response.blob());
@@ -206,7 +229,7 @@ class FramePage {
     const { result } = this.frame;
     const card = element("section", { class: "card", "aria-label": "Recognised" }, element("h2", {}, "Recognised"));
     if (result === null) {
-      append(card, [element("p", { class: "quiet" }, "Not yet: this frame awaits recognition. Load the page again in a moment.")]);
+      append(card, [element("p", { class: "quiet" }, "Not yet: this frame awaits recognition. What is seen appears here by itself.")]);
       return card;
     }
     const seen = result.detections.map((detection) => this.seen(detection));
@@ -270,7 +293,7 @@ class FramePage {
     ];
     this.bits.replaceChildren(element("h2", {}, "Bits"), element("table", {}, element("tbody", {}, layers.filter(Boolean).map(row))));
     const slices = cost?.enhancement.by_slice;
-    if (slices) this.bits.append(element("p", { class: "baseline" }, `By slice: ${slices.map(bytes).join(", ")}.`));
+    if (slices) this.bits.append(element("p", { class: "quiet slices" }, `By slice: ${slices.map(bytes).join(", ")}.`));
     if (compared) this.bits.append(bars(compared.filter((each) => each && each[1] !== null)));
     const baseline = cost?.jpeg ? `${cost.jpeg.baseline}, quality ${cost.jpeg.quality}: ${cost.jpeg.psnr_db} dB as this view has, by ${cost.jpeg.measured}.` : cost?.jpeg_missing && `No JPEG to compare with: ${cost.jpeg_missing}.`;
     if (baseline) this.bits.append(element("p", { class: "baseline" }, baseline));
@@ -307,6 +330,7 @@ class FramePage {
       element("button", { type: "button", title: "D", onclick: () => this.download("machine") }, "Download machine view"),
       this.humanButton,
       human && element("button", { type: "button", title: "K", onclick: () => this.keep() }, "Keep this frame"),
+      element("button", { type: "button", class: "plain keys", title: "?", onclick: tellKeys }, "Keys"),
     );
   }
 
@@ -385,6 +409,7 @@ class FramePage {
       h: () => this.form && (this.reasonField && !this.reasonField.value ? this.reasonField.focus() : this.form.requestSubmit()),
       d: () => this.download(this.stage.human ? "human" : "machine"),
       k: () => this.context.session.humanViews && this.keep(),
+      "?": tellKeys,
     };
     const deed = deeds[event.key] ?? this.stage?.keys[event.key];
     if (!deed) return;
@@ -398,6 +423,12 @@ class FramePage {
     const { marks } = await import("./marks.js");
     await marks(container, frame, { ...this.context, stage, headers: () => spoken(this.reason), signal: this.leaving.signal });
   }
+}
+
+function tellKeys() {
+  const list = element("dl", { class: "facts" });
+  for (const [key, deed] of Object.entries(KEYS)) append(list, [element("dt", {}, element("kbd", {}, key)), element("dd", {}, deed)]);
+  dialog("Keys", element("div", { class: "content" }, list));
 }
 
 /** After how many slices the picture is shown anew. */

@@ -26,7 +26,7 @@ CLIPS: Final = {
     "promenade": ("person-dog-720p.mp4", (30, 60, 90)),
     "hall": ("person-walking-12s.mp4", (10, 30, 42)),
 }
-"""Of the folder video of SECONDSIGHT_DATA."""
+"""Of the folder that VIDEO names."""
 STREET: Final = {"street": (112, 118, 124), "crossing": (140, 148, 156), "doorway": (196, 204, 212)}
 """Frames of the packaged clip, as if they were of several cameras."""
 
@@ -36,7 +36,7 @@ def cameras(serving: Serving) -> dict[str, list[EncodedFrame]]:
     pictures: dict[str, list[np.ndarray]] = {
         camera: pictures_of(default_clip(), numbers) for camera, numbers in STREET.items()
     }
-    folder = Path(os.environ.get("SECONDSIGHT_DATA", "../shared/data")) / "video"
+    folder = Path(os.environ.get("VIDEO", ""))
     for camera, (name, numbers) in CLIPS.items():
         if (folder / name).exists():
             pictures[camera] = pictures_of(folder / name, numbers)

@@ -97,6 +97,11 @@ def test_boxes_come_and_go_and_the_picture_is_zoomed_by_keyboard(page: Page, ser
     assert boxes.evaluate(PIXELS) != before
     page.keyboard.press("0")
     expect(page.get_by_label("Zoom", exact=True)).to_have_text("100 %")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_arrow_keys_go_from_frame_to_frame(page: Page, serving: Serving) -> None:

@@ -63,7 +63,7 @@ class AccessFile:
         """Put what `change` makes of the register in its place, with nobody else changing it meanwhile.
 
         Args:
-            may_begin: a file that is not there is begun. Otherwise it counts as lost, and everybody else in it would be.
+            may_begin: a file that is not there is begun. Otherwise it counts as lost, and others in it would be too.
 
         Raises:
             AccessFileError: it cannot be read or written.

@@ -15,6 +15,8 @@ from PIL import Image, ImageOps
 from shared_models.picture import Picture
 
 MEDIA_TYPE: Final = "video/mp4"
+_FORMAT: Final = "mp4"
+_WHOLE: Final = {"movflags": "+faststart+use_metadata_tags"}
 _TICKS: Final = 90_000
 """A second; MPEG's own."""
 _LAST_S: Final = 0.2
@@ -24,21 +26,20 @@ _OPTIONS: Final = {"preset": "veryfast", "crf": "20", "threads": "1", "bf": "0",
 
 
 class Film:
-    """Takes pictures in order of time; whole once it was closed.
+    """Takes pictures in order of time; whole once it was finished.
 
     A picture is shown until the next one's time, so that gaps hold the picture before them. The first picture and
     `width` decide on the size, which is even on both sides; a picture of another shape is fitted in, on black.
     """
 
-    def __init__(self, path: Path, width: int | None, metadata: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, width: int | None) -> None:
+        self._path = path
         self._width = width
         self._size: tuple[int, int] | None = None
         self._first_ns = 0
         self._last_tick, self._step = -1, round(_LAST_S * _TICKS)
-        self._container = av.open(
-            str(path), "w", format="mp4", options={"movflags": "+faststart+use_metadata_tags"}
-        )
-        self._container.metadata.update(metadata)
+        self._part = path.with_suffix(".part")
+        self._container = av.open(str(self._part), "w", format=_FORMAT)
         self._stream = self._container.add_stream("libx264", options=dict(_OPTIONS))
         self._stream.pix_fmt = "yuv420p"
         self._stream.time_base = Fraction(1, _TICKS)
@@ -78,6 +79,21 @@ class Film:
                 self._write(None)
         finally:
             self._container.close()
+
+    def finish(self, metadata: Mapping[str, str]) -> None:
+        """Put what is told of the whole before the pictures, where players look for it, once it was closed."""
+        with (
+            av.open(str(self._part)) as part,
+            av.open(str(self._path), "w", format=_FORMAT, options=_WHOLE) as film,
+        ):
+            film.metadata.update(metadata)
+            pictures = part.streams.video[0]
+            stream = film.add_stream_from_template(pictures)
+            for packet in part.demux(pictures):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    film.mux(packet)
+        self._part.unlink()
 
     def _write(self, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):

@@ -60,10 +60,11 @@ def test_a_film_is_made_smaller_and_takes_pictures_of_any_shape(tmp_path: Path) 
     wide = np.full((65, 97, 3), (200, 40, 90), np.uint8)
     for width, size in ((None, (98, 66)), (4000, (98, 66)), (49, (48, 32))):
         path = tmp_path / f"{width}.mp4"
-        film = Film(path, width, {})
+        film = Film(path, width)
         for step, picture in enumerate((wide, wide, wide[:, :40], np.repeat(wide, 2, axis=0))):
             film.add(picture, 1_700_000_000 * 10**9 + step * 40_000_000)
         film.close()
+        film.finish({})
         shown_ = [picture for _, picture in shown(path)]
         assert {picture.shape for picture in shown_} == {(size[1], size[0], 3)}
         for picture in shown_:
@@ -73,8 +74,9 @@ def test_a_film_is_made_smaller_and_takes_pictures_of_any_shape(tmp_path: Path) 
 
 
 def test_two_pictures_of_one_moment_are_both_shown(tmp_path: Path) -> None:
-    film = Film(tmp_path / "film.mp4", None, {})
+    film = Film(tmp_path / "film.mp4", None)
     for brightness in (10, 120, 240):
         film.add(np.full((32, 32, 3), brightness, np.uint8), 1_700_000_000 * 10**9)
     film.close()
+    film.finish({})
     assert [round(float(picture.mean()), -1) for _, picture in shown(tmp_path / "film.mp4")] == [10, 120, 240]

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
 import pytest
 from redis.asyncio import Redis
@@ -294,6 +295,9 @@ async def test_frames_that_cannot_be_had_are_left_out_and_told(
         assert [frame["frame"] for frame in job["left_out_frames"]] == ["1-2", "1-5", "1-6", "1-7", "1-8"]
         assert job["left_out_by_reason"] == {"enhancement-expired": 5}
         assert "key frame" in job["left_out_frames"][2]["detail"]
+        with av.open(str(await asking.file(job, tmp_path))) as film:
+            assert len(list(film.decode(video=0))) == 3
+            assert json.loads(film.metadata["secondsight"])["left_out"] == 5
         await client.delete("{gate}:enhancement:1-1")
         failed = await asking.ended("clips", camera="gate", view="human")
         assert failed["state"] == "failed"

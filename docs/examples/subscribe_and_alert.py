@@ -29,7 +29,9 @@ def follow(
             act(result)
             # Dealt with: after a crash before this line it would come again, and none is ever missed.
             results.done()
-            positions.write_text(json.dumps(results.positions))
+            beside = positions.with_suffix(".new")
+            beside.write_text(json.dumps(results.positions))
+            beside.replace(positions)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,9 @@ class Positions:
         camera = result.frame.camera_id
         known = camera in self._offsets or camera in self._had
         before = self._began_ns is not None and result.recognised_at.ToNanoseconds() < self._began_ns
-        if name in self._had.get(camera, ()) or (before and not known):
+        if name in self._had.get(camera, ()):
+            return False
+        if before and not known:
             self.dealt_with(response)
             return False
         return True

@@ -568,6 +568,8 @@ class RulesOfFileError(RulesError):
 class RelayConfigError(ServerError, ValueError):
     """The configuration of a relay cannot be read, or says what cannot be."""
 
+    exit_code = ExitCode.USAGE
+
 
 class RelayPositionsError(ServerError):
     """The file that tells how far a target of a relay is cannot be used."""

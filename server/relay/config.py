@@ -259,7 +259,7 @@ class RelayConfig(_Strict):
             config = cls.model_validate(content or {})
         except ValidationError as error:
             faults = "".join(
-                f"\n  {'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}"
+                f"\n  {'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg'].removeprefix('Value error, ')}"
                 for fault in error.errors()
             )
             raise RelayConfigError(f"{path} cannot be:{faults}") from error

@@ -84,7 +84,6 @@ class Mqtt:
 
     async def _connection(self) -> str:
         """Hand on over one connection; gives why it ended."""
-        why = "the connection ended"
         try:
             async with self._client() as self._broker:
                 self.status.well("receiver")
@@ -105,9 +104,15 @@ class Mqtt:
                     with suppress(aiomqtt.MqttError):
                         await self._publish(self._topics.available, OFFLINE, retain=True)
                     raise
-        except* (aiomqtt.MqttError, RelayConfigError, OSError) as errors:
-            why = "; ".join(str(error) for error in _leaves(errors))
-        return why
+        except (aiomqtt.MqttError, RelayConfigError, OSError) as error:
+            return str(error)
+        except BaseExceptionGroup as group:
+            errors = list(_leaves(group))
+            for error in errors:
+                if not isinstance(error, (aiomqtt.MqttError, RelayConfigError, OSError)):
+                    raise error from group
+            return "; ".join(map(str, errors))
+        return "the connection ended"
 
     def _client(self) -> aiomqtt.Client:
         target = self._target

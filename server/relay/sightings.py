@@ -41,7 +41,11 @@ class Sightings:
                 counts[zone, detection.label] += 1
         for key, count in counts.items():
             if key in self._seen or len(self._seen) < self._most:
-                self._seen.setdefault(key, deque()).append((now, count))
+                seen = self._seen.setdefault(key, deque())
+                # What is not more than a later count will never again be the most.
+                while seen and seen[-1][1] <= count:
+                    seen.pop()
+                seen.append((now, count))
         for event in result.events:
             if event.alert and event.kind != "end":
                 self._alerting[event.track] = None
@@ -65,7 +69,7 @@ class Sightings:
         for key, seen in self._seen.items():
             while seen and seen[0][0] < since:
                 seen.popleft()
-            yield key, max((count for _, count in seen), default=0)
+            yield key, seen[0][1] if seen else 0
 
     @property
     def alert(self) -> bool:

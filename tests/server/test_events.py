@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +22,9 @@ from server import metrics
 from server.access.caller import LOOPBACK
 from server.process import Server
 from server.rest.event_stream import EventStream
+from server.store.client import STORE_ERRORS, open_client
+from server.store.config import StoreConfig
+from server.store.embedded import EmbeddedStore
 from server.subscriptions import Wanted
 from shared_models import Codec, EncodedFrame
 from tests.server.conftest import CONFIG, StartServer
@@ -378,8 +384,6 @@ async def test_a_slow_reader_is_told_how_much_it_missed(start_server: StartServe
 
 
 def _behind(server: Server, results: int) -> Any:
-    from dataclasses import replace
-
     return replace(CONFIG, stream_behind=results)
 
 
@@ -449,3 +453,27 @@ async def test_however_many_read_the_store_is_asked_once(start_server: StartServ
             counted: Any = await client.info("commandstats")
         assert counted["cmdstat_zscore"]["calls"] == 10
         assert counted.get("cmdstat_xrange", {"calls": 0})["calls"] == 0
+
+
+async def test_a_store_that_dies_and_comes_back_ends_no_stream(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    with EmbeddedStore(StoreConfig(data=tmp_path / "own", port=0)) as store:
+        client = open_client(store.url)
+        async with start_server(url=store.url, store_patience=0.2) as server:
+            await publish(client, 1)
+            async with events(server) as following:
+                await publish(client, 2)
+                assert (await result(following)).data["frame"] == "1-2"
+                restarts = store.restarts
+                os.kill(store.pid, signal.SIGKILL)
+
+                async def published() -> bool:
+                    with suppress(*STORE_ERRORS):
+                        await publish(client, 3)
+                        return store.restarts > restarts
+                    return False
+
+                await until(published)
+                assert (await result(following)).data["frame"] == "1-3"
+        await client.aclose()

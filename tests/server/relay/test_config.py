@@ -63,7 +63,7 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     for told in (
         "listen: ",
         "speed: Extra inputs",
-        "mqtt.home: Value error, broker is 'broker.example'",
+        "mqtt.home: broker is 'broker.example'",
         "mqtt.Away",
         "in the clear: use mqtts://",
         "webhooks.guard.events",

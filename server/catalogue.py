@@ -14,7 +14,6 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
-from redis.exceptions import RedisError
 
 from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, frame_pb2
@@ -29,7 +28,6 @@ from server.errors import (
     EnhancementExpiredError,
     EnhancementNotStoredError,
     KeyFrameGoneError,
-    StoreUnavailableError,
     UndecodableLayerError,
     UnknownCameraError,
     UnknownFrameError,
@@ -37,6 +35,7 @@ from server.errors import (
 from server.frame_search import FrameSearch
 from server.kept_frames import KeptFrames
 from server.lag import Lags
+from server.store.asking import asks_store
 from server.told_recogniser import ToldRecogniser
 
 _P = ParamSpec("_P")
@@ -132,13 +131,12 @@ class FramePage:
     next_before: str | None
 
 
-def _asks_store(ask: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
+def _reads_store(ask: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
+    @asks_store
     @wraps(ask)
     async def asking(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return await ask(*args, **kwargs)
-        except RedisError as error:
-            raise StoreUnavailableError from error
         except DecodeError as error:
             raise UndecodableLayerError(error) from error
 
@@ -160,7 +158,7 @@ class Catalogue:
         self._search = FrameSearch(redis, self._kept_frames)
         self._read_at_once = read_at_once
 
-    @_asks_store
+    @_reads_store
     async def cameras(self) -> list[analytics_pb2.Camera]:
         """Cameras that have ever stored a frame, sorted by name."""
         registered: Any = await self._redis.hgetall(store_keys.CAMERAS)
@@ -183,13 +181,13 @@ class Catalogue:
         tell_state(camera, uplink_seen=uplink is not None, watched=metrics.FLOWS.find(camera_id))
         return camera
 
-    @_asks_store
+    @_reads_store
     async def recognisers(self) -> list[ToldRecogniser]:
         """What each task recognises with, by the names of tasks."""
         told: Any = await self._redis.hgetall(store_keys.RECOGNISERS)
         return [ToldRecogniser.from_line(line) for _, line in sorted(told.items())]
 
-    @_asks_store
+    @_reads_store
     async def frames(
         self,
         camera_id: str,
@@ -226,7 +224,7 @@ class Catalogue:
         page = found[:limit]
         return FramePage(page, page[-1].name if len(found) > limit else None)
 
-    @_asks_store
+    @_reads_store
     async def nearest(
         self, camera_id: str, moment_ns: int, task: str = store_keys.DEFAULT_TASK
     ) -> StoredFrame:
@@ -242,7 +240,7 @@ class Catalogue:
             raise UnknownFrameError(camera_id, "at any time")
         return await self.frame(camera_id, name, task)
 
-    @_asks_store
+    @_reads_store
     async def kept(self, camera_id: str, *, before: str | None, limit: int) -> FramePage:
         """Frames that outlive their stream, likewise.
 
@@ -259,7 +257,7 @@ class Catalogue:
                 found.append(replace(stored, frame=_without_layer(stored.frame)))
         return FramePage(found, store_keys.entry_id(*names[limit - 1]) if len(names) > limit else None)
 
-    @_asks_store
+    @_reads_store
     async def frame(self, camera_id: str, name: str, task: str = store_keys.DEFAULT_TASK) -> StoredFrame:
         """One frame, with the result of `task`.
 
@@ -289,7 +287,7 @@ class Catalogue:
         (stored,) = await self._stored([(name.encode(), found, result)])
         return stored
 
-    @_asks_store
+    @_reads_store
     async def of_results(self, results: Sequence[analytics_pb2.RecognitionResult]) -> list[StoredFrame]:
         """The frames of results, of any cameras, as far as results tell of them: without their machine layers."""
         frames = [_frame_of(result) for result in results]
@@ -311,7 +309,7 @@ class Catalogue:
             for at, (frame, word, result) in enumerate(zip(frames, words, results, strict=True))
         ]
 
-    @_asks_store
+    @_reads_store
     async def reach(self, camera_id: str) -> Reach:
         """Since when a camera's frames are kept, and how long enhancement layers live."""
         oldest, newest = await self._search.first(camera_id), await self._search.last(camera_id)
@@ -323,7 +321,7 @@ class Catalogue:
             oldest.frame.captured_at, round(life_ns / 1e9, 1) if receipt.HasField("expires_at") else None
         )
 
-    @_asks_store
+    @_reads_store
     async def enhancement_state(
         self, frame: frame_pb2.Frame, needed_by: frame_pb2.Frame | None = None
     ) -> EnhancementState:
@@ -337,7 +335,7 @@ class Catalogue:
         (word,) = await self._words([frame])
         return _state(receipt, word, kept=False)
 
-    @_asks_store
+    @_reads_store
     async def key_frame(self, frame: frame_pb2.Frame) -> frame_pb2.Frame:
         """The key frame that a predicted frame is predicted from.
 

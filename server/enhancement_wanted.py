@@ -14,19 +14,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
-from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from secondsight import store_keys
 from secondsight.v1 import frame_pb2, ingest_pb2
 from server.config import ServerConfig
-from server.errors import StoreUnavailableError
+from server.store.asking import asks_store
 from server.store.client import STORE_ERRORS
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 Name = tuple[int, int]
 """Session and sequence of a frame."""
@@ -75,17 +71,6 @@ class Wish:
     retain: ingest_pb2.Retain | None
 
 
-def _asks_store(ask: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
-    @wraps(ask)
-    async def asking(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
-            return await ask(*args, **kwargs)
-        except STORE_ERRORS as error:
-            raise StoreUnavailableError from error
-
-    return asking
-
-
 class Wanted:
     """The store's side of it. Every method may raise StoreUnavailableError.
 
@@ -97,7 +82,7 @@ class Wanted:
         self._blocking = blocking
         self._config = config
 
-    @_asks_store
+    @asks_store
     async def progress(self, camera_id: str, names: Sequence[Name]) -> Progress:
         """Look how far the requests for the layers of these frames are."""
         pipeline = self._redis.pipeline(transaction=False)
@@ -115,7 +100,7 @@ class Wanted:
             },
         )
 
-    @_asks_store
+    @asks_store
     async def ask(self, camera_id: str, name: Name) -> None:
         """Request a layer, unless somebody has."""
         first = await self._redis.set(
@@ -132,7 +117,7 @@ class Wanted:
                 maxlen=self._config.wanted_kept,
             )
 
-    @_asks_store
+    @asks_store
     async def retain(self, camera_id: str, names: Iterable[Name], retention: frame_pb2.Retention) -> None:
         """Have the edge keep the layers of these frames for as long as the class says."""
         pipeline = self._redis.pipeline(transaction=False)
@@ -146,7 +131,7 @@ class Wanted:
         await pipeline.execute()
         await self.note_kept(camera_id, names, _EDGE_KEEPS_S[retention])
 
-    @_asks_store
+    @asks_store
     async def note_kept(self, camera_id: str, names: Iterable[Name], seconds: float) -> None:
         """Write down that the layers of these frames live for so long from now, whatever their receipts say."""
         until = {store_keys.entry_id(*name): (time.time() + seconds) * 1000 for name in names}
@@ -160,7 +145,7 @@ class Wanted:
         pipeline.zremrangebyrank(retained, 0, -(self._config.frames_kept + self._config.group_frames + 1))
         await pipeline.execute()
 
-    @_asks_store
+    @asks_store
     async def last_note(self, camera_id: str) -> str:
         """Where an uplink that is opened now begins to read: what was told just before may not have come."""
         entries: Any = await self._redis.xrevrange(store_keys.wanted(camera_id), count=1)
@@ -169,7 +154,7 @@ class Wanted:
         milliseconds, _, _ = entries[0][0].decode().partition("-")
         return f"{max(0, int(milliseconds) - round(self._config.wanted_again * 1000))}-0"
 
-    @_asks_store
+    @asks_store
     async def read(self, camera_id: str, after: str, count: int) -> list[Wish]:
         """What comes after this place; waits up to `config.block` for it."""
         key = store_keys.wanted(camera_id)
@@ -182,13 +167,13 @@ class Wanted:
             entries = [entry for _, of_key in reply or () for entry in of_key]
         return [_wish(entry_id.decode(), fields) for entry_id, fields in entries]
 
-    @_asks_store
+    @asks_store
     async def is_waiting(self, camera_id: str, name: Name) -> bool:
         """Whether somebody waits for that layer."""
         state: Any = await self._redis.get(store_keys.asked(camera_id, *name))
         return bool(state == Asked.WAITING.value)
 
-    @_asks_store
+    @asks_store
     async def hand_over(self, camera_id: str, name: Name, layer: bytes) -> None:
         """Put a layer that the edge sent where those look who wait for it."""
         pipeline = self._redis.pipeline(transaction=False)
@@ -201,7 +186,7 @@ class Wanted:
         pipeline.unlink(store_keys.asked(camera_id, *name))
         await pipeline.execute()
 
-    @_asks_store
+    @asks_store
     async def tell_lack(self, camera_id: str, name: Name, lack: Asked) -> None:
         """Tell those who wait that there is no layer, and those who ask in the near future."""
         seconds = self._config.enhancement_lack if lack is Asked.GONE else _SILENT_S
@@ -218,7 +203,7 @@ class Wanted:
         lifetime_ms = round(self._config.uplink_seen * 1000)
         told_at = float("-inf")
 
-        @_asks_store
+        @asks_store
         async def tell() -> None:
             nonlocal told_at
             if time.monotonic() - told_at >= self._config.uplink_seen / 3:

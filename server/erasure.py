@@ -11,8 +11,9 @@ from redis.asyncio import Redis
 from secondsight import store_keys
 from server.config import ServerConfig
 from server.enhancement_stores import EnhancementStores
-from server.errors import CameraConnectedError, StoreUnavailableError, UnknownCameraError
-from server.store.client import STORE_ERRORS, erase
+from server.errors import CameraConnectedError, UnknownCameraError
+from server.store.asking import asks_store
+from server.store.client import erase
 
 _PASSES: Final = 20
 
@@ -25,6 +26,7 @@ class Erasure:
         self._stores = stores
         self._config = config
 
+    @asks_store
     async def camera(self, camera_id: str) -> int:
         """Erase a camera, as if it had never been there; how many keys it had.
 
@@ -37,21 +39,18 @@ class Erasure:
             CameraStoreSilentError: its own store does not answer.
             StoreUnavailableError
         """
-        try:
-            if await self._connected(camera_id):
-                raise CameraConnectedError(camera_id)
-            erased = await self._stores.erase(camera_id)
-            # No worker takes it any more. One that has a frame in hand finds its lease gone, and may touch keys until
-            # it does.
-            listed = await self._redis.hdel(store_keys.CAMERAS, camera_id)
-            for _ in range(_PASSES):
-                found = await erase(self._redis, store_keys.all_of(camera_id))
-                erased += found
-                if not found:
-                    break
-                await asyncio.sleep(self._config.lease_look)
-        except STORE_ERRORS as error:
-            raise StoreUnavailableError from error
+        if await self._connected(camera_id):
+            raise CameraConnectedError(camera_id)
+        erased = await self._stores.erase(camera_id)
+        # No worker takes it any more. One that has a frame in hand finds its lease gone, and may touch keys until
+        # it does.
+        listed = await self._redis.hdel(store_keys.CAMERAS, camera_id)
+        for _ in range(_PASSES):
+            found = await erase(self._redis, store_keys.all_of(camera_id))
+            erased += found
+            if not found:
+                break
+            await asyncio.sleep(self._config.lease_look)
         if not listed and not erased:
             raise UnknownCameraError(camera_id)
         return erased

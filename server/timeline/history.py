@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from collections.abc import Iterable
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from secondsight import store_keys
 from secondsight.v1 import analytics_pb2
-from server.errors import StoreUnavailableError, UnknownCameraError
+from server.errors import UnknownCameraError
 from server.kept_frames import Name
-from server.store.client import STORE_ERRORS
+from server.store.asking import asks_store
 from server.timeline.entry import DAY_MS, HOUR_MS
 from server.timeline.records import Record, Thing, records_of, thing_of, unpack
 from server.timeline.scripts import READ_NAMES, READ_RECORDS
 
 MINUTE_MS: Final = 60_000
 _AT_ONCE: Final = 24
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
-
-def _asks_store(ask: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
-    @wraps(ask)
-    async def asking(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
-            return await ask(*args, **kwargs)
-        except STORE_ERRORS as error:
-            raise StoreUnavailableError from error
-
-    return asking
 
 
 class History:
@@ -43,19 +28,19 @@ class History:
         self._camera_id = camera_id
         self._task = task
 
-    @_asks_store
+    @asks_store
     async def check_camera(self) -> None:
         """Raise UnknownCameraError unless the camera has ever stored a frame."""
         if not await self._redis.hexists(store_keys.CAMERAS, self._camera_id):
             raise UnknownCameraError(self._camera_id)
 
-    @_asks_store
+    @asks_store
     async def labels(self) -> dict[int, str]:
         """Labels by their numbers in records."""
         known: Any = await self._redis.hgetall(store_keys.labels(self._camera_id, self._task))
         return {int(number): label.decode() for label, number in known.items()}
 
-    @_asks_store
+    @asks_store
     async def days(self, among: Iterable[int]) -> list[int]:
         """Which of these days, since the epoch, there are records of."""
         asked = list(among)
@@ -75,7 +60,7 @@ class History:
         keys = [(store_keys.minutes(self._camera_id, self._task, hour), hour * HOUR_MS) for hour in hours]
         return await self._records(keys, MINUTE_MS, labels)
 
-    @_asks_store
+    @asks_store
     async def results(
         self, first: str, last: str, most: int, at_once: int
     ) -> list[analytics_pb2.RecognitionResult]:
@@ -95,21 +80,23 @@ class History:
             start = f"({entries[-1][0].decode()}"
         return found[:most]
 
-    @_asks_store
+    @asks_store
     async def oldest_frame(self) -> Name | None:
         """The oldest frame that is stored; None when none is."""
         entries: Any = await self._redis.xrange(store_keys.frames(self._camera_id), count=1)
         return store_keys.parse_entry_id(entries[0][0].decode()) if entries else None
 
-    @_asks_store
+    @asks_store
     async def kept_frames(self, now_ms: int) -> list[Name]:
         """Frames that outlive their stream, in order."""
-        packed: Any = await self._redis.eval(
-            READ_NAMES, 1, store_keys.kept_index(self._camera_id), str(now_ms)
-        )
-        return sorted(store_keys.parse_entry_id(name.decode()) for name in unpack(packed))
+        return await self._names(store_keys.kept_index(self._camera_id), now_ms)
 
-    @_asks_store
+    @asks_store
+    async def retained_frames(self, now_ms: int) -> list[Name]:
+        """Frames whose enhancement layers live longer than their receipts say, in order."""
+        return await self._names(store_keys.retained(self._camera_id), now_ms)
+
+    @asks_store
     async def names_of_things(
         self,
         *,
@@ -147,7 +134,7 @@ class History:
                 break
         return found[:most]
 
-    @_asks_store
+    @asks_store
     async def things(self, names: list[str], labels: dict[int, str]) -> list[Thing]:
         """These things, as far as they are still known."""
         if not names:
@@ -159,7 +146,11 @@ class History:
             if value is not None
         ]
 
-    @_asks_store
+    async def _names(self, key: str, now_ms: int) -> list[Name]:
+        packed: Any = await self._redis.eval(READ_NAMES, 1, key, str(now_ms))
+        return sorted(store_keys.parse_entry_id(name.decode()) for name in unpack(packed))
+
+    @asks_store
     async def _records(
         self, keys: list[tuple[str, int]], span_ms: int, labels: dict[int, str]
     ) -> list[Record]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
@@ -122,7 +122,7 @@ class Record:
             "at": self.at,
             "previous": self.previous,
             "hash": self.hash,
-            **asdict(self.event),
+            **vars(self.event),
         }
         return {name: values[name] for name in FIELDS}
 
@@ -133,7 +133,7 @@ class Record:
 
 def _hash(sequence: int, at: str, event: Event, previous: str) -> str:
     return hashlib.sha256(
-        _canonical({"sequence": sequence, "at": at, "previous": previous, **asdict(event)})
+        _canonical({"sequence": sequence, "at": at, "previous": previous, **vars(event)})
     ).hexdigest()
 
 

@@ -61,7 +61,9 @@ class AuditRecords(BaseModel):
     back_to: datetime | None = Field(
         description="How far back was looked, where that was broken off to be gone on with at `next`."
     )
-    unreadable: int = Field(description="Lines that are no record as it was written; see the verification.")
+    unreadable: int = Field(
+        description="Lines that look like what is sought and are no record as it was written; see the verification."
+    )
 
 
 class Anchored(BaseModel):

@@ -16,7 +16,7 @@ from rich.table import Table
 from server.recognition import load_recogniser
 from shared_models import load_codec, use_threads
 from shared_models.command.as_typed import as_typed
-from shared_models.command.printing import AsJson, console_for, put_figures
+from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.evaluation.speed import picture_to_time
 
 _SCORE = 0.3
@@ -61,12 +61,18 @@ def recognition(
     view = codec.decode_machine(machine)
     decoding = _median(lambda: codec.decode_machine(machine), calls)
     paces = []
-    for address in recogniser or ("ssd-mobilenet", "nanodet", "persons"):
-        looking = load_recogniser(address, minimum_score=_SCORE, threads=threads)
-        for batch in (size for size in (1, 2, 4, 8) if size <= looking.most_at_once):
-            pictures = [view] * batch
-            per_frame = _median(partial(looking.recognise, pictures), calls) / batch
-            paces.append(Pace(looking.name, batch, 1 / per_frame, per_frame / decoding))
+    addresses = recogniser or ["ssd-mobilenet", "nanodet", "persons"]
+    with progress_for(still=True) as progress:
+        bar = progress.add_task("", total=len(addresses))
+        for address in addresses:
+            progress.update(bar, description=address)
+            progress.refresh()
+            looking = load_recogniser(address, minimum_score=_SCORE, threads=threads)
+            for batch in (size for size in (1, 2, 4, 8) if size <= looking.most_at_once):
+                pictures = [view] * batch
+                per_frame = _median(partial(looking.recognise, pictures), calls) / batch
+                paces.append(Pace(looking.name, batch, 1 / per_frame, per_frame / decoding))
+            progress.advance(bar)
     table = Table(
         title=f"{width}x{height}, {threads} threads; decoding a machine view: {1 / decoding:.1f} frames/s"
     )

@@ -15,7 +15,7 @@ from rich.table import Table
 from shared_models.codec import Codec, load_codec
 from shared_models.command.as_typed import as_typed
 from shared_models.command.options import WeightsFile
-from shared_models.command.printing import AsJson, console_for, put_figures
+from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.complexity import kilo_macs_per_pixel
 from shared_models.config import PAPER
 from shared_models.evaluation.peers import AVIF, JPEG, WEBP, Peer
@@ -75,19 +75,27 @@ def codec(
     image = picture_to_time(picture, height, width)
     second = with_something_moved(image) if later is None else picture_to_time(later, height, width)
     subject = load_codec(weights=weights, device=device)
-    ours = Measured(
-        codec_operations(subject, image, repeats, threads, later=second),
-        [counted.total() for counted in kilo_macs_per_pixel(subject).values()],
-    )
-    papers = _paper(image, device, threads) if paper else None
-    others = (
-        [
-            peer_timing(peer, image, quality, min(repeats, _SLOW_REPEATS) if peer in (X265, VVC) else repeats)
-            for peer, quality in _PEERS
-        ]
-        if peers
-        else []
-    )
+    with progress_for(still=True) as progress:
+        bar = progress.add_task("", total=1 + paper + len(_PEERS) * peers)
+
+        def begin(what: str) -> None:
+            progress.update(bar, description=what, advance=progress.tasks[0].description != "")
+            progress.refresh()
+
+        begin("this codec")
+        ours = Measured(
+            codec_operations(subject, image, repeats, threads, later=second),
+            [counted.total() for counted in kilo_macs_per_pixel(subject).values()],
+        )
+        papers = None
+        if paper:
+            begin("the paper's model")
+            papers = _paper(image, device, threads)
+        others = []
+        for peer, quality in _PEERS if peers else ():
+            begin(peer.name)
+            most = min(repeats, _SLOW_REPEATS) if peer in (X265, VVC) else repeats
+            others.append(peer_timing(peer, image, quality, most))
     console = console_for(as_json)
     title = f"{width}x{height}, {subject.device.type}, {subject.dtype}, {threads} threads"
     console.print(_operations_table(title, ours, papers, threads))

@@ -20,10 +20,14 @@ def console_for(as_json: bool) -> Console:
     return Console(stderr=as_json)
 
 
-def progress_for(*columns: ProgressColumn) -> Progress:
-    """Bars on a terminal; elsewhere nothing is drawn."""
+def progress_for(*columns: ProgressColumn, still: bool = False) -> Progress:
+    """Bars on a terminal; elsewhere nothing is drawn.
+
+    Args:
+        still: drawn by `refresh` alone, so that drawing takes no time from what is measured.
+    """
     console = Console(stderr=True)
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    return Progress(*columns, console=console, disable=not console.is_terminal, auto_refresh=not still)
 
 
 def print_json(document: Any) -> None:

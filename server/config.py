@@ -338,6 +338,13 @@ class ServerConfig:
             raise ServerConfigError(
                 f"enhancement_wait is {self.enhancement_wait}; use 0 to {self.enhancement_wait_most}, the most"
             )
+        if min(self.jobs_at_once, self.job_attempts) < 1:
+            raise ServerConfigError("jobs_at_once and job_attempts have to be at least 1")
+        if self.job_bytes > self.jobs_bytes:
+            raise ServerConfigError(
+                f"job_bytes ({self.job_bytes}) is above jobs_bytes ({self.jobs_bytes}): a file would find no room "
+                "even alone; raise jobs_bytes"
+            )
         if self.backlog_frames < 1:
             raise ServerConfigError("backlog_frames is 0: no frame could ever be taken in; use at least 1")
         if self.group_frames < 1:

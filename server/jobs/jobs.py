@@ -99,13 +99,13 @@ class Jobs:
                     planned += await self._marked(camera, order)
                 case _:
                     planned += await periods.frames(camera, since_ns, until_ns, most=most)
-        if len(planned) > most:
-            raise JobTooLargeError(
-                f"that would be {len(planned)} frames; one clip or export holds at most {most}: ask for a shorter "
-                "time, or for fewer cameras"
-            )
+            if len(planned) > most:
+                raise JobTooLargeError(
+                    f"that would be more than {most} frames, the most that one clip or export may hold; ask for a "
+                    "shorter time, or for fewer cameras"
+                )
         if not planned and order.kind is not Kind.RESULTS:
-            what = "marks are" if order.kind is Kind.MARKS else "frames are stored"
+            what = "marks are kept" if order.kind is Kind.MARKS else "frames are stored"
             raise NothingToShowError(f"no {what} of {', '.join(order.cameras)} in {order.period}")
         return planned
 
@@ -404,6 +404,8 @@ def job_events(job: Job, outcome: Outcome, detail: str) -> list[Event]:
 
 
 def _about(made: Made) -> JobFile:
+    # Its folder lets nobody else in; nor does it, once somebody has moved it.
+    made.path.chmod(0o600)
     digest = hashlib.sha256()
     with made.path.open("rb") as file:
         while block := file.read(2**20):

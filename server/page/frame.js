@@ -118,9 +118,9 @@ class FramePage {
       element(
         "div",
         { class: "body" },
-        element("div", { class: "view" }, this.stage.element, this.stage.tools, this.takeBar(), this.note),
+        element("div", { class: "view" }, this.stage.element, this.stage.tools, this.note),
         element("div", { class: "side" }, this.askCard(), marks, this.bits),
-        element("div", { class: "below" }, this.seenCard(), this.detailsCard()),
+        element("div", { class: "below" }, this.takeBar(), this.seenCard(), this.detailsCard()),
       ),
     );
     this.tellBits(null);

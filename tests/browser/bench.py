@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
 from secondsight.demo.clip import default_clip
 from shared_models import EncodedFrame, load_codec
@@ -109,6 +109,9 @@ def wall(
             "window.pictures = 0; new MutationObserver((changes) => (pictures += changes.length))"
             ".observe(document.querySelector('.tiles'), { attributeFilter: ['data-frame'], subtree: true })"
         )
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+        busy_before = busy(devtools)
         begun, load = time.monotonic(), os.getloadavg()[0]
         for _ in range(round(seconds / 5)):
             page.wait_for_timeout(2500)
@@ -130,8 +133,15 @@ def wall(
             "long_tasks": len(tasks),
             "longest_task_ms": round(max(tasks, default=0.0)),
             "long_tasks_ms_per_second": round(sum(tasks) / lasted, 1),
+            "main_thread_cpu_ms_per_second": round(1000 * (busy(devtools) - busy_before) / lasted, 1),
             "load_before": round(load, 1),
         }
+
+
+def busy(devtools: CDPSession) -> float:
+    """Seconds of processor time that the page's main thread has taken, whoever else had the processor meanwhile."""
+    metrics = devtools.send("Performance.getMetrics")["metrics"]
+    return next(float(metric["value"]) for metric in metrics if metric["name"] == "TaskDuration")
 
 
 def told(times: Sequence[float]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from secondsight import store_keys
 from server.lag import Lags
+from server.store.client import erase
 from server.task_scripts import PRESENT
 
 _THERE_MS: Final = 60_000
@@ -51,7 +52,7 @@ class Tasks:
         return [tasks[name] for name in sorted(tasks)]
 
     async def remove(self, name: str) -> int:
-        """Forget a task, its results and its dead letters. Gives of how many cameras.
+        """Forget a task, its results, its history and its dead letters. Gives of how many cameras.
 
         Raises:
             TaskInUseError: it is the default one, or has workers, or had within the last minute.
@@ -73,6 +74,8 @@ class Tasks:
                 store_keys.worker(camera_id, name),
             ):
                 await self._redis.unlink(key)
+        for pattern in store_keys.history_patterns(name):
+            await erase(self._redis, pattern)
         await self._redis.unlink(store_keys.workers(name))
         return removed
 

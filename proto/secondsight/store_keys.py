@@ -20,8 +20,8 @@ key                                        type    holds                        
                                                    ms since epoch by the store's clock
 ``{camera}:dead:TASK``                     stream  frames given up after too many tries, ``reason``,         bounded
                                                    ``frame``
-``{camera}:minutes:TASK:HOUR``             hash    minute of the hour -> what a task saw in it; HOUR since the    days of
-                                                   epoch, by the frames' clock (`server.timeline.scripts`)    history
+``{camera}:minutes:TASK:HOUR``             hash    minute of the hour -> what a task saw in it; HOUR counts   days of
+                                                   from the epoch, by the frames' clock                       history
 ``{camera}:hours:TASK:DAY``                hash    hour of the day -> likewise                                likewise
 ``{camera}:labels:TASK``                   hash    label -> its number in these records                       for ever
 ``{camera}:things:TASK``                   hash    thing -> when and how it was seen                          likewise
@@ -42,7 +42,7 @@ key                                        type    holds                        
 ``{camera}:marks``                         hash    mark -> what an operator said of a result, JSON             bounded
 ``{camera}:marks:order``                   zset    marks by frame; all scores are 0                            bounded
 ``{camera}:uplink``                        string  the uplink that reads ``wanted``                              its TTL
-``{camera}:rules``                         string  the camera's rules, JSON of ``server.watch.rules``              for ever
+``{camera}:rules``                         string  the camera's rules, JSON of ``server.watch.rules``         for ever
 ``secondsight:rules``                      string  those of cameras that have none of their own              for ever
 ``{camera}:edge``                          string  what the edge has told of itself: an EdgeReport               its TTL
 =========================================  ======  ========================================================  =========
@@ -175,6 +175,12 @@ def things(camera_id: str, task: str) -> str:
 def things_in_order(camera_id: str, task: str, *, alerts: bool) -> str:
     """Things, those that are alerts or the others, by when they were first seen."""
     return f"{{{camera_id}}}:things:{task}:{'alerts' if alerts else 'ordinary'}"
+
+
+def history_patterns(task: str) -> tuple[str, ...]:
+    """What a task's history is found by, of all cameras."""
+    kinds = (f"minutes:{task}:*", f"hours:{task}:*", f"labels:{task}", f"things:{task}", f"things:{task}:*")
+    return tuple(f"{{*}}:{kind}" for kind in kinds)
 
 
 def things_open(camera_id: str, task: str) -> str:

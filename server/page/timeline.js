@@ -378,11 +378,22 @@ class TimelinePage {
       this.latest ??= this.live.frames.get(this.camera);
       this.describe(this.latest ? Date.parse(this.latest.captured_at) : Date.now(), true);
       if (this.latest?.result?.width > 0) this.point(() => this.latest);
-      else if (!this.latest) this.point((signal) => this.scale.timeline?.newest ? this.frameAt(Date.parse(this.scale.timeline.newest), signal) : null);
+      else if (!this.latest) this.point((signal) => this.newest(signal));
       return;
     }
     this.describe(at, false);
     this.point((signal) => this.frameAt(at, signal));
+  }
+
+  /** The latest frame of a camera that has sent none since the console was opened. */
+  async newest(signal) {
+    const { newest } = this.scale.timeline ?? {};
+    const frame = newest ? await this.frameAt(Date.parse(newest), signal) : null;
+    if (frame) {
+      this.latest ??= frame;
+      this.describe(Date.parse(frame.captured_at), true);
+    }
+    return frame;
   }
 
   /** Fetch and show the frame that `find` gives: one at a time, the one that was wanted last. */

@@ -197,7 +197,7 @@ export class Timescale {
   }
 
   paintAxis(context, colours, width, height) {
-    const step = STEPS.find((each) => (each / this.span) * (width - this.gutter) >= (each >= DAY ? 64 : 74)) ?? 28 * DAY;
+    const step = STEPS.find((each) => (each / this.span) * (width - this.gutter) >= (each < MINUTE ? 92 : 74)) ?? 28 * DAY;
     const zone = new Date(this.from).getTimezoneOffset() * MINUTE;
     for (let time = Math.ceil((this.from - zone) / step) * step + zone; time <= this.to; time += step) {
       const x = Math.round(this.placeOf(time)) + 0.5;

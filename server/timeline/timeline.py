@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -112,10 +112,16 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Showable:
-    """Frames of which there is still a picture."""
+    """Frames of which there is still a picture.
+
+    Attributes:
+        kept: with both layers, also when their stream has let go of them.
+        retained: those whose enhancement layers live longer than their receipts say.
+    """
 
     oldest_stored: Name | None
     kept: Sequence[Name]
+    retained: Sequence[Name]
 
     def frame(self, name: str) -> bool:
         """Whether there is one of this frame."""
@@ -126,11 +132,12 @@ class Showable:
     def of(self, bucket: Bucket, now_s: float) -> Viewable:
         """What there is of a bucket."""
         first, last = map(store_keys.parse_entry_id, (bucket.first_frame, bucket.last_frame))
-        if bisect_left(self.kept, first) < bisect_left(self.kept, (last[0], last[1] + 1)):
+        if _any_of(self.kept, first, last):
             return Viewable.HUMAN
         if not self._is_stored(last):
             return Viewable.NONE
-        return Viewable.HUMAN if bucket.until_s > now_s else Viewable.MACHINE
+        human = bucket.until_s > now_s or _any_of(self.retained, first, last)
+        return Viewable.HUMAN if human else Viewable.MACHINE
 
     def _is_stored(self, place: Name) -> bool:
         return self.oldest_stored is not None and place >= self.oldest_stored
@@ -142,7 +149,16 @@ async def showable(history: History) -> Showable:
     Raises:
         StoreUnavailableError
     """
-    return Showable(await history.oldest_frame(), await history.kept_frames(round(time.time() * 1000)))
+    now_ms = time.time_ns() // 1_000_000
+    return Showable(
+        await history.oldest_frame(),
+        await history.kept_frames(now_ms),
+        await history.retained_frames(now_ms),
+    )
+
+
+def _any_of(names: Sequence[Name], first: Name, last: Name) -> bool:
+    return bisect_left(names, first) < bisect_right(names, last)
 
 
 def bucket_size(span_ms: int, most: int) -> int:

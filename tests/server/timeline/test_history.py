@@ -20,6 +20,7 @@ from secondsight.v1 import frame_pb2
 from server.config import ServerConfig
 from server.frame_bus import Claimed, Holding, Publishing
 from server.groups import KeyFrame
+from server.tasks import Tasks
 from server.timeline.entry import DAY_MS, HOUR_MS, Entry, Sighting
 from server.timeline.history import MINUTE_MS, History
 from server.timeline.records import LabelRecord, Record
@@ -334,3 +335,21 @@ async def test_no_history_where_none_is_wanted(store_url: str, codec: Codec, enc
 
         await until(idle)
         assert [key async for key in crew.redis.scan_iter("{gate}:*minutes*")] == []
+
+
+async def test_a_task_that_is_removed_leaves_no_history(crew: Crew, encoded: Encoded) -> None:
+    crew.start(task="plates")
+    crew.start()
+    await crew.store(GATE, range(1, 4), encoded)
+    await crew.have_results([GATE], range(1, 4))
+    plates = History(crew.redis, GATE, "plates")
+
+    async def told() -> bool:
+        return len(await plates.labels()) == 2
+
+    await until(told)
+    for worker in list(crew.running):
+        await crew.leave(worker)
+    assert await Tasks(crew.redis).remove("plates") == 1
+    assert [key async for key in crew.redis.scan_iter("*plates*")] == []
+    assert sum(record.frames for record in await minutes_of(crew.redis)) == 3

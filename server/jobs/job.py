@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.access.caller import Permission, Role
+from server.errors import NoUplinkError
 from server.views import ImageFormat, View
 
 _LISTED: Final = 1000
@@ -163,6 +164,8 @@ class Job(BaseModel):
 
 def reason_word(error: Exception) -> str:
     """``enhancement-expired`` for EnhancementExpiredError: as problem documents name them."""
+    if isinstance(error, NoUplinkError):
+        return "edge-not-connected"
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 

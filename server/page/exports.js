@@ -24,7 +24,7 @@ const REASONS = {
   "enhancement-expired": "the enhancement layer has expired",
   "enhancement-evicted": "the enhancement layer was evicted to make room",
   "key-frame-gone": "the key frame is no longer stored",
-  "no-uplink": "the edge that has the layer is not connected",
+  "edge-not-connected": "the edge that has the layer is not connected",
   "edge-too-slow": "the layer has not come from the edge in time",
   "unknown-frame": "the frame is no longer stored",
   "undecodable-layer": "the layers cannot be decoded",

@@ -104,13 +104,14 @@ async def filmed(
     camera_id: str = "gate",
     token: str | None = None,
     without: Sequence[int] = (),
+    **changes: Any,
 ) -> list[frame_pb2.Frame]:
     """Have a camera send its frames, and keep their enhancement layers, but for those of some sequence numbers."""
     async with edge_stream(server, codec, camera_id, token=token) as edge:
         await edge.hello()
         sent = []
         for sequence, (frame, offset) in enumerate(zip(stream, OFFSETS_MS, strict=False), start=1):
-            sent.append(await _send(edge, sequence, frame, offset))
+            sent.append(await _send(edge, sequence, frame, offset, **changes))
             if sequence not in without:
                 await keep_enhancement(client, sent[-1], frame)
         await edge.ack_of(len(sent))
@@ -118,9 +119,11 @@ async def filmed(
     return sent
 
 
-async def _send(edge: EdgeStream, sequence: int, frame: GroupFrame, offset_ms: int) -> frame_pb2.Frame:
+async def _send(
+    edge: EdgeStream, sequence: int, frame: GroupFrame, offset_ms: int, **changes: Any
+) -> frame_pb2.Frame:
     captured = frame_pb2.Frame()
     captured.captured_at.FromDatetime(BEGAN + timedelta(milliseconds=offset_ms))
     # GetCurrentTime of the harness leaves nanoseconds, which a merge would not set to 0.
     captured.captured_at.nanos = captured.captured_at.nanos or 1
-    return await edge.send_in_group(sequence, frame, captured_at=captured.captured_at)
+    return await edge.send_in_group(sequence, frame, captured_at=captured.captured_at, **changes)

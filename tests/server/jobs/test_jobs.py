@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -17,8 +18,13 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from secondsight.v1 import frame_pb2
+from server.errors import RecognitionFailedError
 from server.jobs.film import Film
+from server.jobs.footage import CANNOT_BE_SHOWN
+from server.jobs.job import reason_word
 from server.process import Server
+from server.rest.problems import _KINDS
 from shared_models import Codec
 from shared_models.group import GroupFrame
 from tests.server.conftest import StartServer
@@ -304,6 +310,31 @@ async def test_frames_that_cannot_be_had_are_left_out_and_told(
         assert failed["failure"].startswith("none of the 8 frames can be had")
         machine = await asking.ended("clips", camera="gate")
         assert (machine["state"], machine["left_out"]) == ("done", 0)
+
+
+async def test_a_job_waits_for_an_edge_that_is_away_and_not_for_ever(
+    start_server: StartServer, codec: Codec, stream: Stream, client: Redis
+) -> None:
+    settings = {"job_waits_for_edges": 0.3}
+    async with start_server(SquareSpotter(), **settings) as server, open_to(server) as asking:
+        receipt = frame_pb2.EnhancementReceipt(place=frame_pb2.ENHANCEMENT_PLACE_EDGE)
+        receipt.expires_at.FromSeconds(int(time.time()) + 600)
+        await filmed(server, codec, stream, client, without=(3, 4), enhancement=receipt)
+        job = await asking.ended("clips", camera="gate", view="human")
+    assert job["left_out_by_reason"] == {"edge-not-connected": 2}
+    assert (job["state"], job["frames"]) == ("done", 8)
+
+
+def test_reasons_are_named_as_problems_are() -> None:
+    def leaves(error: type[Exception]) -> list[type[Exception]]:
+        below = error.__subclasses__()
+        return [leaf for each in below for leaf in leaves(each)] if below else [error]
+
+    for error in (leaf for each in CANNOT_BE_SHOWN for leaf in leaves(each)):
+        if error in _KINDS:
+            assert reason_word(error.__new__(error)) == _KINDS[error].slug
+        else:
+            assert error is RecognitionFailedError
 
 
 async def test_whoever_waits_for_a_picture_goes_before_a_job(

@@ -105,12 +105,22 @@ export async function show(root, parameters, { session, live }) {
     });
   }
 
-  function change(user) {
+  async function change({ name }) {
+    let user, tag;
+    try {
+      const response = await ask(userAddress({ name }));
+      tag = response.headers.get("ETag");
+      user = await response.json();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      return open("people"); // which tells what is wrong, or that the user is gone
+    }
     const access = accessFields(user, live);
     const disabled = element("input", { type: "checkbox", checked: user.disabled });
     const fields = [access.fields, element("label", { class: "choice" }, disabled, "Disabled: nothing lets this user in")];
-    formDialog(`Change ${user.name}`, fields, "Save", async () => {
-      await send("PATCH", userAddress(user), { ...access.value(), disabled: disabled.checked });
+    return formDialog(`Change ${user.name}`, fields, "Save", async () => {
+      // With its tag, lest a change made meanwhile at a terminal is lost.
+      await send("PATCH", userAddress(user), { ...access.value(), disabled: disabled.checked }, { "If-Match": tag });
       await open("people");
     });
   }

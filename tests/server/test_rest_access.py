@@ -199,7 +199,9 @@ async def test_a_second_look_costs_no_decoding_and_is_on_record_too(
     second = await http.get(HUMAN_VIEW, params={**HUMAN, "reason": "a second look"}, headers=otto)
     assert (second.status_code, second.content) == (200, first.content)
     told = [(record.event.outcome, record.event.reason) for record in audited(people, "human_view")]
-    assert told == [("asked", WHY["reason"]), ("delivered", WHY["reason"])] + [
+    assert told == [
+        ("asked", WHY["reason"]),
+        ("delivered", WHY["reason"]),
         ("asked", "a second look"),
         ("delivered", "a second look"),
     ]

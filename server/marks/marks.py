@@ -48,11 +48,12 @@ class Marks:
         """Keep a mark in place of what its person said of the same thing before; return whether that was nothing."""
         told, order = store_keys.marks(mark.camera), store_keys.marks_order(mark.camera)
         with _asking():
-            pipeline = self._redis.pipeline(transaction=True)
-            pipeline.hset(told, mark.id, mark.line())
+            # In this order, and taken back in the other one: a place without a mark is passed over.
+            pipeline = self._redis.pipeline(transaction=False)
             pipeline.zadd(order, {_place(mark.id): 0})
+            pipeline.hset(told, mark.id, mark.line())
             pipeline.zcard(order)
-            is_new, _, there = await pipeline.execute()
+            _, is_new, there = await pipeline.execute()
             if there > self._most:
                 oldest: Any = await self._redis.zrange(order, 0, there - self._most - 1)
                 await self._drop(mark.camera, [place.decode() for place in oldest])
@@ -154,7 +155,7 @@ class Marks:
         return [Mark.from_line(line) for line in lines if line is not None]
 
     async def _drop(self, camera_id: str, places: Sequence[str]) -> None:
-        pipeline = self._redis.pipeline(transaction=True)
+        pipeline = self._redis.pipeline(transaction=False)
         pipeline.hdel(store_keys.marks(camera_id), *map(_name, places))
         pipeline.zrem(store_keys.marks_order(camera_id), *places)
         await pipeline.execute()

@@ -48,6 +48,8 @@ def open_channel(settings: Settings) -> grpc.aio.Channel:
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.http2.max_pings_without_data", 0),
+        # As over HTTP: straight to the server, whatever the environment says of proxies.
+        ("grpc.enable_http_proxy", 0),
         # A channel of its own per call, not one that a closed channel left behind.
         ("grpc.use_local_subchannel_pool", 1),
     ]

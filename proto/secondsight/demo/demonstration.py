@@ -116,7 +116,7 @@ class Demonstration:
 
         Raises:
             ProcessError: the edge failed, or store or server have ended too often.
-            ServiceError: the operator got no picture.
+            ClientError: the operator got no picture.
         """
         summary = self._config.out / "edge.json"
         summary.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 DemoError
 ├── ClipError         the clip is not there or cannot be read
 ├── ProcessError      a part of the product did not start, or ended too early
-├── ServiceError      the server answered with an error, or not at all
 └── ShortfallError    everything ran, but not as it should have
 """
 
@@ -20,10 +19,6 @@ class ClipError(DemoError):
 
 class ProcessError(DemoError):
     """A part of the product did not start, or ended too early."""
-
-
-class ServiceError(DemoError):
-    """The server answered with an error, or not at all."""
 
 
 class ShortfallError(DemoError):

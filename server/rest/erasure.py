@@ -23,10 +23,10 @@ router = APIRouter(prefix="/v1/cameras", tags=["cameras"], responses=PROBLEM_RES
 async def erase_camera(
     request: Request, services: Serving, caller: Administrator, camera: CameraName
 ) -> None:
-    """Erase all that is stored of a camera: frames, enhancement layers, results, history, kept frames and marks.
+    """Erase all that is stored of a camera: frames, enhancement layers, results, history, kept frames, marks and rules.
 
     It is on record before anything is erased. A camera whose edge is connected is left alone. What waits at the edge,
-    films and exports that were made, the camera's tokens and its rules stay: they have ends of their own.
+    films and exports that were made and the camera's tokens stay: they have ends of their own.
     """
     asked = replace(event_of(request, caller, Subject.ERASURE), outcome=Outcome.ASKED, camera=camera)
     await services.audit.record(asked)

@@ -6,13 +6,14 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import aiomqtt
 
+from secondsight.cancelling import cancel_all
 from secondsight.client import AsyncClient, ClientError, Result
 from server.errors import RelayConfigError
 from server.relay import metrics
@@ -90,15 +91,14 @@ class Mqtt:
                 self._shown.clear()
                 try:
                     await self._greet()
-                    async with asyncio.TaskGroup() as group:
-                        group.create_task(self._listen())
-                        group.create_task(self._keep_counts())
-                        group.create_task(self._keep_states())
-                        group.create_task(
-                            self._source.follow(
-                                self.name, self._target, self._positions, self.status, self._deliver
-                            )
-                        )
+                    await self._side_by_side(
+                        self._listen(),
+                        self._keep_counts(),
+                        self._keep_states(),
+                        self._source.follow(
+                            self.name, self._target, self._positions, self.status, self._deliver
+                        ),
+                    )
                 except asyncio.CancelledError:
                     # Whoever ends in order says so; the broker tells of everybody else.
                     with suppress(aiomqtt.MqttError):
@@ -106,13 +106,18 @@ class Mqtt:
                     raise
         except (aiomqtt.MqttError, RelayConfigError, OSError) as error:
             return str(error)
-        except BaseExceptionGroup as group:
-            errors = list(_leaves(group))
-            for error in errors:
-                if not isinstance(error, (aiomqtt.MqttError, RelayConfigError, OSError)):
-                    raise error from group
-            return "; ".join(map(str, errors))
         return "the connection ended"
+
+    async def _side_by_side(self, *parts: Coroutine[Any, Any, None]) -> None:
+        """Until one of them ends, of which the others end, too."""
+        tasks = [asyncio.create_task(part) for part in parts]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            # Not a TaskGroup, which cancels once: paho's answers are waited for by `asyncio.wait_for`, see there.
+            await asyncio.shield(cancel_all(tasks))
 
     def _client(self) -> aiomqtt.Client:
         target = self._target
@@ -246,11 +251,3 @@ class Mqtt:
                 f"the certificates of {self.name} cannot be used; they are files in PEM: {error}"
             ) from error
         return context
-
-
-def _leaves(errors: BaseExceptionGroup[Any]) -> Iterable[BaseException]:
-    for error in errors.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

@@ -43,6 +43,7 @@ class TargetPositions:
         self._save_every = save_every
         self._saved_at = 0.0
         self._changed = False
+        self._writing: asyncio.Task[None] | None = None
         make_private_folder(path.parent)
         try:
             self._kept = _Kept.model_validate_json(path.read_bytes())
@@ -72,6 +73,14 @@ class TargetPositions:
         """
         self._kept.cameras.update(cameras)
         self._changed = True
+        await self.save_in_time()
+
+    async def save_in_time(self) -> None:
+        """Write what has changed, unless something was written a moment ago.
+
+        Raises:
+            RelayPositionsError
+        """
         if time.monotonic() - self._saved_at >= self._save_every:
             await self.save()
 
@@ -83,11 +92,16 @@ class TargetPositions:
         """
         if not self._changed and not self.first_start:
             return
+        if self._writing is not None:
+            # One after the other, also when whoever waited for it was cancelled.
+            await asyncio.wait([self._writing])
         content = self._kept.model_dump_json(indent=1).encode()
         self._changed = False
+        self._writing = asyncio.create_task(asyncio.to_thread(write_private, self._path, content))
         try:
-            await asyncio.to_thread(write_private, self._path, content)
+            await asyncio.shield(self._writing)
         except OSError as error:
+            self._changed = True
             raise RelayPositionsError(self._path, str(error)) from error
         self.first_start = False
         self._saved_at = time.monotonic()

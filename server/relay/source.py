@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from secondsight.client import AsyncClient, AsyncSubscription, ClientError, Result, Settings, Tls
-from server.errors import RelayConfigError
+from server.errors import RelayConfigError, RelayPositionsError
 from server.relay import metrics
 from server.relay.config import RelayConfig, Target, read_secret
 from server.relay.pauses import pause
@@ -70,7 +71,7 @@ class Source:
                         resume_after=positions.cameras,
                     ) as results,
                 ):
-                    looking = asyncio.create_task(_look(results, status))
+                    looking = asyncio.create_task(_look(results, status, positions))
                     try:
                         async for result in results:
                             failures = 0
@@ -98,9 +99,11 @@ class Source:
                 await asyncio.sleep(wait)
 
 
-async def _look(results: AsyncSubscription, status: Status) -> None:
-    """Tell whether the subscription stands, which goes through many connections."""
+async def _look(results: AsyncSubscription, status: Status, positions: TargetPositions) -> None:
+    """Tell whether the subscription stands, which goes through many connections; save positions that rest."""
     while True:
+        with suppress(RelayPositionsError):  # whoever moves them is told
+            await positions.save_in_time()
         if results.connected:
             status.well("server")
         else:

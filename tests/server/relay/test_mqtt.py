@@ -154,8 +154,12 @@ async def test_a_broker_that_goes_away_gets_what_came_meanwhile(
             await heard.until("secondsight/gate/dog", "1")
             await heard.until("secondsight/gate/person", "1")
             await heard.until("secondsight/available", "online")
-    positions = json.loads((tmp_path / "relay/home.json").read_text())
-    assert positions["cameras"] == {"gate": "1-4"}
+
+        async def saved() -> bool:
+            kept = json.loads((tmp_path / "relay/home.json").read_text())
+            return bool(kept["cameras"] == {"gate": "1-4"})
+
+        await until(saved)
 
 
 async def test_no_event_is_lost_while_a_broker_is_away(

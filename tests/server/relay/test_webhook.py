@@ -265,14 +265,19 @@ async def test_a_slow_receiver_is_asked_again_and_keeps_nobody_waiting(
 
 
 async def test_after_a_restart_nothing_is_lost_or_doubled(
-    start_server: StartServer, start_relay: StartRelay, worker: Worker
+    start_server: StartServer, start_relay: StartRelay, worker: Worker, tmp_path: Path
 ) -> None:
+    async def written() -> bool:
+        # What is under way when the relay ends comes again.
+        return "gate" in json.loads((tmp_path / "relay/hook.json").read_text())["cameras"]
+
     async with Receiver().serving() as receiver, start_server() as server:
         await worker.publish(PERSON, events=(event("new", PERSON),))  # before the target began
         await worker.publish(PERSON, camera="yard", events=(event("new", PERSON),))
         async with start_relay(server, webhooks=hook(receiver)):
             await worker.publish(PERSON, events=(event("update", PERSON),))
             await receiver.several(1)
+            await until(written)
         await worker.publish(PERSON, events=(event("end", PERSON),))
         await worker.publish(PERSON, camera="lane", events=(event("new", PERSON),))
         async with start_relay(server, webhooks=hook(receiver)):

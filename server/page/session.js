@@ -97,8 +97,20 @@ async function logIn() {
 onUnauthenticated(() => {
   if (dialog.open || letting) return;
   lost();
-  letIn().then(changed, () => {});
+  comeBack();
 });
+
+async function comeBack() {
+  try {
+    await letIn();
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    setTimeout(comeBack, 2000);
+    return;
+  }
+  changed();
+}
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   logIn();

@@ -150,7 +150,7 @@ function tellCamera(camera) {
     { "data-camera": camera.camera },
     element("th", { scope: "row" }, link),
     element("td", {}, element("span", { class: "dot", "data-state": camera.state }, camera.state), camera.since && element("span", { class: "quiet" }, ` since ${at(camera.since)}`)),
-    element("td", { title: camera.slow_detail }, camera.slow ?? "–"),
+    element("td", { class: "why" }, camera.slow ?? "–", camera.slow_detail && element("span", { class: "quiet" }, ` ${camera.slow_detail}`)),
     cell(camera.frames_per_second.toFixed(1)),
     cell(camera.awaiting ?? "–"),
     cell(rate(uplink.machine)),

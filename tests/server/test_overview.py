@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from redis.asyncio import Redis
 
 from secondsight.v1 import frame_pb2
+from server import metrics
 from server.config import ServerConfig
 from server.flow import Flows
 from server.overview import Overview
 from shared_models import Codec, EncodedFrame
 from tests.server.conftest import StartServer
 from tests.server.harness import SquareSpotter, edge_stream, keep_enhancement, recognised, until
+from tests.server.people import People
 from tests.server.test_edge_report import full_spool, tell
 from tests.server.test_rest import rest
 
@@ -122,3 +126,35 @@ async def test_the_overview_tells_of_cameras_their_sum_and_the_store(
         only = (await http.get("/v1/overview?camera=yard")).json()
         assert [camera["camera"] for camera in only["cameras"]] == ["yard"]
         assert sum(only["history"]["enhancement_stored"]) == 0
+
+
+async def test_whoever_may_see_some_cameras_is_told_of_these_alone(
+    start_server: StartServer, people: People, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    async with (
+        start_server(SquareSpotter(), access_file=people.file.path, overview_step=0.05) as server,
+        rest(server) as http,
+    ):
+        for camera, token in people.tokens.items():
+            async with edge_stream(server, codec, camera, token=token) as edge:
+                await edge.hello()
+                await edge.send(1, encoded[0])
+                await recognised(client, 1, camera)
+        metrics.FLOWS.watch("gate").carried.machine += (
+            10**13
+        )  # so much that it shows however long a step takes
+
+        async def told(name: str) -> Any:
+            return (await http.get("/v1/overview", headers=people.header(name))).json()
+
+        async def all_counted() -> bool:
+            return sum((await told("vera"))["history"]["machine"]) > 10**10
+
+        await until(all_counted)
+        whole, part = await told("vera"), await told("yuri")
+        assert [camera["camera"] for camera in whole["cameras"]] == ["gate", "yard"]
+        assert [camera["camera"] for camera in part["cameras"]] == ["yard"]
+        assert part["total"]["saved"]["sent_bytes"] == whole["cameras"][1]["saved"]["sent_bytes"]
+        assert sum(part["history"]["machine"]) < 10**9
+        hidden = await http.get("/v1/overview?camera=gate", headers=people.header("yuri"))
+        assert hidden.json()["cameras"] == []

@@ -7,6 +7,7 @@ import base64
 import json
 import time
 from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -264,20 +265,21 @@ async def test_a_slow_receiver_is_asked_again_and_keeps_nobody_waiting(
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
 
 
+async def written(folder: Path) -> bool:
+    """Whether the relay has noted that the camera's event was taken: what is under way when it ends comes again."""
+    return "gate" in json.loads((folder / "relay/hook.json").read_text())["cameras"]
+
+
 async def test_after_a_restart_nothing_is_lost_or_doubled(
     start_server: StartServer, start_relay: StartRelay, worker: Worker, tmp_path: Path
 ) -> None:
-    async def written() -> bool:
-        # What is under way when the relay ends comes again.
-        return "gate" in json.loads((tmp_path / "relay/hook.json").read_text())["cameras"]
-
     async with Receiver().serving() as receiver, start_server() as server:
         await worker.publish(PERSON, events=(event("new", PERSON),))  # before the target began
         await worker.publish(PERSON, camera="yard", events=(event("new", PERSON),))
         async with start_relay(server, webhooks=hook(receiver)):
             await worker.publish(PERSON, events=(event("update", PERSON),))
             await receiver.several(1)
-            await until(written)
+            await until(partial(written, tmp_path))
         await worker.publish(PERSON, events=(event("end", PERSON),))
         await worker.publish(PERSON, camera="lane", events=(event("new", PERSON),))
         async with start_relay(server, webhooks=hook(receiver)):
@@ -309,13 +311,14 @@ async def test_an_event_that_was_not_taken_before_the_end_comes_after_the_next_s
 
 
 async def test_what_the_server_let_go_of_meanwhile_is_told(
-    start_server: StartServer, start_relay: StartRelay, worker: Worker, client: Redis
+    start_server: StartServer, start_relay: StartRelay, worker: Worker, client: Redis, tmp_path: Path
 ) -> None:
     async with Receiver().serving() as receiver, start_server() as server:
         webhooks = hook(receiver, events=["failures", "results"])
         async with start_relay(server, webhooks=webhooks):
             await worker.publish(seen())
             await receiver.several(1)
+            await until(partial(written, tmp_path))
         for _ in range(4):
             await worker.publish(seen())
         await client.xtrim(store_keys.results("gate"), maxlen=2, approximate=False)

@@ -54,7 +54,7 @@ class EnhancementRetention:
             names.insert(0, (key.session, key.sequence))
         place = result.enhancement.place
         try:
-            if self.is_alert(result):
+            if result.alert:
                 lifetime = self._of_alerts(self._rules.of(frame.camera_id))
                 await self._alert(frame.camera_id, names, place, result, lifetime)
             else:
@@ -76,11 +76,6 @@ class EnhancementRetention:
         if seconds is None:
             seconds = self._of_alerts(await self._rules.now(frame.id.camera_id))
         await self._alert(frame.id.camera_id, names, frame.enhancement.place, stored.result, seconds)
-
-    def is_alert(self, result: analytics_pb2.RecognitionResult) -> bool:
-        """Whether somebody has to look at it, by the camera's rules or the server's labels."""
-        labels, score = self._config.alert_labels, self._config.alert_score
-        return result.alert or any(seen.label in labels and seen.score >= score for seen in result.detections)
 
     async def _detection(self, camera_id: str, names: list[Name], place: frame_pb2.EnhancementPlace) -> None:
         lifetime = self._of_detections(self._rules.of(camera_id))

@@ -126,7 +126,6 @@ class Lane:
             return None
         return entry_of(
             result,
-            alert=self._retention.is_alert(result),
             alert_labels=config.alert_labels,
             alert_score=config.alert_score,
             tracked=self._watch.tracks_things,

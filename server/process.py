@@ -96,7 +96,7 @@ class Server:
             marks,
             self._jobs,
             self._subscriptions,
-            Timelines(self._redis, retention, config),
+            Timelines(self._redis, config),
             Erasure(self._redis, self._stores, config),
             self._overview,
             self._watch,

@@ -145,7 +145,10 @@ class Recognising:
         )
         result.detections.extend(map(noticed_message, watched.noticed))
         result.events.extend(map(event_message, watched.events))
-        result.alert = watched.alert
+        labels, score = self._config.alert_labels, self._config.alert_score
+        result.alert = watched.alert or any(
+            noticed.label in labels and noticed.score >= score for noticed in result.detections
+        )
         if seen.segmentation is not None:
             result.segmentation.CopyFrom(segmentation_message(seen.segmentation))
 

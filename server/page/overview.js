@@ -283,7 +283,7 @@ class Chart {
       width: this.width(),
       height: HEIGHT,
       scales: { x: { range: (_, first, last) => [Math.min(first, last - SHORTEST), last] }, y: { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] } },
-      axes: [{ ...axis, values: (_, moments) => moments.map(hourAndMinute) }, { ...axis, size: 56 }],
+      axes: [{ ...axis, space: 80, values: (_, moments) => moments.map(hourAndMinute) }, { ...axis, size: 56 }],
       legend: { live: false },
       cursor: { y: false, points: { size: 6 } },
       series: [

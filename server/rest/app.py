@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -105,5 +106,5 @@ def create_app(services: Services) -> FastAPI:
 
     # All that lies in this folder is served, so it is no package and holds no module.
     page = Path(str(resources.files("server"))) / "page"
-    app.mount("/", StaticFiles(directory=page, html=True), name="page")
+    app.mount("/", GZipMiddleware(StaticFiles(directory=page, html=True)), name="page")
     return app

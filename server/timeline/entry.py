@@ -88,7 +88,6 @@ class Entry:
 def entry_of(
     result: analytics_pb2.RecognitionResult,
     *,
-    alert: bool,
     alert_labels: tuple[str, ...] = (),
     alert_score: float = 0.0,
     tracked: bool = False,
@@ -100,8 +99,7 @@ def entry_of(
     the server's clock, counts where it was recognised: a camera whose clock is wrong is on the timeline all the same.
 
     Args:
-        alert: somebody has to look at the frame.
-        alert_labels, alert_score: detections that make it so, whatever its camera's rules say.
+        alert_labels, alert_score: detections that make a frame an alert, whatever its camera's rules say.
         tracked: the camera's things have names; one without a name was seen for the first time, and may be none.
     """
     at_ms = result.captured_at.ToMilliseconds()
@@ -115,7 +113,7 @@ def entry_of(
         machine_bytes=result.machine_bytes,
         enhancement_bytes=result.enhancement.bytes,
         until_s=result.enhancement.expires_at.seconds if result.enhancement.bytes else 0,
-        alert=alert,
+        alert=result.alert,
         labels=dict(labels.most_common(_MOST_LABELS)),
         sightings=_sightings(result, alert_labels, alert_score, tracked),
     )

@@ -17,7 +17,6 @@ from redis.asyncio import Redis
 
 from secondsight import store_keys
 from server.config import ServerConfig
-from server.enhancement_retention import EnhancementRetention
 from server.kept_frames import Name
 from server.timeline.entry import AHEAD_MS, DAY_MS, HOUR_MS, entry_of
 from server.timeline.history import MINUTE_MS, History
@@ -170,9 +169,8 @@ def bucket_size(span_ms: int, most: int) -> int:
 class Timelines:
     """Makes timelines of cameras."""
 
-    def __init__(self, redis: Redis, retention: EnhancementRetention, config: ServerConfig) -> None:
+    def __init__(self, redis: Redis, config: ServerConfig) -> None:
         self._redis = redis
-        self._retention = retention
         self._config = config
 
     def history(self, camera_id: str, task: str) -> History:
@@ -239,11 +237,7 @@ class Timelines:
         )
         frames: dict[int, list[Record]] = defaultdict(list)
         for result in results:
-            entry = entry_of(
-                result,
-                alert=self._retention.is_alert(result),
-                history_days=self._config.history_days,
-            )
+            entry = entry_of(result, history_days=self._config.history_days)
             frames[entry.at_ms // MINUTE_MS].append(Record.of_entry(entry))
         finer: list[Record] = []
         for record in minutes:

@@ -544,3 +544,15 @@ async def test_the_type_of_a_problem_can_be_looked_up(start_server: StartServer,
         assert explained.status_code == 200
         assert len(explained.text.splitlines()) >= 3
         assert (await http.get("/problems/no-such")).status_code == 404
+
+
+async def test_the_page_travels_compressed_and_is_not_sent_again(start_server: StartServer) -> None:
+    async with start_server() as server, rest(server) as http:
+        whole = await http.get("/wall.js", headers={"Accept-Encoding": "identity"})
+        assert "content-encoding" not in whole.headers
+        packed = await http.get("/wall.js", headers={"Accept-Encoding": "gzip"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert int(packed.headers["content-length"]) < len(packed.content) / 2
+        assert packed.content == whole.content
+        again = await http.get("/wall.js", headers={"If-None-Match": packed.headers["etag"]})
+        assert again.status_code == 304

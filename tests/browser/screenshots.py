@@ -29,6 +29,7 @@ CLIPS: Final = {
 """Of the folder that VIDEO names."""
 STREET: Final = {"street": (112, 118, 124), "crossing": (140, 148, 156), "doorway": (196, 204, 212)}
 """Frames of the packaged clip, as if they were of several cameras."""
+ZONE: Final = [[0.02, 0.98], [0.36, 0.5], [0.62, 0.45], [0.86, 0.58], [0.98, 0.98]]
 
 
 def cameras(serving: Serving) -> dict[str, list[EncodedFrame]]:
@@ -63,6 +64,21 @@ def open_frame(page: Page, serving: Serving, camera: str, frame: str) -> None:
     page.evaluate("document.activeElement.blur()")
 
 
+def draw_zone(page: Page, serving: Serving, camera: str) -> None:
+    """Give the camera a zone, and open its rules."""
+    rules = f"{serving.http}/v1/cameras/{camera}/rules"
+    zone = {"polygon": ZONE, "labels": ["person"], "dwell_s": 5, "alert": True}
+    put = page.request.put(
+        rules,
+        data={"track": True, "zones": {"walkway": zone}},
+        headers={"If-Match": page.request.get(rules).headers["etag"]},
+    )
+    assert put.ok, put.text()
+    page.goto(f"{serving.http}/#/settings?tab=cameras&camera={camera}")
+    expect(page.locator(".zone-stage .corner")).to_have_count(len(ZONE))
+    page.locator(".zone-stage").scroll_into_view_if_needed()
+
+
 def test_pictures(browser: Browser, serving: Serving, faults: Faults) -> None:
     streams = cameras(serving)
     shown = "promenade" if "promenade" in streams else "street"
@@ -85,6 +101,9 @@ def test_pictures(browser: Browser, serving: Serving, faults: Faults) -> None:
                 shoot(page, f"frame-{scheme}")
                 page.goto(f"{serving.http}/#/overview")
                 shoot(page, f"overview-{scheme}")
+        with opened(browser, faults, SCREEN, color_scheme="light") as page:
+            draw_zone(page, serving, shown)
+            shoot(page, "zones")
         with opened(browser, faults, PHONE, color_scheme="light") as page:
             page.goto(serving.http)
             shoot(page, "wall-phone")

@@ -59,9 +59,8 @@ class FramePage {
     this.context = context;
     this.leaving = new AbortController();
     this.opened = 0;
-    // A frame that awaited recognition when it was opened is shown again with its result.
     this.off = context.live.on("result", ({ camera: of, frame }) => {
-      if (of === camera && frame === this.frame?.frame && this.frame.result === null) this.open(frame);
+      if (of === camera && frame === this.frame?.frame && this.frame.result === null) this.recognised();
     });
     addEventListener("keydown", (event) => this.key(event), { signal: this.leaving.signal });
   }
@@ -89,6 +88,24 @@ class FramePage {
     await this.machineView(mine);
   }
 
+  /** What was seen in a frame that awaited recognition when it was opened. Whatever else is shown or typed stays. */
+  async recognised() {
+    const mine = this.opened;
+    try {
+      const frame = await get(this.frame.links.self);
+      if (mine !== this.opened || this.leaving.signal.aborted) return;
+      this.frame = this.stage.frame = frame;
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      return;
+    }
+    this.below.replaceChildren(this.takeBar(), this.seenCard(), this.detailsCard());
+    this.humanButton.hidden = !this.stage.human;
+    this.marks.replaceChildren();
+    this.addMarks(this.marks);
+    this.stage.update();
+  }
+
   build() {
     const { frame } = this;
     this.stage?.leave();
@@ -112,19 +129,20 @@ class FramePage {
     );
     this.note = element("p", { class: "quiet", id: "note", role: "status" });
     this.bits = element("section", { class: "card", "aria-label": "Bits" });
-    const marks = element("section", { class: "marks", "aria-label": "Marks" });
+    this.marks = element("section", { class: "marks", "aria-label": "Marks" });
+    this.below = element("div", { class: "below" }, this.takeBar(), this.seenCard(), this.detailsCard());
     this.root.replaceChildren(
       bar,
       element(
         "div",
         { class: "body" },
         element("div", { class: "view" }, this.stage.element, this.stage.tools, this.note),
-        element("div", { class: "side" }, this.askCard(), marks, this.bits),
-        element("div", { class: "below" }, this.takeBar(), this.seenCard(), this.detailsCard()),
+        element("div", { class: "side" }, this.askCard(), this.marks, this.bits),
+        this.below,
       ),
     );
     this.tellBits(null);
-    this.addMarks(marks);
+    this.addMarks(this.marks);
   }
 
   async machineView(mine) {

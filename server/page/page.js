@@ -111,8 +111,9 @@ async function begin() {
     live.start();
     show();
   });
-  addEventListener("hashchange", async () => {
-    await show();
+  addEventListener("hashchange", () => {
+    show();
+    // At once: when the page is filled somebody may be typing into it.
     main.focus({ preventScroll: true });
     scrollTo(0, 0);
   });

@@ -252,7 +252,7 @@ class RelayConfig(_Strict):
             RelayConfigError: names every fault.
         """
         try:
-            content: Any = yaml.load(path.read_text(), _Loader)
+            content: Any = _Loader(path.read_text()).get_single_data()
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise RelayConfigError(f"{path} cannot be read: {error}") from error
         try:

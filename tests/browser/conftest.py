@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import av
 import grpc
@@ -81,6 +81,8 @@ class Serving:
     codec: Codec
     people: People | None
     frames: list[str] = field(default_factory=list)
+    sessions: dict[str, list[Any]] = field(default_factory=dict)
+    """Cookies of people who have logged in."""
 
     def push(
         self,
@@ -304,9 +306,12 @@ def phone(browser: Browser, serving: Serving, faults: Faults) -> Iterator[Page]:
 
 
 def log_in(page: Page, secured: Serving, name: str, address: str = "#/") -> None:
-    """Open `address` of a server that asks, as one of its people."""
+    """Open `address` of a server that asks, as one of its people; logins from one address are limited."""
+    page.context.add_cookies(secured.sessions.get(name, []))
     page.goto(f"{secured.http}/{address}")
-    page.locator("#login-name").fill(name)
-    page.locator("#login-password").fill(PASSWORD)
-    page.keyboard.press("Enter")
+    if name not in secured.sessions:
+        page.locator("#login-name").fill(name)
+        page.locator("#login-password").fill(PASSWORD)
+        page.keyboard.press("Enter")
     expect(page.locator("#person")).to_contain_text(name)
+    secured.sessions[name] = page.context.cookies()

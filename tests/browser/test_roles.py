@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.accessibility import violations
@@ -46,13 +47,14 @@ def open_frame(page: Page, frame: str) -> None:
 
 
 def test_an_operator_types_the_reason_once_and_each_look_is_on_record(
-    browser: Browser, secured: Serving, faults: Faults
+    browser: Browser, secured: Serving, clip: list[np.ndarray], faults: Faults
 ) -> None:
-    frame = secured.frames[0]
+    (frame, other) = secured.push("street", clip[:2])
     with opened(browser, faults) as page:
         log_in(page, secured, "otto")
         open_frame(page, frame)
         reason = page.get_by_label("What is it for?")
+        expect(reason).to_be_visible()
         page.keyboard.press("h")
         expect(reason).to_be_focused()
         page.keyboard.press("Enter")
@@ -62,7 +64,7 @@ def test_an_operator_types_the_reason_once_and_each_look_is_on_record(
         expect(page.locator(".stage")).to_have_attribute("data-slices", "5")
         expect(page.locator(".bars")).to_contain_text("This human view")
         assert violations(page) == []
-        open_frame(page, secured.frames[1])
+        open_frame(page, other)
         expect(page.get_by_label("What is it for?")).to_have_value(
             REASON
         )  # offered again, not used by itself
@@ -72,7 +74,7 @@ def test_an_operator_types_the_reason_once_and_each_look_is_on_record(
     looks = [view["view"] for view in views[::2]]
     assert looks in (["human"] * 3 + ["cost"], ["human"] * 2 + ["cost"])
     assert {(view["principal"], view["reason"]) for view in views} == {("otto", REASON)}
-    assert records(secured, secured.frames[1]) == []
+    assert records(secured, other) == []
     assert "last:" in command(secured, "audit", "verify")
 
 

@@ -16,7 +16,7 @@ from secondsight import store_keys
 from tests.browser.accessibility import violations
 from tests.browser.conftest import DESKTOP, PHONE, Faults, Serving, opened
 
-YARD: Final = "yard"
+YARD: Final = "orchard"
 HOUR: Final = 3600.0
 
 

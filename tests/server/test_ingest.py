@@ -48,7 +48,8 @@ async def test_a_name_that_stores_nothing_leaves_nothing_behind(
     async with start_server() as server, edge_stream(server, codec) as edge:
         assert (await edge.hello()).credits == 8
         lasting = {key.decode() async for key in client.scan_iter() if await client.ttl(key) == -1}
-        assert lasting == {store_keys.SESSIONS, store_keys.workers(store_keys.DEFAULT_TASK)}
+        of_worker = {store_keys.workers(store_keys.DEFAULT_TASK), store_keys.RECOGNISERS}
+        assert lasting == {store_keys.SESSIONS, *of_worker}
         await edge.send(1, encoded[0])
         await edge.ack_of(1)
         assert await client.ttl(session_key) == -1

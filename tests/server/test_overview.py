@@ -74,7 +74,7 @@ async def test_the_overview_tells_of_cameras_their_sum_and_the_store(
     async with (
         start_server(SquareSpotter(), overview_step=0.05, store_look=0.05) as server,
         edge_stream(server, codec) as edge,
-        edge_stream(server, codec, "yard") as yard,
+        edge_stream(server, codec, "orchard") as yard,
         rest(server) as http,
     ):
         await edge.hello()
@@ -82,7 +82,7 @@ async def test_the_overview_tells_of_cameras_their_sum_and_the_store(
         await keep_enhancement(client, await edge.send(1, encoded[0]), encoded[0])
         await yard.send(1, encoded[1], **AT_EDGE)
         await recognised(client, 1)
-        await recognised(client, 1, "yard")
+        await recognised(client, 1, "orchard")
         await tell(edge, client, full_spool("giving"))
         await http.get("/v1/cameras/front-door/frames/1-1/image?view=human")
         machine, enhancement = (
@@ -99,7 +99,7 @@ async def test_the_overview_tells_of_cameras_their_sum_and_the_store(
         await until(counted)
         told = (await http.get("/v1/overview")).json()
         total, front, behind = told["total"], *told["cameras"]
-        assert (front["camera"], behind["camera"]) == ("front-door", "yard")
+        assert (front["camera"], behind["camera"]) == ("front-door", "orchard")
         assert total["cameras"] == {"live": 2, "stale": 0, "offline": 0}
         assert (
             front["saved"]["sent_bytes"] == front["saved"]["both_layers_bytes"] == machine[0] + enhancement[0]
@@ -123,8 +123,8 @@ async def test_the_overview_tells_of_cameras_their_sum_and_the_store(
         }
         assert history["times"] == sorted(history["times"])
 
-        only = (await http.get("/v1/overview?camera=yard")).json()
-        assert [camera["camera"] for camera in only["cameras"]] == ["yard"]
+        only = (await http.get("/v1/overview?camera=orchard")).json()
+        assert [camera["camera"] for camera in only["cameras"]] == ["orchard"]
         assert sum(only["history"]["enhancement_stored"]) == 0
 
 

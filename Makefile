@@ -36,9 +36,9 @@ format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(STAMP) ## Run all tests, two files at a time (ARGS="..." goes to pytest)
+test: $(STAMP) ## Run all tests, three files at a time (ARGS="..." goes to pytest)
 	@sh requirements/system.sh
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-api: $(STAMP) ## Ask REST for hundreds of things that its description allows or forbids (some minutes)
 	$(BIN)/python -m pytest tests/server/test_openapi.py --hypothesis-profile=thorough $(ARGS)

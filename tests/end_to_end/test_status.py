@@ -65,15 +65,15 @@ def test_cameras_of_an_edge_are_shown_with_what_is_slow() -> None:
 
 
 async def test_a_server_shows_its_store_and_workers(tmp_path: Path) -> None:
-    grpc, http = free_ports(0, 0)
     with Children(tmp_path) as children:
         server = children.start(
             "server",
             *("server", "--data", str(tmp_path / "data"), "--store-port", "0", "--recogniser", "none"),
-            *("--grpc", f"127.0.0.1:{grpc}", "--http", f"127.0.0.1:{http}", "--log-format", "json"),
+            *("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-format", "json"),
         )
-        await server.ready(SERVER_READY)
-        status = json.loads(run("status", "--server", f"http://127.0.0.1:{http}", "--json").stdout)
+        ready = await server.ready(SERVER_READY)
+        http = ready.split("http=")[1].split()[0]
+        status = json.loads(run("status", "--server", f"http://{http}", "--json").stdout)
         assert status["cameras"] == []
         assert status["store"]["up"]
         assert 0 < status["store"]["memory_bytes"] < status["store"]["memory_limit_bytes"]

@@ -154,6 +154,7 @@ async def test_a_receiver_is_left_alone_for_as_long_as_it_asks(
         (formatdate(time.time() - 60, usegmt=True), 0, 0),
         (formatdate(time.time() + 3600, usegmt=True), 3000, 3600),
     ],
+    ids=["seconds", "empty", "word", "negative", "past", "future"],
 )
 def test_retry_after_is_seconds_or_a_date(header: str, least: float, most: float) -> None:
     assert least <= retry_after_seconds(header) <= most

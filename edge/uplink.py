@@ -27,7 +27,7 @@ from edge.errors import (
 from edge.metrics import KeyCause, Tally
 from edge.pending import Pending, PendingFrame
 from edge.retry_info import retry_after_s
-from secondsight.cancelling import cancel_all
+from secondsight.cancelling import cancel_all, cancelled_by_server
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 from secondsight.verdict import Cause
 
@@ -313,14 +313,8 @@ class _Stream:
 
     async def _read(self) -> ingest_pb2.PushResponse | None:
         """The next answer; None at a clean end of the stream."""
-        try:
+        with cancelled_by_server(ServerRefusedError("the server cancelled the stream")):
             response = await self._call.read()
-        except asyncio.CancelledError as error:
-            # grpcio raises this also when the server cancelled the call; that must not end the uplink.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise ServerRefusedError("the server cancelled the stream") from error
         if response is grpc.aio.EOF:
             return None
         assert isinstance(response, ingest_pb2.PushResponse)

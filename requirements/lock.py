@@ -16,7 +16,8 @@ def main() -> None:
         subprocess.run(
             [
                 *(sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"),
-                *("--report", report.name, f"{ROOT}[client,edge,server,relay,embedded,demo,evaluation,training,dev]"),
+                *("--report", report.name),
+                f"{ROOT}[client,edge,server,relay,embedded,demo,evaluation,training,dev]",
             ],
             check=True,
         )

@@ -9,7 +9,7 @@ camera, or to a single one, so that a cluster does what a single store does.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from secondsight import store_keys
@@ -424,13 +425,10 @@ class FrameBus:
             StoreUnavailableError
         """
 
-        async def attempt() -> list[Published]:
-            pipeline = self._redis.pipeline(transaction=False)
-            for camera_id, after in positions.items():
-                pipeline.xrevrange(store_keys.results(camera_id, task), "+", f"({after}", count=1)
-            return _published(positions, await pipeline.execute())
+        def ask(pipeline: Pipeline, results: str, after: str) -> None:
+            pipeline.xrevrange(results, "+", f"({after}", count=1)
 
-        return await self._patience.ask("results", attempt) if positions else []
+        return await self._results(positions, task, ask)
 
     async def results_from(
         self, positions: dict[str, str], task: str = store_keys.DEFAULT_TASK
@@ -441,12 +439,20 @@ class FrameBus:
             StoreUnavailableError
         """
 
+        def ask(pipeline: Pipeline, results: str, position: str) -> None:
+            pipeline.xrange(results, position, count=self._config.results_read_at_once + 1)
+
+        return await self._results(positions, task, ask)
+
+    async def _results(
+        self, positions: dict[str, str], task: str, ask: Callable[[Pipeline, str, str], None]
+    ) -> list[Published]:
+        """What `ask` asks of each camera's results, by their key and the camera's position."""
+
         async def attempt() -> list[Published]:
             pipeline = self._redis.pipeline(transaction=False)
             for camera_id, position in positions.items():
-                pipeline.xrange(
-                    store_keys.results(camera_id, task), position, count=self._config.results_read_at_once + 1
-                )
+                ask(pipeline, store_keys.results(camera_id, task), position)
             return _published(positions, await pipeline.execute())
 
         return await self._patience.ask("results", attempt) if positions else []

@@ -10,8 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from secondsight import store_keys
-from server.errors import StoreUnavailableError
-from server.store.client import STORE_ERRORS
+from server.store.asking import asking_store
 
 Name = tuple[int, int]
 """Session and sequence of a frame."""
@@ -41,7 +40,7 @@ class KeptFrames:
         Raises:
             StoreUnavailableError
         """
-        try:
+        with asking_store():
             for name in names:
                 await self._keep(
                     camera_id, name, result if name == names[-1] else None, round(seconds * 1000)
@@ -52,8 +51,6 @@ class KeptFrames:
             pipeline.zremrangebyscore(index, "-inf", now_ms)
             pipeline.zremrangebyrank(index, 0, -self._most - 1)
             await pipeline.execute()
-        except STORE_ERRORS as error:
-            raise StoreUnavailableError from error
 
     async def names(self, camera_id: str) -> list[Name]:
         """Frames that were kept and whose time is not over, newest first."""

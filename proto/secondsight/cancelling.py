@@ -1,9 +1,10 @@
-"""Cancelling tasks that talk to a store."""
+"""Cancellations: of tasks that talk to a store, and those of calls that a server cancels."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 _AGAIN: Final = 1.0
@@ -24,3 +25,18 @@ async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in given:
         if not task.cancelled():
             task.exception()  # or asyncio would complain that nobody did
+
+
+@contextmanager
+def cancelled_by_server(told: Exception) -> Iterator[None]:
+    """Raise `told` for a cancellation within that is not the task's own.
+
+    grpcio raises CancelledError also when the server has cancelled the call; that must not end the task.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise told from error

@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 
 from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, frame_pb2
-from server.errors import JobTooLargeError, StoreUnavailableError, UnknownCameraError
+from server.errors import JobTooLargeError, UnknownCameraError
 from server.jobs.job import Planned
 from server.kept_frames import KeptFrames
-from server.store.client import STORE_ERRORS
+from server.store.asking import asking_store
 
 
 class Periods:
@@ -28,10 +28,8 @@ class Periods:
 
     async def check_camera(self, camera_id: str) -> None:
         """Raise UnknownCameraError unless a frame of the camera was ever stored."""
-        try:
+        with asking_store():
             known = await self._redis.hexists(store_keys.CAMERAS, camera_id)
-        except STORE_ERRORS as error:
-            raise StoreUnavailableError from error
         if not known:
             raise UnknownCameraError(camera_id)
 
@@ -57,14 +55,12 @@ class Periods:
 
         async for name, fields in self._entries(store_keys.frames(camera_id)):
             take(name, fields[store_keys.FRAME_FIELD])
-        try:
+        with asking_store():
             for session, sequence in await self._kept.names(camera_id):
                 name = store_keys.entry_id(session, sequence)
                 kept = None if name in found else await self._kept.find(camera_id, session, sequence)
                 if kept is not None:
                     take(name, kept.frame)
-        except STORE_ERRORS as error:
-            raise StoreUnavailableError from error
         # By name when two were captured at once: the camera's clock may have been set back.
         return sorted(
             found.values(),
@@ -73,10 +69,8 @@ class Periods:
 
     async def results_kept(self, camera_id: str, task: str) -> int:
         """How many results of a task there are, of whatever time."""
-        try:
+        with asking_store():
             return int(await self._redis.xlen(store_keys.results(camera_id, task)))
-        except STORE_ERRORS as error:
-            raise StoreUnavailableError from error
 
     async def results(
         self, camera_id: str, task: str, since_ns: int, until_ns: int
@@ -90,10 +84,8 @@ class Periods:
     async def _entries(self, stream: str) -> AsyncIterator[tuple[str, dict[bytes, bytes]]]:
         after = "-"
         while True:
-            try:
+            with asking_store():
                 entries: Any = await self._redis.xrange(stream, after, "+", count=self._read_at_once)
-            except STORE_ERRORS as error:
-                raise StoreUnavailableError from error
             for entry_id, fields in entries:
                 yield entry_id.decode(), fields
             if len(entries) < self._read_at_once:

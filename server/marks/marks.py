@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,9 +10,9 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from secondsight import store_keys
-from server.errors import StoreUnavailableError, UnknownMarkError
+from server.errors import UnknownMarkError
 from server.marks.mark import Mark, MarkedFrame, frame_of
-from server.store.client import STORE_ERRORS
+from server.store.asking import asking_store
 
 _READ_AT_ONCE: Final = 256
 _DIGITS: Final = 20
@@ -40,14 +39,14 @@ class Marks:
 
     async def cameras(self) -> list[str]:
         """Names of all cameras."""
-        with _asking():
+        with asking_store():
             registered: Any = await self._redis.hkeys(store_keys.CAMERAS)
         return [name.decode() for name in registered]
 
     async def put(self, mark: Mark) -> bool:
         """Keep a mark in place of what its person said of the same thing before; return whether that was nothing."""
         told, order = store_keys.marks(mark.camera), store_keys.marks_order(mark.camera)
-        with _asking():
+        with asking_store():
             # In this order, and taken back in the other one: a place without a mark is passed over.
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.zadd(order, {_place(mark.id): 0})
@@ -65,7 +64,7 @@ class Marks:
         Raises:
             UnknownMarkError
         """
-        with _asking():
+        with asking_store():
             line: Any = await self._redis.hget(store_keys.marks(camera_id), mark_id)
         if line is None:
             raise UnknownMarkError(camera_id, mark_id)
@@ -73,13 +72,13 @@ class Marks:
 
     async def remove(self, mark: Mark) -> None:
         """Take a mark back."""
-        with _asking():
+        with asking_store():
             await self._drop(mark.camera, [_place(mark.id)])
 
     async def of_frame(self, camera_id: str, frame: str) -> list[Mark]:
         """What was said of a frame, oldest first."""
         place = _place(f"{frame}.")
-        with _asking():
+        with asking_store():
             places: Any = await self._redis.zrangebylex(
                 store_keys.marks_order(camera_id), f"[{place}", f"({place}\xff"
             )
@@ -137,7 +136,7 @@ class Marks:
         """Marks of the newest frames, or those that come after one."""
         newest = "+" if after is None else f"({_place(after)}"
         order = store_keys.marks_order(camera_id)
-        with _asking():
+        with asking_store():
             while True:
                 places: Any = await self._redis.zrevrangebylex(order, newest, "-", 0, count)
                 if not places:
@@ -159,14 +158,6 @@ class Marks:
         pipeline.hdel(store_keys.marks(camera_id), *map(_name, places))
         pipeline.zrem(store_keys.marks_order(camera_id), *places)
         await pipeline.execute()
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    try:
-        yield
-    except STORE_ERRORS as error:
-        raise StoreUnavailableError from error
 
 
 def _place(mark_id: str) -> str:

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from secondsight import store_keys
-from server.errors import ChangedMeanwhileError, StoreUnavailableError
-from server.store.client import STORE_ERRORS
+from server.errors import ChangedMeanwhileError
+from server.store.asking import asking_store
 from server.watch.rules import CameraRules, told_faults
 
 DEFAULT: Final = None
@@ -74,10 +74,8 @@ class RulesStore:
         pipeline = self._redis.pipeline(transaction=False)
         for camera_id in names:
             pipeline.get(_key(camera_id))
-        try:
+        with asking_store():
             return dict(zip(names, await pipeline.execute(), strict=True))
-        except STORE_ERRORS as error:
-            raise StoreUnavailableError from error
 
     async def replace(self, camera_id: str | None, rules: CameraRules | None, expected: str | None) -> str:
         """Put rules in the place of those with the tag `expected`, or of any if it is None; gives their tag.
@@ -89,10 +87,8 @@ class RulesStore:
             ChangedMeanwhileError: others are there by now.
         """
         held = b"" if rules is None else rules.model_dump_json(exclude_defaults=True).encode()
-        try:
+        with asking_store():
             replaced = await self._redis.eval(_REPLACE, 1, _key(camera_id), expected or "*", held)
-        except STORE_ERRORS as error:
-            raise StoreUnavailableError from error
         if not replaced:
             raise ChangedMeanwhileError("these rules")
         return StoredRules.of(held or None).tag

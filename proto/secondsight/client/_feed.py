@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import grpc.aio
 
-from secondsight.cancelling import cancel_all
+from secondsight.cancelling import cancel_all, cancelled_by_server
 from secondsight.client._calls import asked_wait, call_error, may_pass, metadata, open_channel
 from secondsight.client._enhancement_store import EnhancementStore
 from secondsight.client._exceptions import (
@@ -330,14 +330,8 @@ class AsyncFeed:
 
     async def _read(self, call: PushCall) -> ingest_pb2.PushResponse | None:
         """The next answer; None at a clean end of the stream."""
-        try:
+        with cancelled_by_server(UnreachableError("the server cancelled the stream")):
             response = await call.read()
-        except asyncio.CancelledError as error:
-            # grpcio raises this also when the server cancelled the call; that must not end the feed.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise UnreachableError("the server cancelled the stream") from error
         if response is grpc.aio.EOF:
             return None
         assert isinstance(response, ingest_pb2.PushResponse)

@@ -23,4 +23,4 @@ class MachineTask(SingleLayerTask):
         super().__init__(config, recipe, machine_layer(config), config.machine)
 
     def _error(self, crops: Crops, decoded: Tensor) -> Tensor:
-        return masked_error(crops.pixels, decoded, crops.masks, self.recipe.outside, self.recipe.detail)
+        return masked_error(crops.pixels, decoded, crops.masks, self.recipe.error_weights)

@@ -183,7 +183,7 @@ class PredictedMachineTask(PredictedTask):
 
     def _error(self, source: Tensor, decoded: Tensor) -> Tensor:
         everywhere = torch.ones_like(source[:, :1])
-        return masked_error(source, decoded, everywhere, self.recipe.outside, self.recipe.detail)
+        return masked_error(source, decoded, everywhere, self.recipe.error_weights)
 
 
 class PredictedEnhancementTask(PredictedTask):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shared_models.errors import RecipeError
+from shared_models.training.losses import ErrorWeights
 
 _SHIPPED: Final = Path(__file__).parent / "recipes"
 
@@ -38,6 +39,10 @@ class Recipe:
     """Machine layer: weight of the error outside the edge masks, eq. (2): 0 as in the paper."""
     detail: float = 0.25
     """Machine layer: weight of the part of the error that halving the picture's size would hide: 1 as in the paper."""
+    edge_detail: float = 0.0
+    """Machine layer: what that weight is more within the edge masks."""
+    colour: float = 1.0
+    """Machine layer: weight of the part of the error in which the channels differ: 1 as in the paper."""
     slices: int = 0
     """Enhancement layer: the paper's m; 0 draws it at random for every crop. In the profile paper, also its size."""
     condition_on_machine: bool = True
@@ -60,10 +65,21 @@ class Recipe:
         for name in ("decay_from", "average", "outside", "detail"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise RecipeError(f"{name} = {getattr(self, name)}: use 0 to 1")
+        if self.detail + self.edge_detail > 1.0 or self.edge_detail < 0.0:
+            raise RecipeError(
+                f"edge_detail = {self.edge_detail}: use 0 to {1.0 - self.detail:g}, with detail = {self.detail}"
+            )
+        if self.colour < 0.0:
+            raise RecipeError(f"colour = {self.colour}: use 0 or more")
         if self.operating_point < 0.0:
             raise RecipeError(
                 f"operating_point = {self.operating_point}: use a lambda, or 0 for the profile's"
             )
+
+    @property
+    def error_weights(self) -> ErrorWeights:
+        """The machine layer's."""
+        return ErrorWeights(self.outside, self.detail, self.edge_detail, self.colour)
 
     def as_dict(self) -> dict[str, Any]:
         """For a checkpoint."""

@@ -7,17 +7,35 @@ from shared_models import Codec
 from shared_models.entropy_model import Level
 from shared_models.evaluation.speed import pink_noise
 from shared_models.training.estimate import estimate
-from shared_models.training.losses import lagrangian, masked_error, squared_error
+from shared_models.training.losses import ErrorWeights, lagrangian, masked_error, squared_error
 
 
 def test_the_masked_error_is_eq_2_and_eq_1_at_its_ends() -> None:
     source, decoded = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
     masks = (torch.rand(2, 1, 8, 8) > 0.5).float()
     paper = ((source * masks - decoded * masks) ** 2).mean((1, 2, 3))
-    torch.testing.assert_close(masked_error(source, decoded, masks, outside=0.0), paper)
+    torch.testing.assert_close(masked_error(source, decoded, masks, ErrorWeights()), paper)
     torch.testing.assert_close(
-        masked_error(source, decoded, masks, outside=1.0), squared_error(source, decoded)
+        masked_error(source, decoded, masks, ErrorWeights(outside=1.0)), squared_error(source, decoded)
     )
+
+
+def test_fine_detail_counts_by_its_own_weight_and_by_another_on_edges() -> None:
+    checks = (torch.arange(8)[:, None] + torch.arange(8)) % 2 * 2.0 - 1.0
+    fine, flat = checks.expand(1, 3, 8, 8), torch.ones(1, 3, 8, 8)
+    left = (torch.arange(8) < 4).float().expand(1, 1, 8, 8)
+    weights = ErrorWeights(outside=1.0, detail=0.1, edge_detail=0.3)
+    nothing = torch.zeros(1, 3, 8, 8)
+    assert masked_error(fine, nothing, left, weights).item() == pytest.approx((0.1 + 0.4) / 2)
+    assert masked_error(flat, nothing, left, weights).item() == pytest.approx(1.0)
+
+
+def test_colour_counts_by_its_own_weight() -> None:
+    grey = torch.full((1, 3, 8, 8), 0.5)
+    tint = torch.tensor([0.2, -0.1, -0.1])[:, None, None].expand(1, 3, 8, 8)
+    masks, weights = torch.ones(1, 1, 8, 8), ErrorWeights(colour=3.0)
+    tinted = masked_error(grey + tint, torch.zeros(1, 3, 8, 8), masks, weights)
+    assert tinted.item() == pytest.approx(0.5**2 + 3.0 * 0.06 / 3)
 
 
 def test_the_lagrangian_weighs_every_frame_by_its_own_lambda() -> None:

@@ -26,6 +26,7 @@ from shared_models import Codec, EncodedFrame
 from shared_models.group import GroupEncoder, GroupFrame
 from shared_models.profile import predicted_models
 from shared_models.weights import Weights, shipped_weights
+from tests.server.crew import Crew, crew_on
 from tests.server.people import People, people_in
 from tests.server.stores import debian_redis, store_cluster, store_server
 
@@ -39,6 +40,8 @@ CONFIG = ServerConfig(
     lease_look=0.05,
     leave_within=1.0,
 )
+CREW = replace(CONFIG, lease=0.6, lease_look=0.1)
+"""Of several workers, some of whom die: their leases are soon over."""
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +148,20 @@ async def client(store_url: str) -> AsyncIterator[Redis]:
     opened = open_client(store_url)
     yield opened
     await opened.aclose()
+
+
+@pytest.fixture
+async def crew(any_url: str, codec: Codec) -> AsyncIterator[Crew]:
+    """Workers to come, on every kind of store."""
+    async with crew_on(any_url, codec, CREW) as made:
+        yield made
+
+
+@pytest.fixture
+async def valkey_crew(store_url: str, codec: Codec) -> AsyncIterator[Crew]:
+    """Workers to come, on the embedded store."""
+    async with crew_on(store_url, codec, CREW) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True, scope="session")

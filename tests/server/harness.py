@@ -221,6 +221,16 @@ async def recognised(client: Redis, count: int, camera_id: str = "front-door") -
     await until(enough)
 
 
+async def have_one_frame(
+    server: Server, codec: Codec, encoded: LayersOfFrame, client: Redis, token: str
+) -> None:
+    """Have camera `gate` store frame 1-1 with both layers, recognised."""
+    async with edge_stream(server, codec, "gate", token=token) as edge:
+        await edge.hello()
+        await keep_enhancement(client, await edge.send(1, encoded), encoded)
+        await recognised(client, 1, "gate")
+
+
 class SquareSpotter(OneByOne):
     """Sees one thing wherever it looks; can be held, and remembers how often it was asked."""
 

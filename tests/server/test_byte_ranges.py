@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from server.audit.chain import records
 from shared_models import Codec
 from tests.server.conftest import StartServer
-from tests.server.harness import edge_stream, keep_enhancement, recognised
+from tests.server.harness import have_one_frame
 from tests.server.people import People
 from tests.server.test_rest import FRAMES, Encoded, problem, rest, serving
 
@@ -84,10 +84,7 @@ async def test_each_request_for_a_part_of_an_enhancement_layer_is_on_record_befo
     start_server: StartServer, people: People, codec: Codec, encoded: Encoded, client: Redis
 ) -> None:
     async with start_server(access_file=people.file.path) as server:
-        async with edge_stream(server, codec, "gate", token=people.tokens["gate"]) as edge:
-            await edge.hello()
-            await keep_enhancement(client, await edge.send(1, encoded[0]), encoded[0])
-            await recognised(client, 1, "gate")
+        await have_one_frame(server, codec, encoded[0], client, people.tokens["gate"])
         async with rest(server) as http:
             address = "/v1/cameras/gate/frames/1-1/layers/enhancement?reason=a+parcel"
             part = {**people.header("otto"), "Range": "bytes=0-9"}

@@ -17,7 +17,7 @@ from server.cost.equal_jpeg import BASELINE, EqualJpeg, equal_to_human_view, equ
 from shared_models import Codec, EncodedFrame
 from tests.conftest import ROOT
 from tests.server.conftest import StartServer
-from tests.server.harness import edge_stream, keep_enhancement, recognised
+from tests.server.harness import have_one_frame
 from tests.server.people import People
 from tests.server.test_rest import FRAMES, Encoded, pixels, problem, rest, serving
 
@@ -104,10 +104,7 @@ async def test_the_jpeg_of_a_human_view_takes_an_operator_and_a_reason_and_is_on
     start_server: StartServer, people: People, codec: Codec, encoded: Encoded, client: Redis
 ) -> None:
     async with start_server(access_file=people.file.path) as server:
-        async with edge_stream(server, codec, "gate", token=people.tokens["gate"]) as edge:
-            await edge.hello()
-            await keep_enhancement(client, await edge.send(1, encoded[0]), encoded[0])
-            await recognised(client, 1, "gate")
+        await have_one_frame(server, codec, encoded[0], client, people.tokens["gate"])
         address = "/v1/cameras/gate/frames/1-1/cost"
         async with rest(server) as http:
             for name, query, missing in (("vera", "?reason=x", "operator"), ("otto", "", "what it is for")):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -16,24 +15,11 @@ from server.frame_bus import Claimed, Holding, LeaseLostError, Publishing
 from server.tasks import TaskInUseError, Tasks
 from server.tasks_command import app as tasks_app
 from shared_models import Codec, EncodedFrame
-from tests.server.conftest import CONFIG
+from tests.server.conftest import CREW
 from tests.server.crew import Crew, crew_on
 from tests.server.harness import SquareSpotter, results_in, until
 
 TASK = store_keys.DEFAULT_TASK
-CREW = replace(CONFIG, lease=0.6, lease_look=0.1)
-
-
-@pytest.fixture
-async def crew(any_url: str, codec: Codec) -> AsyncIterator[Crew]:
-    async with crew_on(any_url, codec, CREW) as made:
-        yield made
-
-
-@pytest.fixture
-async def valkey_crew(store_url: str, codec: Codec) -> AsyncIterator[Crew]:
-    async with crew_on(store_url, codec, CREW) as made:
-        yield made
 
 
 Encoded = list[EncodedFrame]

@@ -6,11 +6,9 @@ import asyncio
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
@@ -25,27 +23,14 @@ from server.timeline.entry import DAY_MS, HOUR_MS, Entry, Sighting
 from server.timeline.history import MINUTE_MS, History
 from server.timeline.records import LabelRecord, Record
 from shared_models import Codec, EncodedFrame
-from tests.server.conftest import CONFIG
+from tests.server.conftest import CREW
 from tests.server.crew import Crew, crew_on
 from tests.server.harness import until
 
 TASK = store_keys.DEFAULT_TASK
-CREW = replace(CONFIG, lease=0.6, lease_look=0.1)
 GATE = "gate"
 
 Encoded = list[EncodedFrame]
-
-
-@pytest.fixture
-async def crew(any_url: str, codec: Codec) -> AsyncIterator[Crew]:
-    async with crew_on(any_url, codec, CREW) as made:
-        yield made
-
-
-@pytest.fixture
-async def valkey_crew(store_url: str, codec: Codec) -> AsyncIterator[Crew]:
-    async with crew_on(store_url, codec, CREW) as made:
-        yield made
 
 
 def now_ms() -> int:

@@ -33,6 +33,6 @@ def pixels_of(image: Picture, stride: int, device: torch.device) -> Tensor:
 
 def picture_of(pixels: Tensor, width: int, height: int) -> Picture:
     """(1, 3, H', W') in [0, 1] -> (height, width, 3) uint8 RGB."""
-    cut = pixels[0, :, :height, :width].clamp(0.0, 1.0)
-    levels = (cut * 255.0).round().to(torch.uint8).permute(1, 2, 0).contiguous()
+    cut = pixels[0, :, :height, :width].permute(1, 2, 0)
+    levels = (cut * 255.0).round_().clamp_(0.0, 255.0).to(torch.uint8).contiguous()
     return levels.cpu().numpy()

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared_models.blocks import DepthwiseBlock, FullPrecisionConv2d
+from shared_models.blocks import DepthwiseBlock, FullPrecisionConv2d, FullPrecisionShuffle
 from shared_models.config import LiteConfig, TransformConfig
 from shared_models.transform import Transform
 
@@ -21,15 +21,13 @@ class Synthesis(Transform):
 
     def __init__(self, config: LiteConfig, size: TransformConfig) -> None:
         super().__init__()
-        self.patch = config.patch
         self.stem = FullPrecisionConv2d(config.latents, 4 * size.width)
         self.blocks = nn.Sequential(*(DepthwiseBlock(size.width) for _ in range(size.blocks)))
-        self.head = FullPrecisionConv2d(size.width, 3 * config.patch**2)
+        self.head = FullPrecisionShuffle(size.width, 3, config.patch)
 
     def forward(self, latents: Tensor) -> Tensor:
         """(B, M, h, w) float32 -> (B, 3, 16 h, 16 w) float32, not clamped."""
-        x = self.blocks(F.pixel_shuffle(self.stem(latents), 2))
-        return F.pixel_shuffle(self.head(x), self.patch)
+        return self.head(self.blocks(F.pixel_shuffle(self.stem(latents), 2)))
 
     def compute_in(self, dtype: torch.dtype) -> None:
         self.blocks.to(dtype)

@@ -75,7 +75,7 @@ def test_frames_of_a_batch_have_a_light_of_their_own(pixels: torch.Tensor) -> No
 
 
 def test_brightness_is_the_mean_of_what_a_latent_stands_for() -> None:
-    pixels = torch.rand(1, 3, 40, 32)
+    pixels = torch.rand(1, 3, 48, 32)
     cells = brightness(pixels)
     assert cells.shape == (1, 3, 3, 2)
     assert torch.allclose(cells[0, :, 1, 1], pixels[0, :, 16:32, 16:32].mean((1, 2)))

@@ -15,6 +15,7 @@ from PIL import Image
 from edge.config import CaptureConfig
 from edge.errors import ConfigError
 from edge.frame import CapturedFrame
+from edge.hidden_parts import HiddenParts
 from edge.metrics import DropReason, SourceState, Stage, Tally
 from edge.motion_gate import MotionGate
 from edge.sources import FrameSource
@@ -142,6 +143,7 @@ class Capture:
     def _selected(self) -> Iterator[CapturedFrame]:
         """The frames that the configuration lets through, with times that rise over loops."""
         config = self._config
+        hidden = HiddenParts(config.hidden)
         interval_us = 0.0 if config.frame_rate is None else 1e6 / config.frame_rate
         due_us = 0.0
         taken = 0
@@ -155,7 +157,8 @@ class Capture:
                 if pts_us + 500 < due_us:
                     continue
                 due_us = max(due_us + interval_us, pts_us)
-                yield replace(frame, image=_fitted(frame.image, config.max_side), pts_us=pts_us)
+                image = hidden.blackened(_fitted(frame.image, config.max_side))
+                yield replace(frame, image=image, pts_us=pts_us)
                 taken += 1
                 if taken == config.max_frames:
                     return

@@ -12,6 +12,9 @@ from secondsight.store_keys import InvalidCameraIdError, checked_camera_id
 
 _LIVE_AGE_S: Final = 60.0
 
+Polygon = tuple[tuple[float, float], ...]
+"""Corners in order, as shares of the picture's width and height."""
+
 
 @dataclass(frozen=True)
 class MotionConfig:
@@ -88,6 +91,8 @@ class CaptureConfig:
         loop: begin a recorded source again at its end; a live one has none.
         max_frames: end after so many captured frames.
         max_side: longer side of the frame in pixels; larger frames are scaled down.
+        hidden: parts of the picture that are blackened before anything else sees it: polygons, by their corners in
+            order, as shares of the picture's width and height.
         motion: leave out frames in which nothing has changed; None takes them, too.
         watchdog: over a live source.
     """
@@ -97,6 +102,7 @@ class CaptureConfig:
     loop: bool = False
     max_frames: int | None = None
     max_side: int | None = None
+    hidden: tuple[Polygon, ...] = ()
     motion: MotionConfig | None = None
     watchdog: WatchdogConfig = WatchdogConfig()
 
@@ -113,6 +119,15 @@ class CaptureConfig:
             raise ConfigError(f"maximum number of frames is {self.max_frames}: give at least 1, or none")
         if self.max_side is not None and not 16 <= self.max_side <= 8192:
             raise ConfigError(f"maximum side is {self.max_side}: the codec takes 16 to 8192 pixels a side")
+        for polygon in self.hidden:
+            if len(polygon) < 3:
+                raise ConfigError(f"a hidden part has {len(polygon)} corners: give at least 3")
+            for corner in polygon:
+                if not all(0 <= share <= 1 for share in corner):
+                    raise ConfigError(
+                        f"a hidden part has a corner at {corner[0]:g},{corner[1]:g}: "
+                        "give shares of width and height, 0 to 1"
+                    )
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ _REMEDIES: Final = {
     "bool_": "give true or false",
     "string_type": "give text, in quotes if it looks like a number or a date",
     "path_": "give a path",
+    "tuple_": "give a list",
     "model_": "give a section of keys, indented below",
     "dict_": "give a section of keys, indented below",
 }

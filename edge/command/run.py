@@ -15,6 +15,7 @@ from edge.config import (
     CodecConfig,
     EdgeConfig,
     EnhancementConfig,
+    Polygon,
     RateConfig,
     SiteConfig,
     SpoolConfig,
@@ -279,6 +280,15 @@ def run(
         int | None,
         typer.Option(envvar=_env("MAX_SIDE"), help="Scale frames down to this longer side, pixels."),
     ] = None,
+    hide: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar=_env("HIDE"),
+            metavar="X,Y:X,Y:X,Y",
+            help="Blacken a part of every frame before it is coded: corners as shares of width and height. "
+            "May be repeated.",
+        ),
+    ] = None,
     loop: Annotated[
         bool, typer.Option(envvar=_env("LOOP"), help="Begin a recording again at its end.")
     ] = False,
@@ -342,6 +352,7 @@ def run(
                         loop=loop,
                         max_frames=max_frames,
                         max_side=max_side,
+                        hidden=tuple(_polygon(part) for part in hide or ()),
                     ),
                     quality=quality,
                     machine_quality=machine_quality,
@@ -414,3 +425,18 @@ def _of_file(context: typer.Context, config: Path, secrets: Path | None) -> Site
     from edge.site_file import read_site
 
     return read_site(config, secrets)
+
+
+def _polygon(text: str) -> Polygon:
+    """A polygon as it is given on a command line: X,Y:X,Y:X,Y.
+
+    Raises:
+        ConfigError: it is written otherwise.
+    """
+    try:
+        corners = [tuple(float(share) for share in corner.split(",")) for corner in text.split(":")]
+        return tuple((x, y) for x, y in corners)
+    except ValueError as error:
+        raise ConfigError(
+            f"hidden part {text!r}: give its corners as shares of width and height, as 0,0:0.3,0:0.3,0.4"
+        ) from error

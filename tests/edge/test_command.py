@@ -214,6 +214,14 @@ def test_a_camera_without_a_source_is_a_usage_error() -> None:
 
 
 @pytest.mark.usefixtures("logging_as_before")
+@pytest.mark.parametrize("part", ["0,0:1,1:x,y", "0,0 1,0 1,1", "0,0,0:1,1:0,1", ""])
+def test_a_hidden_part_that_is_written_otherwise_is_a_usage_error(part: str) -> None:
+    result = CliRunner().invoke(app, ["--camera", "a", "--source", "x.mp4", "--hide", part])
+    assert result.exit_code == 2
+    assert "0,0:0.3,0:0.3,0.4" in result.stderr
+
+
+@pytest.mark.usefixtures("logging_as_before")
 def test_options_of_one_camera_become_its_configuration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -240,7 +248,8 @@ def test_options_of_one_camera_become_its_configuration(
             *("--ca", "ca.pem", "--certificate", "c.pem", "--key", "k.pem", "--token-file", "token"),
             *("--spool", str(tmp_path), "--delivery", "complete", "--threads", "2", "--device", "cpu"),
             *("--enhancement", "nth", "--nth", "5", "--place", "edge", "--ttl", "100000"),
-            *("--frame-rate", "2", "--max-side", "640", "check"),
+            *("--frame-rate", "2", "--max-side", "640"),
+            *("--hide", "0,0:0.3,0:0.3,0.4", "--hide", "1,1:0.5,1:1,.5", "check"),
         ],
     )
     assert result.exit_code == 0, result.output
@@ -254,7 +263,11 @@ def test_options_of_one_camera_become_its_configuration(
                 tls=TlsConfig(Path("ca.pem"), Path("c.pem"), Path("k.pem")),
                 token_file=Path("token"),
                 store="redis://h:1/0",
-                capture=CaptureConfig(frame_rate=2, max_side=640),
+                capture=CaptureConfig(
+                    frame_rate=2,
+                    max_side=640,
+                    hidden=(((0, 0), (0.3, 0), (0.3, 0.4)), ((1, 1), (0.5, 1), (1, 0.5))),
+                ),
                 spool=SpoolConfig(tmp_path),
                 delivery="complete",
                 enhancement=EnhancementConfig("nth", 5, routine_s=100000, detection_s=100000, place="edge"),

@@ -37,7 +37,17 @@ def test_an_impossible_option_is_named_with_its_remedy(options: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
-    "options", [{"speed": -1.0}, {"frame_rate": 0.0}, {"max_frames": 0}, {"max_side": 8}, {"max_side": 9000}]
+    "options",
+    [
+        {"speed": -1.0},
+        {"frame_rate": 0.0},
+        {"max_frames": 0},
+        {"max_side": 8},
+        {"max_side": 9000},
+        {"hidden": (((0.0, 0.0), (1.0, 1.0)),)},
+        {"hidden": (((0.0, 0.0), (640.0, 0.0), (640.0, 480.0)),)},
+        {"hidden": (((0.0, 0.0), (float("nan"), 0.0), (1.0, 1.0)),)},
+    ],
 )
 def test_an_impossible_capture_option_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

@@ -29,7 +29,7 @@ defaults:
 cameras:
   front-door:
     source: rtsp://10.0.0.7/stream
-    capture: {max_side: 640}
+    capture: {max_side: 640, hidden: [[[0, 0], [0.3, 0], [0.3, 0.4]]]}
   on:
     source: clip.mp4
     server: other.example:50051
@@ -60,6 +60,7 @@ def test_cameras_take_the_defaults_key_by_key(site: Path) -> None:
         "rtsp://10.0.0.7/stream",
     )
     assert (front.capture.frame_rate, front.capture.max_side) == (5, 640)
+    assert front.capture.hidden == (((0, 0), (0.3, 0), (0.3, 0.4)),)
     assert front.rate is not None
     assert front.rate.kbit_s == 64
     assert (on.camera_id, on.server, on.quality, on.rate) == ("on", "other.example:50051", 1, None)

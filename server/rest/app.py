@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
@@ -43,6 +43,30 @@ from server.rest.request_limits import RequestLimits
 from server.rest.safe_headers import SafeHeaders
 from server.rest.services import Services
 
+CLOSED: Final = tuple(
+    module.router
+    for module in (
+        audit,
+        cameras,
+        clips,
+        cost,
+        credentials,
+        erasure,
+        events,
+        exports,
+        frames,
+        images,
+        keep,
+        marks,
+        overview,
+        recognisers,
+        timeline,
+        rules,
+        users,
+    )
+)
+"""Routes for those who are let in."""
+
 
 class Application(FastAPI):
     """FastAPI whose document has examples."""
@@ -64,26 +88,8 @@ def bare_app() -> Application:
         openapi_tags=[{"name": name, "description": told} for name, told in TAGS.items()],
         openapi_url=None,
     )
-    for closed in (
-        audit,
-        cameras,
-        clips,
-        cost,
-        credentials,
-        erasure,
-        events,
-        exports,
-        frames,
-        images,
-        keep,
-        marks,
-        overview,
-        recognisers,
-        timeline,
-        rules,
-        users,
-    ):
-        app.include_router(closed.router, dependencies=[Depends(let_in)])
+    for router in CLOSED:
+        app.include_router(router, dependencies=[Depends(let_in)])
     for open_to_all in (probes, problems, session):
         app.include_router(open_to_all.router)
     return app

@@ -21,6 +21,7 @@ from server.errors import AuditError
 from server.rest.disclosure import REQUEST_HEADER, Disclosure, event_of
 from server.rest.gate import Administrator
 from server.rest.moments import FromQuery, ToQuery
+from server.rest.on_record import on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Services, Serving
 
@@ -105,6 +106,7 @@ SoughtQuery = Annotated[Sought, Depends(_sought)]
 
 
 @router.get("", operation_id="list_audit", summary="List the audit, newest first")
+@on_record(Subject.AUDIT)
 async def list_audit(
     request: Request,
     services: Serving,
@@ -133,6 +135,7 @@ async def list_audit(
 
 
 @router.get("/verification", operation_id="verify_audit", summary="Whether the audit was changed")
+@on_record(Subject.AUDIT)
 async def verify_audit(request: Request, services: Serving, caller: Administrator) -> VerificationDocument:
     """Follow the whole chain of records, as `secondsight audit verify` does.
 
@@ -160,6 +163,7 @@ async def verify_audit(request: Request, services: Serving, caller: Administrato
     response_class=StreamingResponse,
     responses={200: {"content": {_NDJSON: {}}, "description": "One record a line, oldest first."}},
 )
+@on_record(Subject.AUDIT)
 async def export_audit(
     request: Request, services: Serving, caller: Administrator, sought: SoughtQuery
 ) -> StreamingResponse:

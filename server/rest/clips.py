@@ -9,9 +9,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from secondsight import store_keys
+from server.audit.record import Subject
 from server.jobs.job import Kind, Order
 from server.rest import jobs
 from server.rest.gate import Caller
+from server.rest.on_record import on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Serving
 from server.views import View
@@ -53,6 +55,7 @@ class Clips(BaseModel):
 
 
 @router.post("", operation_id="make_clip", summary="Make a clip", status_code=HTTPStatus.ACCEPTED)
+@on_record(Subject.CLIP)
 async def make_clip(
     request: Request,
     response: Response,
@@ -100,6 +103,7 @@ async def get_clip(services: Serving, caller: Caller, clip: jobs.JobName) -> job
     response_class=Response,
     responses=jobs.FILE_RESPONSES,
 )
+@on_record(Subject.CLIP)
 async def get_clip_file(request: Request, services: Serving, caller: Caller, clip: jobs.JobName) -> Response:
     """The MP4 file. Each fetch of human views is on record; who lost the right to see them since gets nothing."""
     return await jobs.fetch(request, services, caller, jobs.check_mine(services, caller, clip, _KINDS))

@@ -22,6 +22,7 @@ from server.errors import (
 from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
 from server.rest.frames import CameraName, FrameName, WaitQuery
 from server.rest.gate import Caller
+from server.rest.on_record import human_view, on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Services, Serving
 from server.views import ImageFormat, View
@@ -99,6 +100,7 @@ class _Compared:
     summary="What a view cost",
     response_model=Cost,
 )
+@on_record(human_view)
 async def get_cost(
     request: Request,
     services: Serving,

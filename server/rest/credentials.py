@@ -16,6 +16,7 @@ from server.audit.record import Subject
 from server.errors import UnknownCredentialError
 from server.rest.disclosure import event_of
 from server.rest.gate import Administrator
+from server.rest.on_record import on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Serving
 
@@ -81,6 +82,7 @@ class IssuedToken(TokenDocument):
 
 
 @router.get("/api-keys", operation_id="list_api_keys", summary="List API keys")
+@on_record(Subject.ACCESS)
 async def list_api_keys(services: Serving, _: Administrator) -> Keys:
     """The API keys of all users, by their prefixes."""
     found = [
@@ -94,6 +96,7 @@ async def list_api_keys(services: Serving, _: Administrator) -> Keys:
 @router.post(
     "/api-keys", operation_id="issue_api_key", summary="Issue an API key", status_code=HTTPStatus.CREATED
 )
+@on_record(Subject.ACCESS)
 async def issue_api_key(request: Request, services: Serving, caller: Administrator, new: NewKey) -> IssuedKey:
     """Issue a key with which a program may do what its user may. The answer tells it, this once."""
     by = event_of(request, caller, Subject.ACCESS)
@@ -110,6 +113,7 @@ async def issue_api_key(request: Request, services: Serving, caller: Administrat
     summary="Revoke an API key",
     status_code=HTTPStatus.NO_CONTENT,
 )
+@on_record(Subject.ACCESS)
 async def revoke_api_key(request: Request, services: Serving, caller: Administrator, prefix: Prefix) -> None:
     """Revoke a key; what it has opened ends within seconds."""
     change = key_revoked(services.access.register().owner_of(prefix), prefix)
@@ -117,6 +121,7 @@ async def revoke_api_key(request: Request, services: Serving, caller: Administra
 
 
 @router.get("/camera-tokens", operation_id="list_camera_tokens", summary="List camera tokens")
+@on_record(Subject.ACCESS)
 async def list_camera_tokens(services: Serving, _: Administrator) -> Tokens:
     """The tokens of all cameras, by their prefixes."""
     found = [
@@ -132,6 +137,7 @@ async def list_camera_tokens(services: Serving, _: Administrator) -> Tokens:
     summary="Issue a camera token",
     status_code=HTTPStatus.CREATED,
 )
+@on_record(Subject.ACCESS)
 async def issue_camera_token(
     request: Request, services: Serving, caller: Administrator, new: NewToken
 ) -> IssuedToken:
@@ -155,6 +161,7 @@ async def issue_camera_token(
     summary="Revoke a camera token",
     status_code=HTTPStatus.NO_CONTENT,
 )
+@on_record(Subject.ACCESS)
 async def revoke_camera_token(
     request: Request, services: Serving, caller: Administrator, prefix: Prefix
 ) -> None:

@@ -20,6 +20,7 @@ from server.audit.audit import Audit
 from server.audit.record import Event, Outcome, Subject
 from server.config import ServerConfig
 from server.errors import AccessError, AuditUnavailableError, ReasonError, ServerError
+from server.rest.on_record import subject_of
 
 _LONGEST_NAME: Final = 128
 _UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -199,12 +200,12 @@ class Disclosures:
         return Disclosure(self._audit, *events)
 
     async def turned_away(self, request: Request, principal: Principal | None, error: AccessError) -> None:
-        """Write down that somebody asked for what people can be recognised in and was not even let in.
+        """Write down that somebody was not even let in, where the route says that this goes on record.
 
         Raises:
             AuditUnavailableError
         """
-        subject = _subject_of(request)
+        subject = subject_of(request)
         if subject is None:
             return
         event = Event(
@@ -244,42 +245,6 @@ class Disclosures:
         if any(unicodedata.category(character) in _UNPRINTABLE for character in told):
             raise ReasonError("a reason is one line of text, without control characters")
         return told
-
-
-_ADMINISTERED: Final = {
-    "/v1/users": Subject.ACCESS,
-    "/v1/api-keys": Subject.ACCESS,
-    "/v1/camera-tokens": Subject.ACCESS,
-    "/v1/audit": Subject.AUDIT,
-    "/v1/rules": Subject.RULES,
-}
-
-
-_BULK: Final = {"/v1/clips": Subject.CLIP, "/v1/exports": Subject.EXPORT}
-
-
-def _subject_of(request: Request) -> Subject | None:
-    """What a request that was not let in asked for, when that would have gone on record."""
-    if request.method in ("POST", "DELETE") and "/marks" in request.url.path:
-        return Subject.MARK
-    path = request.url.path
-    for prefix, subject in _ADMINISTERED.items():
-        if path == prefix or path.startswith(f"{prefix}/"):
-            return subject
-    if path.startswith("/v1/cameras/") and path.endswith("/rules"):
-        return Subject.RULES
-    for prefix, subject in _BULK.items():
-        if path == prefix or path.startswith(f"{prefix}/"):
-            return subject if request.method == "POST" or path.endswith("/file") else None
-    if request.method == "DELETE" and path.startswith("/v1/cameras/") and path.count("/") == 3:
-        return Subject.ERASURE
-    if request.method == "POST":
-        return Subject.KEEP
-    if request.path_params.get("layer") == "enhancement":
-        return Subject.ENHANCEMENT_LAYER
-    if request.query_params.get("view") == "human":
-        return Subject.HUMAN_VIEW
-    return None
 
 
 def event_of(request: Request, principal: Principal, subject: Subject) -> Event:

@@ -11,6 +11,7 @@ from server.audit.record import Outcome, Subject
 from server.rest.disclosure import event_of
 from server.rest.frames import CameraName
 from server.rest.gate import Administrator
+from server.rest.on_record import on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Serving
 
@@ -20,6 +21,7 @@ router = APIRouter(prefix="/v1/cameras", tags=["cameras"], responses=PROBLEM_RES
 @router.delete(
     "/{camera}", operation_id="erase_camera", summary="Erase a camera", status_code=HTTPStatus.NO_CONTENT
 )
+@on_record(Subject.ERASURE)
 async def erase_camera(
     request: Request, services: Serving, caller: Administrator, camera: CameraName
 ) -> None:

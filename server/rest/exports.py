@@ -9,9 +9,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from secondsight import store_keys
+from server.audit.record import Subject
 from server.jobs.job import Kind, Order
 from server.rest import jobs
 from server.rest.gate import Caller
+from server.rest.on_record import on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Serving
 from server.views import ImageFormat, View
@@ -68,6 +70,7 @@ class Exports(BaseModel):
 
 
 @router.post("", operation_id="make_export", summary="Make an export", status_code=HTTPStatus.ACCEPTED)
+@on_record(Subject.EXPORT)
 async def make_export(
     request: Request,
     response: Response,
@@ -127,6 +130,7 @@ async def get_export(services: Serving, caller: Caller, export: jobs.JobName) ->
     response_class=Response,
     responses=jobs.FILE_RESPONSES,
 )
+@on_record(Subject.EXPORT)
 async def get_export_file(
     request: Request, services: Serving, caller: Caller, export: jobs.JobName
 ) -> Response:

@@ -20,6 +20,7 @@ from server.rest.conditional import conditional
 from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
 from server.rest.gate import Caller
 from server.rest.moments import FromQuery, ToQuery, nanoseconds, utc
+from server.rest.on_record import enhancement_layer, on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.results import Result, TaskQuery, result_document
 from server.rest.services import Serving
@@ -136,6 +137,7 @@ async def get_frame(
         304: {"description": "The client has it (`If-None-Match`)."},
     },
 )
+@on_record(enhancement_layer)
 async def get_layer(
     request: Request,
     services: Serving,

@@ -24,6 +24,7 @@ from server.rest.frames import CameraName, FrameName, WaitQuery, key_frame_heade
 from server.rest.gate import Caller
 from server.rest.moments import utc
 from server.rest.negotiation import negotiate_format
+from server.rest.on_record import human_view, on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Services, Serving
 from server.views import ImageFormat, View
@@ -43,6 +44,7 @@ _VARY = {"Vary": "Accept"}
         304: {"description": "The client has it (`If-None-Match`); a human view is on record all the same."},
     },
 )
+@on_record(human_view)
 async def get_image(
     request: Request,
     services: Serving,

@@ -22,6 +22,7 @@ from server.rest.frames import (
     page_document,
 )
 from server.rest.gate import Caller
+from server.rest.on_record import on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Serving
 
@@ -34,6 +35,7 @@ router = APIRouter(tags=["frames"], responses=PROBLEM_RESPONSES)
     summary="Keep a frame",
     response_model=Frame,
 )
+@on_record(Subject.KEEP)
 async def keep_frame(
     request: Request,
     services: Serving,

@@ -22,6 +22,7 @@ from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
 from server.rest.frames import CameraName, FrameName
 from server.rest.gate import Caller
 from server.rest.moments import FromQuery, ToQuery
+from server.rest.on_record import on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.results import Box, TaskQuery
 from server.rest.services import Services, Serving
@@ -146,6 +147,7 @@ async def list_frame_marks(
     status_code=status.HTTP_201_CREATED,
     responses={200: {"model": MarkDocument, "description": "In place of what one said before."}},
 )
+@on_record(Subject.MARK)
 async def mark_frame(
     request: Request,
     services: Serving,
@@ -195,6 +197,7 @@ async def mark_frame(
     status_code=status.HTTP_204_NO_CONTENT,
     response_class=Response,
 )
+@on_record(Subject.MARK)
 async def remove_mark(
     request: Request,
     services: Serving,

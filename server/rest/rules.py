@@ -16,6 +16,7 @@ from server.errors import ChangedMeanwhileError, RulesError, RulesOfFileError, S
 from server.rest.conditional import strong_tag
 from server.rest.disclosure import event_of
 from server.rest.gate import Administrator
+from server.rest.on_record import on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Services, Serving
 from server.rest.users import IfMatch, expected_tag
@@ -55,12 +56,14 @@ class RulesDocument(BaseModel):
 
 
 @router.get("/rules/default", operation_id="get_default_rules", summary="Rules of all other cameras")
+@on_record(Subject.RULES)
 async def get_default_rules(response: Response, services: Serving, _: Administrator) -> RulesDocument:
     """The rules of cameras that have none of their own."""
     return await _told(response, services, DEFAULT)
 
 
 @router.put("/rules/default", operation_id="put_default_rules", summary="Change rules of all other cameras")
+@on_record(Subject.RULES)
 async def put_default_rules(
     request: Request,
     response: Response,
@@ -74,6 +77,7 @@ async def put_default_rules(
 
 
 @router.get("/cameras/{camera}/rules", operation_id="get_rules", summary="Rules of a camera")
+@on_record(Subject.RULES)
 async def get_rules(
     response: Response, services: Serving, _: Administrator, camera: RulesCamera
 ) -> RulesDocument:
@@ -82,6 +86,7 @@ async def get_rules(
 
 
 @router.put("/cameras/{camera}/rules", operation_id="put_rules", summary="Change the rules of a camera")
+@on_record(Subject.RULES)
 async def put_rules(
     request: Request,
     response: Response,
@@ -101,6 +106,7 @@ async def put_rules(
 @router.delete(
     "/cameras/{camera}/rules", operation_id="drop_rules", summary="Have a camera follow the default"
 )
+@on_record(Subject.RULES)
 async def drop_rules(
     request: Request,
     response: Response,

@@ -19,6 +19,7 @@ from server.audit.record import Subject
 from server.rest.conditional import strong_tag
 from server.rest.disclosure import event_of
 from server.rest.gate import Administrator
+from server.rest.on_record import on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Serving
 
@@ -111,6 +112,7 @@ class OneTimePassword(BaseModel):
 
 
 @router.get("", operation_id="list_users", summary="List users")
+@on_record(Subject.ACCESS)
 async def list_users(services: Serving, _: Administrator) -> Users:
     """Everybody who is let in, with the prefixes of their keys."""
     users = services.access.register().users
@@ -118,6 +120,7 @@ async def list_users(services: Serving, _: Administrator) -> Users:
 
 
 @router.post("", operation_id="create_user", summary="Add a user", status_code=HTTPStatus.CREATED)
+@on_record(Subject.ACCESS)
 async def create_user(
     request: Request, response: Response, services: Serving, caller: Administrator, new: NewUser
 ) -> OneTimePassword:
@@ -131,6 +134,7 @@ async def create_user(
 
 
 @router.get("/{name}", operation_id="get_user", summary="One user")
+@on_record(Subject.ACCESS)
 async def get_user(response: Response, services: Serving, _: Administrator, name: UserName) -> UserDocument:
     """One user, with an ETag for changing it."""
     user = services.access.register().user(name)
@@ -139,6 +143,7 @@ async def get_user(response: Response, services: Serving, _: Administrator, name
 
 
 @router.patch("/{name}", operation_id="change_user", summary="Change a user")
+@on_record(Subject.ACCESS)
 async def change_user(
     request: Request,
     response: Response,
@@ -166,6 +171,7 @@ async def change_user(
     summary="A new one-time password",
     status_code=HTTPStatus.CREATED,
 )
+@on_record(Subject.ACCESS)
 async def renew_password(
     request: Request, services: Serving, caller: Administrator, name: UserName
 ) -> OneTimePassword:
@@ -180,6 +186,7 @@ async def renew_password(
 @router.delete(
     "/{name}", operation_id="remove_user", summary="Remove a user", status_code=HTTPStatus.NO_CONTENT
 )
+@on_record(Subject.ACCESS)
 async def remove_user(
     request: Request,
     services: Serving,

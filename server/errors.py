@@ -61,9 +61,10 @@ ServerError
 ├── ChangedMeanwhileError
 ├── TagRequiredError
 ├── RulesError
+│   └── RulesOfFileError
 ├── RelayConfigError
 ├── RelayPositionsError
-│   └── RulesOfFileError
+├── DeadLetterError
 └── RecogniserError
     ├── UnknownRecogniserError
     ├── InvalidRecogniserError
@@ -578,6 +579,13 @@ class RelayPositionsError(ServerError):
         super().__init__(
             f"{path} cannot be used: {why}; mend it, or remove it: the target then begins with what comes next"
         )
+
+
+class DeadLetterError(ServerError):
+    """A file among the dead letters is none."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} is no dead letter: {why}; move it elsewhere, and send the others again")
 
 
 class RecogniserError(ServerError):

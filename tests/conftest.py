@@ -1,5 +1,6 @@
 """What all tests share: a real store, and the folder of pictures that some need."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,3 +31,13 @@ def data_root() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test pictures in {folder}: set SECONDSIGHT_DATA to a folder with kodak/")
     return folder
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """For tests that run a command in this process: it sets up logging for good."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

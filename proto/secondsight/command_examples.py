@@ -85,6 +85,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "recogniser check": ("secondsight recogniser check onnx:model.onnx photo.jpg",),
     "recogniser look": ("secondsight recogniser look nanodet photo.jpg --json",),
     "relay": ("secondsight relay --config relay.yaml", "secondsight relay --config relay.yaml --check"),
+    "relay resend": ("secondsight relay resend tickets --config relay.yaml",),
     "results": (
         "secondsight results gate yard --label person --minimum-score 0.5",
         "secondsight results --positions seen.json --json",

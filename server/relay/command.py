@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondsight.exit_codes import ExitCode
 from secondsight.logs import LogFormat, set_up_logging
 from server.options import LogFormatOption, LogLevel, LogLevelOption
+from shared_models.command.printing import AsJson, print_json, progress_for
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from server.relay.config import RelayConfig
     from server.relay.process import Relay
+    from server.relay.resending import Resent
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def relay(
+    context: typer.Context,
     config: Annotated[
         Path,
         typer.Option(envvar="SECONDSIGHT_RELAY_CONFIG", help="YAML file, see docs/integrations.md."),
@@ -37,12 +44,79 @@ def relay(
     from server.relay.config import RelayConfig
 
     set_up_logging(log_format, log_level.upper())
+    if context.invoked_subcommand is not None:
+        context.obj = config
+        return
     found = RelayConfig.load(config)
     if check:
         targets = ", ".join([*found.mqtt, *found.webhooks])
         typer.echo(f"{config} is well: {targets}")
         return
     _relay(found)
+
+
+@app.command()
+def resend(
+    context: typer.Context,
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="TARGET", help="Webhooks; all when left out.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file, see docs/integrations.md.", show_default="the one given before `resend`"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give webhooks what they did not take: their dead letters, oldest first, each once. The relay may run meanwhile.
+
+    What is taken is a dead letter no more. Exit code 3 says that a receiver takes nothing yet, so that some are left.
+    """
+    from dataclasses import asdict
+
+    from server.relay.config import RelayConfig
+
+    path = config or context.obj
+    found = RelayConfig.load(path)
+    unknown = [name for name in targets or () if name not in found.webhooks]
+    if unknown:
+        raise typer.BadParameter(
+            f"{', '.join(unknown)}: no such webhook; {path} has: {', '.join(found.webhooks) or 'none'}"
+        )
+    all_resent = _resend(found, targets or list(found.webhooks))
+    if as_json:
+        print_json({"targets": [asdict(resent) for resent in all_resent]})
+    for resent in () if as_json else all_resent:
+        left = f", {resent.left} left: {resent.why}" if resent.why else ""
+        typer.echo(f"{resent.target}: {resent.taken} taken, {resent.refused} refused for good{left}")
+    if any(resent.why for resent in all_resent):
+        raise typer.Exit(ExitCode.UNREACHABLE)
+
+
+def _resend(config: RelayConfig, names: list[str]) -> list[Resent]:
+    import asyncio
+
+    from server.relay.dead_letters import DeadLetters
+    from server.relay.resending import resend
+
+    async def run() -> list[Resent]:
+        with progress_for() as bars:
+            return [
+                await resend(
+                    name,
+                    config.webhooks[name],
+                    DeadLetters.of(config, name),
+                    partial(_draw, bars, bars.add_task(name)),
+                )
+                for name in names
+            ]
+
+    return asyncio.run(run())
+
+
+def _draw(bars: Progress, bar: TaskID, done: int, total: int) -> None:
+    bars.update(bar, completed=done, total=total)
 
 
 def _relay(config: RelayConfig) -> None:

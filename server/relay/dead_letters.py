@@ -6,14 +6,26 @@ import asyncio
 import hashlib
 import json
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from server.errors import RelayPositionsError
+from server.errors import DeadLetterError, RelayPositionsError
 from server.private_file import make_private_folder, write_private
 from server.relay import metrics
+from server.relay.config import RelayConfig
 from server.relay.told import rfc3339
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An event that was not taken: its name, and what its receiver was sent."""
+
+    path: Path
+    event: str
+    document: dict[str, Any]
 
 
 class DeadLetters:
@@ -26,9 +38,37 @@ class DeadLetters:
         make_private_folder(folder)
         metrics.DEAD_LETTERS.labels(target).set(len(self.paths()))
 
+    @classmethod
+    def of(cls, config: RelayConfig, target: str) -> DeadLetters:
+        """Those of a webhook of a relay."""
+        return cls(target, config.data / f"{target}.dead", config.webhooks[target].dead_letters)
+
     def paths(self) -> list[Path]:
         """Oldest first."""
         return sorted(self._folder.glob("*.json"))
+
+    def letters(self) -> Iterator[Letter]:
+        """Oldest first. Those that go meanwhile, for there are too many, are passed over.
+
+        Raises:
+            DeadLetterError: a file is none.
+        """
+        for path in self.paths():
+            try:
+                letter = json.loads(path.read_bytes())
+                event, document = letter["id"], letter["body"]
+                if not (isinstance(event, str) and isinstance(document, dict)):
+                    raise TypeError("its members have other types")
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise DeadLetterError(path, str(error)) from error
+            yield Letter(path, event, document)
+
+    def remove(self, letter: Letter) -> None:
+        """It was taken."""
+        letter.path.unlink(missing_ok=True)
+        metrics.DEAD_LETTERS.labels(self._target).set(len(self.paths()))
 
     async def keep(self, event: str, body: dict[str, Any], why: str, attempts: int) -> None:
         """Write an event down.

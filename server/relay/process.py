@@ -45,7 +45,7 @@ class Relay:
                     target,
                     source,
                     self._positions(name, target),
-                    DeadLetters(name, config.data / f"{name}.dead", target.dead_letters),
+                    DeadLetters.of(config, name),
                     config.links_to,
                 )
                 for name, target in config.webhooks.items()

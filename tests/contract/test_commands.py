@@ -36,7 +36,7 @@ def tree() -> dict[str, Command]:
 
 
 def runnable() -> list[Command]:
-    return [each for each in tree().values() if not each.is_group or each.name in ("edge", "models")]
+    return [each for each in tree().values() if not each.is_group or each.name in ("edge", "models", "relay")]
 
 
 def test_every_command_has_help_and_examples() -> None:

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import av
@@ -55,16 +54,6 @@ async def server() -> AsyncIterator[tuple[ScriptedServer, str]]:
     servicer = ScriptedServer()
     async with listening(servicer) as port:
         yield servicer, f"127.0.0.1:{port}"
-
-
-@pytest.fixture
-def logging_as_before() -> Iterator[None]:
-    """For tests that run a command in this process: it sets up logging for good."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture

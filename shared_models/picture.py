@@ -32,7 +32,7 @@ def pixels_of(image: Picture, stride: int, device: torch.device) -> Tensor:
 
 
 def picture_of(pixels: Tensor, width: int, height: int) -> Picture:
-    """(1, 3, H', W') in [0, 1] -> (height, width, 3) uint8 RGB."""
+    """(1, 3, H', W') in [0, 1] -> (height, width, 3) uint8 RGB. Overwrites `pixels`, which are still in the cache."""
     cut = pixels[0, :, :height, :width].permute(1, 2, 0)
-    levels = (cut * 255.0).round_().clamp_(0.0, 255.0).to(torch.uint8).contiguous()
+    levels = cut.mul_(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8).contiguous()
     return levels.cpu().numpy()

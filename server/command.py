@@ -270,7 +270,7 @@ def _serve(config: ServerConfig, store_url: str, has_worker: bool) -> None:
 
     async def run() -> None:
         server = Server(config, store_url, codec, recogniser)
-        first = server.access.first_admin()
+        first = server.first_admin()
         if first is not None:
             # Past the log: what it says is for the eyes of whoever starts the server, once.
             typer.echo(_FIRST_LOGIN.format(name=first.name, password=first.password), err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server import metrics
-from server.access.access import Access
+from server.access.access import Access, FirstLogin
 from server.analytics import Analytics
 from server.audit.audit import Audit
 from server.catalogue import Catalogue
@@ -49,7 +49,7 @@ class Server:
     ) -> None:
         self._config = config
         self.access = Access(config)
-        audit = Audit(config)
+        audit = self._audit = Audit(config)
         self._redis = open_client(store_url, Role.COMMANDS, max_connections=config.store_connections)
         self._blocking = open_client(store_url, Role.BLOCKING, max_connections=config.store_connections)
         bus = FrameBus(self._redis, self._blocking, config)
@@ -106,6 +106,14 @@ class Server:
         self._grpc = GrpcServer(self._ingest, self._analytics, self.access, audit, config)
         self._http = HttpServer(self.app, config.http, config.drain_grace, config.tls)
         self._parts = Parts("server")
+
+    def first_admin(self) -> FirstLogin | None:
+        """Make an admin where somebody will be asked who they are, and nobody can be let in; on record.
+
+        Raises:
+            AccessFileError, AuditUnavailableError
+        """
+        return self.access.first_admin(self._audit.write)
 
     async def start(self) -> None:
         """Listen and begin to recognise.

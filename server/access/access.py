@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from server.access.access_file import AccessFile
 from server.access.caller import LOOPBACK, Caller, CameraCaller, Principal, Role
-from server.access.changes import new_user
+from server.access.changes import make, user_added
 from server.access.credential import Kind, matches, prefix_of
-from server.access.passwords import PasswordCheck, hash_password, one_time_password
+from server.access.passwords import PasswordCheck, hash_password
 from server.access.register import Register, User
 from server.access.sessions import Sessions
 from server.access.throttle import Throttle
+from server.audit.record import Event, Outcome, Subject
 from server.config import ServerConfig
 from server.errors import (
     AccessFileError,
     AccessOffError,
     LoginFailedError,
     PasswordChangeRequiredError,
+    UserExistsError,
     WeakPasswordError,
 )
 
@@ -153,27 +156,33 @@ class Access:
         if principal.session is not None:
             self._sessions.end(principal.session)
 
-    def first_admin(self) -> FirstLogin | None:
+    def first_admin(self, record: Callable[[Event], object]) -> FirstLogin | None:
         """Make an admin when there is no user at all, and somebody will be asked who they are.
+
+        Args:
+            record: puts it on record, before it is done.
 
         Raises:
             AccessFileError: the file cannot be written.
+            AuditUnavailableError: from `record`; nothing was changed.
         """
         if self._file is None or self._current().users:
             return None
-        password = one_time_password()
-        made = False
+        change, password = user_added(FIRST_ADMIN, Role.ADMIN, None)
 
         def add(register: Register) -> Register:
-            nonlocal made
             if register.users:
-                return register
-            made = True
-            return register.with_user(FIRST_ADMIN, new_user(Role.ADMIN, None, password))
+                raise UserExistsError(next(iter(register.users)))
+            return change.apply(register)
 
-        self._file.change(add)
-        self._read(self._file)
-        return FirstLogin(FIRST_ADMIN, password) if made else None
+        event = Event(subject=Subject.ACCESS, outcome=Outcome.DONE, via="start")
+        try:
+            make(replace(change, apply=add), self._file, record, event)
+        except UserExistsError:
+            return None  # somebody was faster
+        finally:
+            self._read(self._file)
+        return FirstLogin(FIRST_ADMIN, password)
 
     def _exchange(self, name: str, user: User, new_password: str) -> None:
         kept = hash_password(new_password)

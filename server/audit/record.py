@@ -64,7 +64,8 @@ class Event:
     principal: str = ""
     role: str = ""
     via: str = ""
-    """What let the principal in: `loopback`, `session`, `terminal`, or the visible prefix of a key or token."""
+    """What let the principal in: `loopback`, `session`, `terminal`, or the visible prefix of a key or token; `start` of
+    what the server did by itself when it started."""
     address: str = ""
     request: str = ""
     """Joins the records of one request."""

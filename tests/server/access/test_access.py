@@ -14,9 +14,11 @@ from server.access.caller import LOOPBACK, CameraCaller, Permission, Principal, 
 from server.access.changes import new_user
 from server.access.credential import Kind, issue
 from server.access.register import CameraToken, Key, Register, User
+from server.audit.record import Event, Subject
 from server.config import ServerConfig
 from server.errors import (
     AccessFileError,
+    AuditUnavailableError,
     ForbiddenError,
     LoginFailedError,
     PasswordChangeRequiredError,
@@ -174,9 +176,16 @@ def test_no_secret_is_in_the_file(file: AccessFile) -> None:
 
 async def test_the_first_admin_has_a_one_time_password_that_has_to_be_exchanged(file: AccessFile) -> None:
     access = opened(file)
-    first = access.first_admin()
+    recorded: list[Event] = []
+    first = access.first_admin(recorded.append)
     assert first is not None
-    assert access.first_admin() is None
+    assert access.first_admin(recorded.append) is None
+    (event,) = recorded
+    assert (event.subject, event.via, event.detail) == (
+        Subject.ACCESS,
+        "start",
+        "user admin added as admin, cameras all",
+    )
     with pytest.raises(PasswordChangeRequiredError):
         await access.log_in(first.name, first.password, None, "10.0.0.1")
     with pytest.raises(WeakPasswordError, match="12 to 200"):
@@ -190,6 +199,16 @@ async def test_the_first_admin_has_a_one_time_password_that_has_to_be_exchanged(
     with pytest.raises(LoginFailedError):
         await access.log_in(first.name, first.password, OWN, "10.0.0.1")
     assert access.in_session(await access.log_in(first.name, OWN, None, "10.0.0.1")) is not None
+
+
+def test_without_a_record_there_is_no_first_admin(file: AccessFile) -> None:
+    def unwritable(_: Event) -> None:
+        raise AuditUnavailableError
+
+    with pytest.raises(AuditUnavailableError):
+        opened(file).first_admin(unwritable)
+    assert not file.path.exists() or not file.read().users
+    assert opened(file).first_admin([].append) is not None
 
 
 async def test_wrong_names_wrong_passwords_and_old_one_time_passwords_are_told_alike(

@@ -3,13 +3,18 @@
 import ast
 import json
 import re
+import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
 from edge.site_file import read_site
+from secondsight.command_line import DeferredCommand, app
 from server.relay.config import RelayConfig
 from server.watch.rules import Rules
 from tests.conftest import ROOT
@@ -88,3 +93,37 @@ def test_blocks_are_read_with_their_manner(tmp_path: Path) -> None:
     patient, shown = blocks_of(document)
     assert patient == CodeBlock(document, 1, "sh", Manner.PATIENT, "", "ls\n")
     assert (shown.manner, shown.why_not) == (Manner.SHOWN, "it is yours")
+
+
+def commands_in(script: str) -> Iterator[list[str]]:
+    """Words behind each `secondsight` of a script."""
+    joined = re.sub(r"\\\n", " ", re.sub(r"(?m)(^|\s)#.*$", "", script))
+    words = shlex.shlex(joined, posix=True, punctuation_chars="|&;<>()\n")
+    words.whitespace, words.whitespace_split, words.commenters = " \t", True, ""
+    found: list[str] | None = None
+    for word in [*words, "\n"]:
+        if word == "secondsight":
+            found = []
+        elif found is not None and re.fullmatch(r"[|&;<>()\n]+", word):
+            yield found
+            found = None
+        elif found is not None:
+            found.append(word)
+
+
+def left_over(command: Any, words: list[str]) -> list[str]:
+    """What a command, or the one of its commands that is meant, does not know."""
+    if isinstance(command, DeferredCommand):
+        command = command.load()
+    context = command.make_context(command.name, [], resilient_parsing=True)
+    _, rest, _ = command.make_parser(context).parse_args(words)
+    further = command.get_command(context, rest[0]) if rest and hasattr(command, "get_command") else None
+    return rest if further is None else left_over(further, rest[1:])
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_are_called_as_they_can_be(path: Path) -> None:
+    for block in blocks_of(path):
+        if block.language == "sh":
+            for words in commands_in(block.code):
+                assert not left_over(get_command(app), words), f"line {block.line}: {words}"

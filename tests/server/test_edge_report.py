@@ -13,7 +13,7 @@ from secondsight import store_keys
 from secondsight.v1 import analytics_pb2, analytics_pb2_grpc, frame_pb2, ingest_pb2
 from shared_models import Codec, EncodedFrame
 from tests.server.conftest import StartServer
-from tests.server.harness import EdgeStream, edge_stream, recognised, until
+from tests.server.harness import PATIENCE, EdgeStream, edge_stream, recognised, until
 
 Encoded = list[EncodedFrame]
 
@@ -45,7 +45,7 @@ async def test_what_an_edge_tells_is_told_with_its_camera(
         await edge.hello()
         await edge.send(1, encoded[0])
         await recognised(client, 1)
-        async with httpx.AsyncClient(base_url=f"http://{server.http_address}") as http:
+        async with httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http:
             (camera,) = (await http.get("/v1/cameras")).json()["cameras"]
             assert camera["edge"] is None
             await tell(edge, client, full_spool())
@@ -70,7 +70,7 @@ async def test_reports_that_come_too_often_are_passed_over(
 ) -> None:
     async with start_server() as server, edge_stream(server, codec) as edge:
         await edge.hello()
-        await tell(edge, client, full_spool())
+        await edge.write(full_spool())
         await edge.write(full_spool("giving"))
         await edge.send(1, encoded[0])
         await recognised(client, 1)
@@ -101,5 +101,5 @@ async def test_a_report_with_what_is_no_state_or_reason_ends_the_stream(
     async with start_server() as server, edge_stream(server, codec) as edge:
         await edge.hello()
         await edge.write(report)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             assert await edge.call.code() is grpc.StatusCode.INVALID_ARGUMENT

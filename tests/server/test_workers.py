@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from secondsight import store_keys
 from server.errors import WorkerStuckError
-from server.frame_bus import Claimed, Holding, LeaseLostError, Publishing
+from server.frame_bus import Claimed, FrameBus, Holding, LeaseLostError, Publishing
+from server.leases import Leases
 from server.tasks import TaskInUseError, Tasks
 from server.tasks_command import app as tasks_app
 from shared_models import Codec, EncodedFrame
@@ -20,7 +21,8 @@ from tests.server.crew import Crew, crew_on
 from tests.server.harness import SquareSpotter, results_in, until
 
 TASK = store_keys.DEFAULT_TASK
-
+MANY = 10_000
+"""Tries of a frame: how many workers die with one depends on how long it takes."""
 
 Encoded = list[EncodedFrame]
 
@@ -34,7 +36,7 @@ async def test_frames_have_one_result_each_and_in_order_though_workers_die_at_an
     async def trouble() -> None:
         while True:
             while len(crew.running) < 3:
-                crew.start()
+                crew.start(tries=MANY)
             await asyncio.sleep(dice.uniform(0.1, 0.4))
             victim = dice.choice(list(crew.running))
             await (crew.die if dice.random() < 0.7 else crew.leave)(victim)
@@ -48,7 +50,7 @@ async def test_frames_have_one_result_each_and_in_order_though_workers_die_at_an
     finally:
         troubling.cancel()
         await asyncio.gather(troubling, return_exceptions=True)
-    crew.start()
+    crew.start(tries=MANY)
     await crew.have_results(cameras, numbers)
 
 
@@ -80,8 +82,18 @@ async def test_cameras_are_shared_out_and_go_to_others_at_once_when_a_worker_lea
     await crew.have_results(cameras, range(1, 2))
 
 
+def _leases(crew: Crew, worker: str) -> Leases:
+    """Of a worker that is played here: they last until `_lease_ends`, however slow the machine is."""
+    return FrameBus(crew.redis, crew.blocking, replace(crew.config, lease=600.0)).leases(worker, TASK)
+
+
+async def _lease_ends(crew: Crew) -> None:
+    """As by itself, of a worker that is not heard of."""
+    await crew.redis.hset(store_keys.worker("gate", TASK), "until", 0)
+
+
 async def _claimed(crew: Crew, worker: str, holding: Holding) -> Claimed:
-    leases = crew.bus.leases(worker, TASK)
+    leases = _leases(crew, worker)
     for _ in range(5):
         claimed = await crew.bus.claim(holding, leases)
         if claimed is not None:
@@ -90,10 +102,7 @@ async def _claimed(crew: Crew, worker: str, holding: Holding) -> Claimed:
 
 
 async def _takes(crew: Crew, worker: str) -> Holding:
-    async def taken() -> bool:
-        return bool(await crew.bus.leases(worker, TASK).take(["gate"]))
-
-    await until(taken)
+    assert await _leases(crew, worker).take(["gate"]) == ["gate"]
     return Holding("gate")
 
 
@@ -104,10 +113,12 @@ async def test_a_worker_that_was_paused_for_longer_than_its_lease_does_no_harm(
     paused = await _takes(crew, "paused")
     stale = await _claimed(crew, "paused", paused)
     assert (stale.entry_id, stale.tries) == ("1-1", 1)
+    assert await _leases(crew, "other").take(["gate"]) == []
+    await _lease_ends(crew)
     other = await _takes(crew, "other")
     again = await _claimed(crew, "other", other)
     assert (again.entry_id, again.tries) == ("1-1", 2)
-    leases = {name: crew.bus.leases(name, TASK) for name in ("paused", "other")}
+    leases = {name: _leases(crew, name) for name in ("paused", "other")}
     assert await crew.bus.publish(stale, leases["paused"], b"stale") is Publishing.LOST
     # It waits for frames without a look at its lease, and is handed the next one.
     paused.may_wait = True
@@ -136,6 +147,7 @@ async def test_a_frame_that_ends_worker_after_worker_is_given_up_and_the_camera_
     await crew.store("gate", range(1, 4), encoded)
     for victim in range(3):
         await _claimed(crew, f"victim-{victim}", await _takes(crew, f"victim-{victim}"))
+        await _lease_ends(crew)
     crew.start(tries=3)
 
     async def all_have_results() -> bool:
@@ -210,7 +222,7 @@ async def test_a_worker_that_leaves_finishes_the_frame_in_hand(valkey_crew: Crew
     spotter = SquareSpotter()
     spotter.released.clear()
     crew = valkey_crew
-    worker = crew.start(spotter)
+    worker = crew.start(spotter, lease=600.0)
     await crew.store("gate", range(1, 4), encoded)
 
     async def at_work() -> bool:

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from server.store.config import StoreConfig
 from server.store.embedded import EmbeddedStore
 
 ROOT = Path(__file__).parent.parent
 
-settings.register_profile("thorough", max_examples=100)
+# How long an example takes, and how long one is looked for, is the machine's matter.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("patient"), max_examples=100)
+settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from secondsight.client import Settings
 from server.process import Server
 from shared_models import Codec, EncodedFrame
+from tests.ports import held_port
 from tests.server.conftest import (  # noqa: F401  # fixtures
     StartServer,
     _light_passwords,
@@ -32,6 +33,13 @@ FRAMES = 6
 def settings_of(server: Server, **more: object) -> Settings:
     """Those by which a client reaches a server of this process."""
     return replace(Settings(server=f"http://{server.http_address}", grpc=server.grpc_address), **more)
+
+
+@pytest.fixture
+def kept_places() -> Iterator[dict[str, str]]:
+    """Addresses, as settings, for a server and the one that comes after it."""
+    with held_port() as grpc, held_port() as http:
+        yield {"grpc": f"127.0.0.1:{grpc}", "http": f"127.0.0.1:{http}"}
 
 
 @dataclass

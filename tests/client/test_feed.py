@@ -81,13 +81,16 @@ async def test_the_synchronous_feed_pushes_layers_of_another_encoder(
 
 
 async def test_a_feed_outlives_its_server(
-    start_server: StartServer, codec: Codec, encoded: list[EncodedFrame], client: Redis
+    start_server: StartServer,
+    codec: Codec,
+    encoded: list[EncodedFrame],
+    client: Redis,
+    kept_places: dict[str, str],
 ) -> None:
     """Frames pushed while no server is there are sent to the next one, once, in the session that goes on."""
     retries = Retries(first_wait=0.05, longest_wait=0.2)
-    async with start_server() as first:
+    async with start_server(**kept_places) as first:
         settings = settings_of(first, retries=retries)
-        grpc, http = first.grpc_address, first.http_address
         asking = AsyncClient(settings)
         feed = asking.pushing("gate", model=codec.predicting_id)
         await feed.__aenter__()
@@ -98,7 +101,7 @@ async def test_a_feed_outlives_its_server(
     for frame in encoded[3:6]:
         await feed.push_layers(Layers(machine=frame.machine))
     assert feed.waiting == 3
-    async with start_server(grpc=grpc, http=http), asking:
+    async with start_server(**kept_places), asking:
         await feed.__aexit__(None, None, None)
         assert await frames_in(client, "gate") == [f"1-{number}" for number in range(1, 7)]
 
@@ -123,23 +126,27 @@ async def test_a_refused_frame_is_told_and_the_others_are_stored(
 
 
 async def test_new_session_names_what_waits_anew(
-    start_server: StartServer, codec: Codec, encoded: list[EncodedFrame], client: Redis, store_url: str
+    start_server: StartServer,
+    codec: Codec,
+    encoded: list[EncodedFrame],
+    client: Redis,
+    store_url: str,
+    kept_places: dict[str, str],
 ) -> None:
     """A store that forgot the camera gives another session; enhancement layers move to the new names."""
     retries = Retries(first_wait=0.05, longest_wait=0.2)
     layers = [Layers(machine=each.machine, enhancement=each.enhancement, slices=5) for each in encoded]
-    async with start_server() as first:
+    async with start_server(**kept_places) as first:
         settings = settings_of(first, retries=retries)
         asking = AsyncClient(settings)
         feed = asking.pushing("gate", model=codec.predicting_id, store=store_url)
         await feed.__aenter__()
         await feed.push_layers(layers[0])
         await feed.flush()
-        grpc, http = first.grpc_address, first.http_address
     await client.flushall()
     await client.set(store_keys.SESSIONS, 6)
     pushed = await feed.push_layers(layers[1])
-    async with start_server(grpc=grpc, http=http), asking:
+    async with start_server(**kept_places), asking:
         assert feed.waiting == 1
         await feed.flush()
         await feed.__aexit__(None, None, None)

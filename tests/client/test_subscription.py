@@ -32,11 +32,14 @@ async def feed(edge: EdgeStream, encoded: Encoded, *sequences: int) -> None:
 
 
 async def test_a_subscription_outlives_its_server(
-    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+    start_server: StartServer,
+    codec: Codec,
+    encoded: Encoded,
+    client: Redis,
+    kept_places: dict[str, str],
 ) -> None:
     """Also of a camera of which nothing had come before the connection was lost."""
-    async with start_server(SquareSpotter()) as first:
-        grpc, http = first.grpc_address, first.http_address
+    async with start_server(SquareSpotter(), **kept_places) as first:
         asking = AsyncClient(settings_of(first, retries=QUICK))
         async with edge_stream(first, codec, "street") as street, edge_stream(first, codec, "yard") as yard:
             await street.hello()
@@ -53,7 +56,7 @@ async def test_a_subscription_outlives_its_server(
             assert (await coming).frame == "1-3"
             sessions = street.session, yard.session
     coming = asyncio.ensure_future(anext(results))
-    async with start_server(SquareSpotter(), grpc=grpc, http=http) as second:
+    async with start_server(SquareSpotter(), **kept_places) as second:
         async with edge_stream(second, codec, "street") as street, edge_stream(second, codec, "yard") as yard:
             await street.hello(sessions[0])
             await yard.hello(sessions[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from edge.enhancement_store import EnhancementStore
 from edge.errors import EnhancementUnavailableError
 from secondsight.certificates.authority import Authority
 from server.store.client import open_client
+from tests.ports import held_port
 
 SERVER = shutil.which("redis-server")
 
@@ -52,21 +52,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     authority = Authority(folder)
     authority.make_server(["localhost"], days=1)
     authority.make_client("edge", days=1)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     files = {
         "--tls-cert-file": "server.pem",
         "--tls-key-file": "server-key.pem",
         "--tls-ca-cert-file": "ca.pem",
     }
     options = [word for name, file in files.items() for word in (name, str(folder / file))]
-    with subprocess.Popen(
-        [SERVER, "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1", "--save", "", *options],
-        stdout=subprocess.PIPE,
-        cwd=folder,
-        text=True,
-    ) as process:
+    with (
+        held_port() as port,
+        subprocess.Popen(
+            [SERVER, "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1", "--save", "", *options],
+            stdout=subprocess.PIPE,
+            cwd=folder,
+            text=True,
+        ) as process,
+    ):
         try:
             assert process.stdout is not None
             for line in process.stdout:

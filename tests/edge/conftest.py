@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import av
@@ -16,6 +15,7 @@ from shared_models import Codec
 from shared_models.bitstream import FrameType
 from shared_models.reference import Reference
 from tests.edge.scripted_server import ScriptedServer, listening
+from tests.ports import held_port
 from tests.predicting_codec import predicting_codec
 
 ClipMaker = Callable[..., Path]
@@ -57,11 +57,10 @@ async def server() -> AsyncIterator[tuple[ScriptedServer, str]]:
 
 
 @pytest.fixture
-def free_port() -> int:
-    """A port of the loopback on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port() -> Iterator[int]:
+    """A port of the loopback on which nobody listens before the test does."""
+    with held_port() as port:
+        yield port
 
 
 @pytest.fixture

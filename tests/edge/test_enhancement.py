@@ -151,14 +151,14 @@ async def test_a_layer_that_is_asked_for_needs_no_credit_and_counts_as_spent(
         frame = await talk.frame()
         assert frame.enhancement.place == frame_pb2.ENHANCEMENT_PLACE_EDGE
         assert frame.enhancement.retention == frame_pb2.RETENTION_ROUTINE
-        spent = edge.tally.spending.today_bytes
+        spent = sum(edge.tally.spending.days.values())
         for request, sequence in ((7, 1), (8, 1), (9, 6)):
             await talk.ask_enhancement(request, 5, sequence)
         replies = [await talk.enhancement() for _ in range(3)]
         assert [reply.request for reply in replies] == [7, 8, 9]
         assert [reply.enhancement_layer for reply in replies] == [b"enhancement a", b"enhancement a", b""]
         assert replies[2].lack == ingest_pb2.ENHANCEMENT_LACK_GONE
-        assert edge.tally.spending.today_bytes == spent + 2 * len(b"enhancement a")
+        assert sum(edge.tally.spending.days.values()) == spent + 2 * len(b"enhancement a")
         assert (edge.tally.enhancements_replied, edge.tally.enhancement_lacks) == (2, 1)
         await talk.ack(1)
         assert (await talk.frame()).machine_layer == b"machine b"

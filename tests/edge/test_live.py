@@ -24,8 +24,9 @@ from edge.sources import open_source
 from edge.sources.live import LiveSource
 from tests.edge.rtsp_server import RtspServer
 
+# A camera that is only slow, as all are on a busy machine, is not to be taken for a frozen one.
 QUICK = WatchdogConfig(
-    frozen_s=0.5, first_frame_s=2.0, still_s=0.1, reopen_base_s=0.01, reopen_cap_s=0.02, abandoned=2
+    frozen_s=2.0, first_frame_s=60.0, still_s=0.1, reopen_base_s=0.01, reopen_cap_s=0.02, abandoned=2
 )
 
 
@@ -143,7 +144,7 @@ def test_a_camera_that_hangs_is_left_and_its_thread_comes_back(caplog: pytest.Lo
         thawed.set()
         running.until(lambda: running.tally.source_hung == 0)
         assert let_go == [0]
-    assert caplog.text.count("no frame for 0.5 s") == 1
+    assert caplog.text.count("no frame for 2.0 s") == 1
 
 
 def test_only_so_many_reads_that_never_come_back_are_left_behind(caplog: pytest.LogCaptureFixture) -> None:
@@ -175,21 +176,21 @@ def test_a_camera_that_hangs_does_not_hold_up_the_end() -> None:
         thawed.wait()
 
     with watched(Camera(connection), WatchdogConfig()) as running:
-        running.until(lambda: len(running.frames) == 1)
+        running.until(lambda: len(running.frames) >= 1)
     thawed.set()
 
 
 def test_a_slow_camera_is_given_ten_frame_times() -> None:
     def connection(_: int) -> Generator[CapturedFrame]:
         for number in range(3):
-            yield frame(number, 100_000 * number)
-            time.sleep(0.1)
-        time.sleep(0.6)
-        yield frame(9, 300_000)
+            yield frame(number, 200_000 * number)
+            time.sleep(0.2)
+        time.sleep(1.2)
+        yield frame(9, 600_000)
         time.sleep(1)
 
     with watched(Camera(connection), WatchdogConfig(frozen_s=0.15, first_frame_s=5.0)) as running:
-        running.until(lambda: len(running.frames) == 4)
+        running.until(lambda: len(running.frames) >= 4)
         assert running.tally.source_freezes == 0
 
 
@@ -234,7 +235,7 @@ def test_a_camera_whose_clock_jumps_is_placed_by_ours(jumps: list[int]) -> None:
 
     began = time.monotonic()
     with watched(Camera(connection), WatchdogConfig()) as running:
-        running.until(lambda: len(running.frames) == len(jumps))
+        running.until(lambda: len(running.frames) >= len(jumps))
         assert running.tally.source_clock_jumps >= 1
     assert running.pts_us[0] == 0
     assert all(earlier < later for earlier, later in pairwise(running.pts_us))

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from edge.errors import ConfigError
 from edge.exposition import serve_metrics
 from edge.metrics import DropReason, KeyCause, RateReport, Stage, Tally
+from edge.spending import Spending
 from secondsight.verdict import Cause, Verdict
 
 
@@ -48,7 +49,8 @@ def test_prometheus_sees_the_tally_as_it_stands(free_port: int) -> None:
 
 
 def test_what_was_asked_for_and_what_was_spent_stand_side_by_side(free_port: int) -> None:
-    tally = Tally()
+    # Clocks that stand still: neither a day nor the minute ends in between.
+    tally = Tally(spending=Spending(wall=lambda: 1_700_049_600.0, clock=lambda: 0.0))
     tally.spending.machine(750_000)
     assert "last minute 100.0 kbit/s, today 0.75 MB" in tally.status_line()
     tally.rate = RateReport(80.0, 5_000_000, 64.0, machine_level=1, human_level=3)

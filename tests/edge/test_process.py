@@ -335,7 +335,9 @@ async def test_a_fixed_camera_is_sent_as_one_group_and_every_frame_decodes(
     assert (tally.sent, tally.sent_predicted, tally.encoded_predicted) == (6, 5, 5)
     assert 0 < tally.changed / tally.encoded_predicted < 0.5
     assert (
-        tally.spending.today_bytes == tally.machine_bytes == sum(len(frame.machine_layer) for frame in frames)
+        sum(tally.spending.days.values())
+        == tally.machine_bytes
+        == sum(len(frame.machine_layer) for frame in frames)
     )
 
 

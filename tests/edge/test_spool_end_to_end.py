@@ -109,7 +109,7 @@ async def test_what_was_in_the_spool_of_a_killed_edge_is_stored_exactly_once(
                 *("--server", f"127.0.0.1:{free_port}", "--spool", str(folder), "--delivery", "complete"),
                 *("--status-interval", "0.1", "--backoff-cap", "0.1"),
             )
-            await edge.ready(pattern)
+            await edge.ready(pattern, within_s=600)
             if with_server:
                 target = len(store.names) + with_server
                 async with listening(store, free_port):

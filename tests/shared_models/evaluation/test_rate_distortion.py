@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -165,6 +166,8 @@ def test_a_failing_task_ends_the_others() -> None:
 
     def task(number: int) -> list[Measured]:
         started.append(number)
+        # Else one thread may be through with them all before the other hears of the first.
+        time.sleep(0.1)
         raise ImageError("no")
 
     tasks: list[Callable[[], list[Measured]]] = [partial(task, number) for number in range(200)]

@@ -29,6 +29,7 @@ from server.store.errors import StoreStartError
 _HOST: Final = "127.0.0.1"
 _POLL_S: Final = 0.02
 _LOG_TAIL_LINES: Final = 5
+_PORTS_TRIED: Final = 5
 _log = logging.getLogger(__name__)
 
 
@@ -109,7 +110,7 @@ class EmbeddedStore:
         """Run the server until `stop`. This thread starts every server: they end when it does (see `tied`)."""
         try:
             try:
-                self._launch()
+                self._launch_first()
             except (StoreStartError, OSError) as error:
                 self._failure = error
                 return
@@ -141,6 +142,17 @@ class EmbeddedStore:
                 self._launch()
             except (StoreStartError, OSError) as error:
                 _log.error("%s", error)
+
+    def _launch_first(self) -> None:
+        """Launch; where any port will do, on another one when somebody took the free one before the server had it."""
+        for left in reversed(range(_PORTS_TRIED)):
+            try:
+                self._launch()
+                return
+            except StoreStartError as error:
+                if self.config.port != 0 or "in use" not in str(error) or not left:
+                    raise
+                self._port = 0
 
     def _launch(self) -> None:
         """Start a server and wait until it answers.

@@ -18,6 +18,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from server.store import embedded
 from server.store.config import StoreConfig
 from server.store.embedded import EmbeddedStore
 from server.store.errors import StoreBusyError, StoreStartError
@@ -209,6 +210,18 @@ def test_another_store_on_the_port_is_not_taken_for_ours(tmp_path: Path, valkey:
     with pytest.raises(StoreStartError, match="in use"):
         EmbeddedStore(StoreConfig(data=tmp_path / "other", port=port)).start()
     assert answers(valkey)
+
+
+def test_a_free_port_that_somebody_took_meanwhile_is_passed_over(
+    tmp_path: Path, valkey: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = [int(valkey.url.rpartition(":")[2].partition("/")[0])]
+    free_port = embedded._free_port
+    monkeypatch.setattr(embedded, "_free_port", lambda: taken.pop() if taken else free_port())
+    with EmbeddedStore(StoreConfig(data=tmp_path / "other", port=0)) as store:
+        assert not taken
+        assert answers(store)
+        assert store.url != valkey.url
 
 
 def test_a_damaged_file_is_reported_with_the_servers_words(tmp_path: Path) -> None:

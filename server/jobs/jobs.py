@@ -308,8 +308,9 @@ class Jobs:
         metrics.JOB_SECONDS.labels(job.order.kind, job.state).observe(seconds)
         if job.failure is not None:
             await self._tell_failed(job, job.failure)
-        await asyncio.to_thread(self._folder.clear, job)
+        # First, lest a server that ends during the other leaves a job that was told to be done to be made again.
         self._save(job)
+        await asyncio.to_thread(self._folder.clear, job)
 
     def _fail(self, job: Job, why: str) -> None:
         job.state, job.failure, job.file = State.FAILED, why, None

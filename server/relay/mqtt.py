@@ -201,12 +201,14 @@ class Mqtt:
     async def _show_counts(self, cameras: Iterable[str]) -> None:
         for camera in list(cameras):
             sightings = self._cameras[camera]
+            # A broker may take longer for the counts than an alert lasts.
+            alert = sightings.alert
             for key, count in list(sightings.counts()):
                 topic = self._topics.count(camera, key)
                 if topic not in self._shown:
                     await self._announce(camera, key)
                 await self._show(topic, str(count))
-            await self._show(self._topics.alert(camera), "ON" if sightings.alert else "OFF")
+            await self._show(self._topics.alert(camera), "ON" if alert or sightings.alert else "OFF")
 
     async def _announce(self, camera: str, key: Key) -> None:
         if self._discovery is not None:

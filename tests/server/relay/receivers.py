@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,11 @@ needs_broker = pytest.mark.skipif(
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Not among those that the system hands out by itself, so that nobody is given it before it is used."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Broker:
@@ -82,18 +86,26 @@ class Messages:
 
     last: dict[str, str] = field(default_factory=dict)
     of: dict[str, list[str]] = field(default_factory=dict)
+    passed: dict[str, int] = field(default_factory=dict)
+    """Of every topic, how many came up to the payload that was last waited for."""
 
-    async def until(self, topic: str, payload: str | None = None) -> str:
-        """Wait for a topic, and for this payload on it."""
+    async def until(self, topic: str, payload: str | None = None) -> None:
+        """Wait for a topic, and for this payload on it, whatever has followed it by now."""
 
         async def there() -> bool:
-            return topic in self.last and payload in (None, self.last[topic])
+            if payload is None:
+                return topic in self.last
+            passed = self.passed.get(topic, 0)
+            came = self.of.get(topic, [])[passed:]
+            if payload not in came:
+                return False
+            self.passed[topic] = passed + came.index(payload) + 1
+            return True
 
         try:
             await until(there)
         except TimeoutError:
             raise AssertionError(f"{topic} {payload}: {self.last}") from None
-        return self.last[topic]
 
     async def several(self, topic: str, count: int) -> list[Any]:
         """Wait for so many messages on a topic."""

@@ -251,8 +251,8 @@ async def test_old_files_go_for_new_ones(
         failed = await asking.ended("exports", **views)
         assert (failed["state"], failed["links"].keys()) == ("failed", {"self"})
         assert "more than" in failed["failure"]
-    free = shutil.disk_usage(tmp_path).free
-    async with start_server(SquareSpotter(), disk_left_free=2 * free) as server, open_to(server) as asking:
+    disk = shutil.disk_usage(tmp_path).total
+    async with start_server(SquareSpotter(), disk_left_free=disk) as server, open_to(server) as asking:
         failed = await asking.ended("exports", **views)
         assert "disk is nearly full" in failed["failure"]
     async with start_server(SquareSpotter(), jobs_age=0.0) as server, open_to(server) as asking:

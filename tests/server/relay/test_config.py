@@ -117,6 +117,7 @@ def test_two_relays_do_not_share_a_folder(tmp_path: Path) -> None:
     os.close(first._lock)
 
 
+@pytest.mark.usefixtures("logging_as_before")
 def test_a_file_is_checked_without_being_used(tmp_path: Path) -> None:
     path = tmp_path / "relay.yaml"
     path.write_text(GOOD)

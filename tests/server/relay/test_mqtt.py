@@ -248,7 +248,7 @@ async def test_old_results_change_no_state(
     start_server: StartServer, start_relay: StartRelay, worker: Worker, broker: Broker
 ) -> None:
     async with start_server() as server, listening(broker.port) as heard:
-        async with start_relay(server, mqtt=home(broker, state_age_s=0.001)):
+        async with start_relay(server, mqtt=home(broker, state_age_s=1e-6)):
             await worker.publish(PERSON, events=(event("new", PERSON),))
             await heard.several("secondsight/events", 1)
         assert "secondsight/gate/person" not in heard.last

@@ -256,7 +256,7 @@ async def test_a_slow_receiver_is_asked_again_and_keeps_nobody_waiting(
         async with start_relay(server, webhooks=webhooks):
             await worker.publish(PERSON, events=(event("new", PERSON),))
             await quick.several(1)
-            first, second = await receiver.several(2)
+            first, second, *_ = await receiver.several(2)
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
 
 

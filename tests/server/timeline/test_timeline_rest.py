@@ -70,10 +70,12 @@ async def door(
         await edge.hello()
         for sequence, at_s in enumerate(captured_s, 1):
             layers = encoded[(sequence - 1) % len(encoded)]
+            whole_s, ms = divmod(round(1000 * at_s), 1000)
             frame = await edge.send(
                 sequence,
                 layers,
-                captured_at={"seconds": int(at_s), "nanos": round(at_s % 1 * 1e3) * 10**6},
+                # No nanoseconds would leave those that the harness has set.
+                captured_at={"seconds": whole_s, "nanos": ms * 10**6 or 1},
                 enhancement={"expires_at": {"seconds": int(time.time()) + 600}},
             )
             await keep_enhancement(client, frame, layers)

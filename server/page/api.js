@@ -29,8 +29,7 @@ export async function ask(address, { method = "GET", accept = "application/json"
       signal,
     });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem("The server cannot be reached", "Check that it runs; the console goes on by itself.", 0);
+    throw unreached(error);
   }
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
@@ -44,20 +43,35 @@ export async function ask(address, { method = "GET", accept = "application/json"
   );
 }
 
+/** What comes with a response, read by one of its methods: "blob", "json" or "text". It may break off, too. */
+export async function read(response, as) {
+  try {
+    return await response[as]();
+  } catch (error) {
+    throw unreached(error);
+  }
+}
+
+/** A connection that failed is a `TypeError`; whatever else went wrong stays what it is. */
+function unreached(error) {
+  if (!(error instanceof TypeError)) return error;
+  return new Problem("The server cannot be reached", "Check that it runs; the console goes on by itself.", 0);
+}
+
 /** A JSON document. */
 export async function get(address, options) {
-  return (await ask(address, options)).json();
+  return read(await ask(address, options), "json");
 }
 
 /** Send a body by POST, PUT, PATCH or DELETE; gives the JSON document of the answer, null when it has none. */
 export async function send(method, address, body, headers) {
-  const text = await (await ask(address, { method, body, headers })).text();
+  const text = await read(await ask(address, { method, body, headers }), "text");
   return text ? JSON.parse(text) : null;
 }
 
 /** A picture as an ImageBitmap, decoded off the main thread. */
 export async function picture(address, signal) {
-  return createImageBitmap(await (await ask(address, { accept: "image/jpeg", signal })).blob());
+  return createImageBitmap(await read(await ask(address, { accept: "image/jpeg", signal }), "blob"));
 }
 
 /** Address of a camera, with further parts of the path. */

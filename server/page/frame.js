@@ -1,6 +1,6 @@
 // One frame: its machine view at once, its human view for a reason, and all that is known of it.
 
-import { Problem, ask, get, ofCamera, picture, send } from "./api.js";
+import { Problem, ask, get, ofCamera, picture, read, send } from "./api.js";
 import { append, dialog, element, notice } from "./dom.js";
 import { colourOf } from "./draw.js";
 import { Stage } from "./stage.js";
@@ -219,7 +219,7 @@ class FramePage {
         if (!last && (took[0] < QUICK || took[0] > BUSY)) continue;
         const address = this.frame.links.human_view + (last ? "" : `&slices=${slices}`);
         const response = await ask(address, { accept: "image/jpeg", headers: spoken(reason), signal: this.leaving.signal });
-        const bitmap = await createImageBitmap(await response.blob());
+        const bitmap = await createImageBitmap(await read(response, "blob"));
         if (mine !== this.opened) return;
         this.stage.setHuman(bitmap, slices, count);
         took.push(Math.round(performance.now() - begun));
@@ -356,7 +356,7 @@ class FramePage {
     await this.attempt(async () => {
       const response = await ask(`${this.frame.links[`${view}_view`]}&download=true`, { accept: "image/png", headers: view === "human" ? spoken(this.reason) : {} });
       const named = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
-      const address = URL.createObjectURL(await response.blob());
+      const address = URL.createObjectURL(await read(response, "blob"));
       element("a", { href: address, download: named?.[1] ?? `${this.camera}-${this.frame.frame}-${view}.png` }).click();
       URL.revokeObjectURL(address);
       return "Downloaded, with its provenance inside the file.";

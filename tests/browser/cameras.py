@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from secondsight import store_keys
 from secondsight.v1 import ingest_pb2, ingest_pb2_grpc
 from shared_models import Codec, EncodedFrame
-from tests.browser.conftest import Serving, frame_of
+from tests.browser.conftest import LAYERS_LIVE_S, Serving, frame_of
 
 
 @contextmanager
@@ -71,7 +71,8 @@ async def _stream(
         session = (await call.read()).welcome.session
         pace = asyncio.get_running_loop().time()
         for sequence, layers in enumerate(itertools.cycle(frames), 1):
-            await store.set(store_keys.enhancement(camera, session, sequence), layers.enhancement, ex=600)
+            key = store_keys.enhancement(camera, session, sequence)
+            await store.set(key, layers.enhancement, ex=LAYERS_LIVE_S)
             await call.write(ingest_pb2.PushRequest(frame=frame_of(camera, session, sequence, layers)))
             async for response in _responses(call):
                 assert not response.HasField("nack"), response.nack

@@ -31,7 +31,7 @@ def downloaded(page: Page, job: Locator, folder: Path) -> Path:
 
 def test_a_clip_is_made_played_downloaded_and_deleted(page: Page, serving: Serving, tmp_path: Path) -> None:
     page.goto(f"{serving.http}/#/exports?camera=street")
-    page.get_by_role("button", name="10 min").click()
+    page.get_by_role("button", name="1 h").click()
     page.get_by_label("Size").select_option("426")
     job = made(page)
     expect(job).to_contain_text("Clip of street")
@@ -76,7 +76,7 @@ def test_human_views_take_an_operator_and_a_reason(
         ).to_have_count(0)
     with opened(browser, faults) as page:
         log_in(page, secured, "otto", "#/exports")
-        page.get_by_role("button", name="10 min").click()
+        page.get_by_role("button", name="1 h").click()
         page.get_by_role("combobox", name="View", exact=True).select_option("human")
         page.get_by_role("button", name="Make").click()
         expect(page.locator(".job")).to_have_count(0)  # the reason is missing

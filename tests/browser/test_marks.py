@@ -102,6 +102,7 @@ def test_everybody_sees_what_others_say_and_viewers_say_nothing(
         ask(page)
         page.keyboard.press("Escape")
         page.locator(".stage").click()
+        expect(page.get_by_role("button", name="Tell what was missed")).to_be_enabled()
         page.keyboard.press("x")
         page.get_by_label("What is it?").fill("bus")
         for edge, value in (("Left", "10"), ("Top", "10"), ("Right", "90"), ("Bottom", "80")):

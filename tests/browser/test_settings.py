@@ -29,7 +29,8 @@ TOUCH = """(corner, [dx, dy]) => {
 
 def rules_of(serving: Serving, camera: str = CAMERA) -> dict[str, Any]:
     headers = serving.people.header("anna") if serving.people else {}
-    answer: dict[str, Any] = httpx.get(f"{serving.http}/v1/cameras/{camera}/rules", headers=headers).json()
+    address = f"{serving.http}/v1/cameras/{camera}/rules"
+    answer: dict[str, Any] = httpx.get(address, headers=headers, timeout=60).json()
     return answer
 
 
@@ -69,7 +70,7 @@ def test_users_keys_and_tokens(browser: Browser, secured: Serving, faults: Fault
         row = page.locator('[data-user="nora"]')
         expect(row).to_contain_text("barn")
         login = {"name": "nora", "password": password}
-        once = httpx.post(f"{secured.http}/v1/session", json=login)
+        once = httpx.post(f"{secured.http}/v1/session", json=login, timeout=60)
         assert once.json()["type"] == "/problems/password-change-required"
         assert password not in page.content()
 
@@ -151,7 +152,7 @@ def test_zones_are_drawn_by_mouse_touch_and_keys(page: Page, serving: Serving, f
 
     # Somebody else was faster.
     address = f"{serving.http}/v1/cameras/{CAMERA}/rules"
-    httpx.put(address, json={}, headers={"If-Match": "*"}).raise_for_status()
+    httpx.put(address, json={}, headers={"If-Match": "*"}, timeout=60).raise_for_status()
     page.get_by_label("Minimum score, %").first.fill("36")
     faults.expected_status = 412
     with page.expect_response("**/rules") as answer:

@@ -46,9 +46,11 @@ BOX_EDGES = """async (canvas, result) => {
 """For each detection, whether the lower edge of its box has its colour."""
 
 
-def test_a_tile_shows_the_newest_frame_with_the_boxes_of_that_frame(page: Page, serving: Serving) -> None:
+def test_a_tile_shows_the_newest_frame_with_the_boxes_of_that_frame(unopened: Page, serving: Serving) -> None:
+    page = unopened
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
+    page.goto(serving.http)
     shown = page.locator('.tile[data-camera="street"]')
     expect(shown.locator(".latest")).to_have_attribute("data-frame", serving.frames[-1])
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
@@ -90,7 +92,7 @@ def test_what_an_edge_says_is_wrong_stands_at_its_camera(page: Page, serving: Se
     spool = frame_pb2.SpoolState(frames=12, bytes=9000, limit_bytes=9000, full=True)
     spool.oldest.FromSeconds(600)
     report = frame_pb2.EdgeReport(source="frozen", spool=spool)
-    serving.store.set(store_keys.edge("street"), report.SerializeToString(), ex=60)
+    serving.store.set(store_keys.edge("street"), report.SerializeToString(), ex=600)
     try:
         expect(told).to_contain_text("The camera gives no frames.")
         expect(told).to_contain_text("frames are lost until the uplink has room again")
@@ -166,6 +168,9 @@ def test_a_broken_stream_of_events_is_told_and_goes_on_where_it_was(
 
 def test_the_wall_fits_a_phone(phone: Page, serving: Serving) -> None:
     street = phone.locator('.tile[data-camera="street"]')
+    cameras = phone.request.get(f"{serving.http}/v1/cameras").json()["cameras"]
+    # One that came later would push it out of sight again.
+    expect(phone.locator(".tile")).to_have_count(len(cameras))
     street.scroll_into_view_if_needed()
     expect(street.locator(".latest")).to_have_attribute("data-frame", serving.frames[-1])
     assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")

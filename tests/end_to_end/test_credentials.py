@@ -79,6 +79,7 @@ def test_a_camera_comes_in_by_its_token_over_tls_until_that_is_revoked(tmp_path:
                 base_url=f"https://{ready[2]}",
                 verify=ssl.create_default_context(cafile=secrets / "ca.pem"),
                 headers={"Authorization": f"Bearer {key}"},
+                timeout=PATIENCE,
             ) as http,
         ):
 

@@ -165,7 +165,7 @@ async def test_not_even_a_killed_demo_leaves_anything_running(demo: Demo) -> Non
 async def test_serving_goes_on_with_the_page_until_it_is_interrupted(demo: Demo) -> None:
     process = await demo("--frames", "8", "--frame-rate", "1", "--views", "1", "--speed", "0", "--serve")
     page = (await printed_line(process, r"open (http://\S+) in a browser"))[1]
-    async with httpx.AsyncClient(base_url=page) as browser:
+    async with httpx.AsyncClient(base_url=page, timeout=60) as browser:
         assert "text/html" in (await browser.get("/")).headers["Content-Type"]
         first = (await browser.get("/v1/cameras/demo/frames")).json()["frames"][0]
         newest = first

@@ -19,7 +19,7 @@ import redis
 
 from server.store.binary import find_server_binary
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Ends a test that hangs; nothing is asserted about time."""
 
 
@@ -34,6 +34,12 @@ class StoreServer:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is this process that answers on the port."""
+        about: Any = self.client.info("server")
+        return bool(about["process_id"] == self.process.pid)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -69,6 +75,25 @@ def free_port() -> int:
 def store_server(folder: Path, *settings: str, binary: Path | None = None) -> Iterator[StoreServer]:
     """Run a server with these settings beside those that every store needs."""
     folder.mkdir(parents=True, exist_ok=True)
+    give_up = time.monotonic() + PATIENCE
+    up = False
+    while not up:
+        server = _begun(folder, settings, binary)
+        try:
+            # Whoever took the port before the server did would answer a mere PING, too.
+            _wait(lambda: server.process.poll() is not None or server.answers)  # noqa: B023
+            up = server.process.poll() is None
+            assert up or time.monotonic() < give_up, "the store ends whichever port it is given"
+            if up:
+                yield server
+        finally:
+            server.client.close()
+            server.process.send_signal(signal.SIGCONT)
+            server.process.kill()
+            server.process.wait()
+
+
+def _begun(folder: Path, settings: tuple[str, ...], binary: Path | None) -> StoreServer:
     port = free_port()
     process = subprocess.Popen(
         [
@@ -79,15 +104,7 @@ def store_server(folder: Path, *settings: str, binary: Path | None = None) -> It
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    server = StoreServer(process, port)
-    try:
-        _wait(server.client.ping)
-        yield server
-    finally:
-        server.client.close()
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-        process.wait()
+    return StoreServer(process, port)
 
 
 @contextmanager

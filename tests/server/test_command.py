@@ -28,7 +28,7 @@ from server.store.client import open_client
 from server.worker_command import app as worker_app
 from shared_models import Codec, load_codec
 from shared_models.group import GroupEncoder, GroupFrame
-from tests.server.harness import EdgeStream, recognised, results_in
+from tests.server.harness import PATIENCE, EdgeStream, recognised, results_in
 
 READY = re.compile(r"ready grpc=(\S+) http=(\S+) store=(\S+)\n")
 
@@ -92,7 +92,7 @@ async def test_it_serves_and_ends_in_order(tmp_path: Path, shipped: Codec, frame
         await edge.hello()
         await edge.send_in_group(1, frames[0])
         await edge.ack_of(1)
-        async with httpx.AsyncClient(base_url=f"http://{http_address}") as http:
+        async with httpx.AsyncClient(base_url=f"http://{http_address}", timeout=PATIENCE) as http:
             assert (await http.get("/readyz")).status_code == 200
             assert (await http.get("/v1/cameras/front-door/frames/1-1/image")).status_code == 200
         watching = health.Watch(health_pb2.HealthCheckRequest())
@@ -131,7 +131,7 @@ async def test_frames_outlive_a_killed_server_and_their_group_goes_on(
         await edge.send_in_group(3, frames[2])
         await edge.ack_of(3)
         edge.call.cancel()
-        async with httpx.AsyncClient(base_url=f"http://{http_address}") as http:
+        async with httpx.AsyncClient(base_url=f"http://{http_address}", timeout=PATIENCE) as http:
             for sequence in (1, 2, 3):
                 view = f"/v1/cameras/front-door/frames/1-{sequence}/image"
                 assert (await http.get(view)).status_code == 200
@@ -164,7 +164,7 @@ async def test_a_worker_of_its_own_recognises_what_a_server_without_one_takes_in
             )
             assert ready is not None
             await recognised(client, 1)
-            async with httpx.AsyncClient(base_url=f"http://{ready[2]}") as http:
+            async with httpx.AsyncClient(base_url=f"http://{ready[2]}", timeout=PATIENCE) as http:
                 told = await http.get("/readyz")
                 assert told.status_code == 200
                 assert (told.json()["worker"], told.json()["cameras"]) == (ready[1], 1)

@@ -29,7 +29,7 @@ from server.store.embedded import EmbeddedStore
 from shared_models import Codec
 from shared_models.group import GroupFrame
 from tests.server.conftest import StartServer
-from tests.server.harness import SquareSpotter, recognised, until
+from tests.server.harness import PATIENCE, SquareSpotter, recognised, until
 
 AT_EDGE = EnhancementConfig(place="edge")
 
@@ -59,7 +59,7 @@ class Edge:
                     changed=frame.changed,
                 )
             )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await self._pending.until_fewer_than(1)
 
     @property
@@ -135,7 +135,9 @@ async def layers_in(store: Redis, camera_id: str = "front-door") -> list[str]:
 
 
 async def view(http: httpx.AsyncClient, edge: Edge, frame: str, **query: Any) -> httpx.Response:
-    return await http.get(f"{edge.frames}/{frame}/image", params={"view": "human", "format": "png", **query})
+    return await http.get(
+        f"{edge.frames}/{frame}/image", params={"view": "human", "format": "png", "wait": 30, **query}
+    )
 
 
 def problem(response: httpx.Response, status: int, slug: str) -> None:
@@ -367,7 +369,7 @@ async def test_with_the_policy_detection_only_what_was_recognised_is_stored(
     store_url: str,
     client: Redis,
 ) -> None:
-    policy = EnhancementConfig(policy="detection", verdict_s=30, detection_s=6000)
+    policy = EnhancementConfig(policy="detection", verdict_s=600, detection_s=6000)
     picky = PickySpotter(seen=(3,))
     async with (
         start_server(picky) as server,
@@ -435,7 +437,7 @@ async def test_a_store_named_for_a_camera_is_read_by_the_server_itself(
 ) -> None:
     with EmbeddedStore(StoreConfig(data=tmp_path / "camera", port=0)) as near_camera:
         async with (
-            start_server(camera_stores={"front-door": near_camera.url}, camera_store_patience=0.5) as server,
+            start_server(camera_stores={"front-door": near_camera.url}, camera_store_patience=10.0) as server,
             edge_of(server, codec, near_camera.url, EnhancementConfig()) as edge,
             asking(server) as (http,),
         ):

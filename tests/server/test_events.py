@@ -133,7 +133,7 @@ async def test_cameras_at_first_and_results_as_they_come(
             )
             await push(edge, encoded, 2)
             told = await result(following)
-        async with httpx.AsyncClient(base_url=f"http://{server.http_address}") as http:
+        async with httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http:
             frame = (await http.get("/v1/cameras/front-door/frames/1-2")).json()
         assert told.data == frame
         assert [detection["label"] for detection in told.data["result"]["detections"]] == ["square", "shadow"]
@@ -206,7 +206,7 @@ async def test_what_makes_no_sense_is_refused(
 ) -> None:
     async with (
         start_server() as server,
-        httpx.AsyncClient(base_url=f"http://{server.http_address}") as http,
+        httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http,
     ):
         answer = await http.get("/v1/events", params=query)
         assert (answer.status_code, answer.json()["type"]) == (422, f"/problems/{slug}")
@@ -217,7 +217,7 @@ async def test_a_token_is_of_one_task(start_server: StartServer, client: Redis) 
         await publish(client, 1)
         async with events(server) as following:
             id_ = (await following()).id
-        async with httpx.AsyncClient(base_url=f"http://{server.http_address}") as http:
+        async with httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http:
             answer = await http.get("/v1/events", params={"after": id_, "task": "other"})
         assert answer.json()["type"] == "/problems/invalid-cursor"
 
@@ -290,7 +290,7 @@ async def test_cameras_are_told_to_those_that_may_see_them(
                 ("camera", "yard"),
                 ("result", "yard"),
             }
-        async with httpx.AsyncClient(base_url=f"http://{server.http_address}") as http:
+        async with httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http:
             answer = await http.get("/v1/events", params={"camera": "gate"}, headers=people.header("yuri"))
             assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
             assert (await http.get("/v1/events")).status_code == 401
@@ -323,7 +323,7 @@ async def test_streams_are_limited_and_their_room_is_given_back(
 ) -> None:
     async with start_server(access_file=people.file.path, streams_at_once=2, streams_each=1) as server:
         await publish(client, 1, camera_id="gate")
-        async with httpx.AsyncClient(base_url=f"http://{server.http_address}") as http:
+        async with httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http:
 
             async def refused(name: str) -> str:
                 answer = await http.get("/v1/events", headers=people.header(name))

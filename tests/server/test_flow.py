@@ -15,7 +15,7 @@ from server import metrics
 from server.diagnosis import Measures, judge
 from shared_models import Codec, EncodedFrame
 from tests.server.conftest import StartServer
-from tests.server.harness import edge_stream, until
+from tests.server.harness import PATIENCE, edge_stream, until
 
 WELL = Measures(
     connected=True,
@@ -48,7 +48,7 @@ def test_a_verdict(changes: dict[str, float], cause: Cause) -> None:
 
 
 async def exposed(address: str) -> str:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         return (await client.get(f"http://{address}/metrics")).text
 
 

@@ -14,6 +14,7 @@ from server.frame_bus import Claimed, FrameBus, Holding
 from server.groups import KeyFrame
 from server.store.client import Role, open_client
 from server.store.embedded import EmbeddedStore
+from tests.server.harness import PATIENCE
 
 
 class LossyLink:
@@ -67,7 +68,7 @@ async def test_frames_whose_claim_was_lost_on_the_way_come_before_later_ones(val
         open_client(valkey.url) as commands,
         open_client(lossy_url, Role.BLOCKING) as blocking,
     ):
-        bus = FrameBus(commands, blocking, ServerConfig(block=0.1))
+        bus = FrameBus(commands, blocking, ServerConfig(block=0.1, lease=600.0))
         session = (await bus.open_session("gate", 0)).number
         for sequence in (1, 2, 3):
             await bus.append("gate", session, sequence, b"the-frame", KeyFrame(session, sequence, 1))
@@ -76,7 +77,7 @@ async def test_frames_whose_claim_was_lost_on_the_way_come_before_later_ones(val
         await leases.take(["gate"])
         holding = Holding("gate", may_wait=True)
         claimed: Claimed | None = None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while claimed is None:
                 claimed = await bus.claim(holding, leases)
         assert link.lost == 1

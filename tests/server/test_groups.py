@@ -19,7 +19,13 @@ from tests.server.harness import frames_in
 
 # Nobody recognises these frames, so those that await a task are bounded as the others are.
 CONFIG = ServerConfig(
-    frames_kept=10, frames_most=10, group_frames=6, backlog_frames=2, store_patience=1.0, block=0.05
+    frames_kept=10,
+    frames_most=10,
+    group_frames=6,
+    backlog_frames=2,
+    store_patience=1.0,
+    block=0.05,
+    lease=600.0,
 )
 CAMERA = "front-door"
 

@@ -47,8 +47,13 @@ async def test_a_name_that_stores_nothing_leaves_nothing_behind(
     session_key = store_keys.session("front-door")
     async with start_server() as server, edge_stream(server, codec) as edge:
         assert (await edge.hello()).credits == 8
-        lasting = {key.decode() async for key in client.scan_iter() if await client.ttl(key) == -1}
         of_worker = {store_keys.workers(store_keys.DEFAULT_TASK), store_keys.RECOGNISERS}
+
+        async def worker_is_there() -> bool:
+            return await client.exists(*of_worker) == len(of_worker)
+
+        await until(worker_is_there)
+        lasting = {key.decode() async for key in client.scan_iter() if await client.ttl(key) == -1}
         assert lasting == {store_keys.SESSIONS, *of_worker}
         await edge.send(1, encoded[0])
         await edge.ack_of(1)
@@ -433,7 +438,8 @@ async def test_a_leaving_server_asks_edges_to_finish(
         await edge.send(1, encoded[0])
         await edge.ack_of(1)
         stopping = asyncio.create_task(server._ingest.drain())
-        response = await edge.read()
+        while not (response := await edge.read()).HasField("drain"):
+            assert response.HasField("ack")  # of frame 1 again, which has been recognised since
         assert response.drain.reconnect_after.ToMilliseconds() == 1000
         await edge.send(2, encoded[1])
         await edge.call.done_writing()

@@ -20,7 +20,7 @@ from schemathesis.core.result import Ok
 
 from shared_models import Codec, EncodedFrame
 from tests.server.conftest import StartServer
-from tests.server.harness import SquareSpotter, edge_stream, keep_enhancement, recognised
+from tests.server.harness import PATIENCE, SquareSpotter, edge_stream, keep_enhancement, recognised
 
 _FEW: Final = 4
 _THOROUGH: Final = "thorough"
@@ -67,7 +67,7 @@ def _ask(address: str, answers: Counter[tuple[str, int]], known_here: dict[str, 
                 ):
                     named = {name: there[name] for name in case.path_parameters if name in there}
                     case.path_parameters.update(named)
-                response = case.call(base_url=f"http://{address}")
+                response = case.call(base_url=f"http://{address}", timeout=PATIENCE)
                 answers[case.operation.label, response.status_code] += 1
                 assert response.status_code < 500, (case.as_curl_command(), response.text)
 
@@ -80,7 +80,7 @@ def _ask(address: str, answers: Counter[tuple[str, int]], known_here: dict[str, 
 async def _made(address: str) -> dict[str, str]:
     """Have a clip and an export made; gives their names."""
     period = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
-    async with httpx.AsyncClient(base_url=f"http://{address}") as http:
+    async with httpx.AsyncClient(base_url=f"http://{address}", timeout=PATIENCE) as http:
         clip = await http.post("/v1/clips", json={"camera": "front-door", **period})
         order = {"kind": "results", "cameras": ["front-door"], **period}
         export = await http.post("/v1/exports", json=order)

@@ -18,6 +18,7 @@ from shared_models import Codec, EncodedFrame
 from shared_models.group import GroupFrame
 from tests.server.conftest import StartServer
 from tests.server.harness import (
+    PATIENCE,
     EdgeStream,
     SquareSpotter,
     edge_stream,
@@ -70,7 +71,7 @@ async def test_a_store_killed_under_load_loses_nothing_and_doubles_nothing(
     client = open_client(valkey.url)
     acked: list[int] = [0]
     async with (
-        start_server(SquareSpotter(), url=valkey.url) as server,
+        start_server(SquareSpotter(), url=valkey.url, store_patience=PATIENCE) as server,
         edge_stream(server, codec) as edge,
         subscription(server) as following,
     ):
@@ -189,8 +190,11 @@ async def test_a_full_store_acknowledges_nothing_and_goes_on_when_there_is_room(
         await edge.ack_of(1)
         await client.config_set("maxmemory", 1)
         await edge.send(2, encoded[1])
-        await asyncio.sleep(0.3)
-        assert await frames_in(client) == []
+
+        async def let_go_of_all() -> bool:
+            return await frames_in(client) == []
+
+        await until(let_go_of_all)
         await client.config_set("maxmemory", 0)
         await edge.ack_of(2)
         await recognised(client, 2)

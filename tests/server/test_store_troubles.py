@@ -22,6 +22,7 @@ from server.store.client import open_client
 from shared_models import Codec, EncodedFrame
 from tests.server.conftest import CONFIG, StartServer
 from tests.server.harness import (
+    PATIENCE,
     SquareSpotter,
     edge_stream,
     frames_in,
@@ -61,7 +62,9 @@ async def test_a_store_that_fails_over_loses_no_frame_that_a_replica_was_waited_
         switch = Switch(primary.port)
         async with (
             switch.listening() as url,
-            start_server(SquareSpotter(), url=url, replicas=1, replicas_within=0.2) as server,
+            start_server(
+                SquareSpotter(), url=url, replicas=1, replicas_within=0.2, store_patience=PATIENCE
+            ) as server,
             edge_stream(server, codec) as edge,
         ):
             await edge.hello()
@@ -74,7 +77,9 @@ async def test_a_store_that_fails_over_loses_no_frame_that_a_replica_was_waited_
             with store_server(tmp_path / "third", "--replicaof", f"127.0.0.1 {replica.port}", binary=binary):
                 await edge.send(5, encoded[5])
                 await until_failing("append", "read_only")
-                async with httpx.AsyncClient(base_url=f"http://{server.http_address}") as http:
+                async with httpx.AsyncClient(
+                    base_url=f"http://{server.http_address}", timeout=PATIENCE
+                ) as http:
                     ready = await http.get("/readyz")
                     assert ready.status_code == 503
                     assert "replica" in ready.json()["store_detail"]
@@ -123,7 +128,7 @@ async def test_a_store_that_does_not_answer_for_a_while_costs_nothing_but_time(
         async with (
             start_server(SquareSpotter(), url=slow.url, lease=0.6, probe_within=0.2) as server,
             edge_stream(server, codec) as edge,
-            httpx.AsyncClient(base_url=f"http://{server.http_address}") as http,
+            httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http,
         ):
             await edge.hello()
             await edge.send(1, encoded[0])
@@ -139,7 +144,11 @@ async def test_a_store_that_does_not_answer_for_a_while_costs_nothing_but_time(
             client = open_client(slow.url)
             await recognised(client, 2)
             assert list(await results_in(client)) == ["1-1", "1-2"]
-            assert (await http.get("/readyz")).status_code == 200
+
+            async def ready_again() -> bool:
+                return (await http.get("/readyz")).status_code == 200
+
+            await until(ready_again)
             await client.aclose()
 
 
@@ -153,7 +162,7 @@ async def test_in_a_full_store_recognition_goes_on_and_readiness_tells(
         async with (
             start_server(spotter, url=full.url) as server,
             edge_stream(server, codec) as edge,
-            httpx.AsyncClient(base_url=f"http://{server.http_address}") as http,
+            httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http,
         ):
             await edge.hello()
             for sequence in (1, 2, 3):
@@ -213,12 +222,12 @@ async def test_a_server_on_a_cluster_takes_in_recognises_and_hands_out(
                     seen = [(await subscriber()).result.frame for _ in range(9)]
                     for camera_id in cameras:
                         assert [frame.sequence for frame in seen if frame.camera_id == camera_id] == [1, 2, 3]
-            async with httpx.AsyncClient(base_url=f"http://{server.http_address}") as http:
+            async with httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http:
                 assert (await http.get("/readyz")).status_code == 200
                 listed = (await http.get("/v1/cameras/barn/frames")).json()
                 assert len(listed["frames"]) == 3
             for camera_id in cameras:
-                edge_store = EnhancementStore(url, camera_id, 2.0, Backoff(0.1, 1.0))
+                edge_store = EnhancementStore(url, camera_id, PATIENCE, Backoff(0.1, 1.0))
                 assert await edge_store.write((1, 1), b"layer", 60_000)
                 assert await edge_store.write((1, 2), b"layer", 60_000, key=(1, 1))
                 assert await edge_store.read((1, 2)) == b"layer"

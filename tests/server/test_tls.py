@@ -118,7 +118,9 @@ async def test_with_clients_authorities_grpc_is_for_those_with_a_certificate(
         assert not await is_served(server.grpc_address, client_of(files))
         assert not await is_served(server.grpc_address, client_of(files, own=strangers))
         # Browsers have none, and log in.
-        async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=files / "ca.pem")) as http:
+        async with httpx.AsyncClient(
+            verify=ssl.create_default_context(cafile=files / "ca.pem"), timeout=PATIENCE
+        ) as http:
             assert (await http.get(f"https://{server.http_address}/healthz")).is_success
 
 
@@ -126,12 +128,16 @@ async def test_http_is_for_those_who_trust_the_authority(
     start_server: StartServer, files: Path, strangers: Path
 ) -> None:
     async with start_server(tls=tls(files)) as server:
-        async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=files / "ca.pem")) as http:
+        async with httpx.AsyncClient(
+            verify=ssl.create_default_context(cafile=files / "ca.pem"), timeout=PATIENCE
+        ) as http:
             assert (await http.get(f"https://{server.http_address}/healthz")).is_success
-        async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=strangers / "ca.pem")) as http:
+        async with httpx.AsyncClient(
+            verify=ssl.create_default_context(cafile=strangers / "ca.pem"), timeout=PATIENCE
+        ) as http:
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                 await http.get(f"https://{server.http_address}/healthz")
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=PATIENCE) as http:
             with pytest.raises(httpx.TransportError):
                 await http.get(f"http://{server.http_address}/healthz")
 

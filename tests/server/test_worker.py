@@ -16,7 +16,7 @@ from server.recognition import OneByOne, Seen
 from shared_models import Codec, EncodedFrame
 from shared_models.reference import Reference
 from tests.server.conftest import StartServer
-from tests.server.harness import SquareSpotter, edge_stream, recognised, results_in, until
+from tests.server.harness import PATIENCE, SquareSpotter, edge_stream, recognised, results_in, until
 
 Encoded = list[EncodedFrame]
 FRAMES = store_keys.frames("front-door")
@@ -147,7 +147,7 @@ async def test_a_recogniser_is_warm_before_the_first_frame_and_tells_what_it_is(
     async with start_server(recogniser) as server:
         await recognised(client, 1)
         assert recogniser.done == ["warm up", "see"]
-        async with httpx.AsyncClient(base_url=f"http://{server.http_address}") as http:
+        async with httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http:
             told = (await http.get("/v1/recognisers")).json()
         assert told["recognisers"] == [
             {

@@ -85,7 +85,10 @@ async def test_neither_a_new_session_nor_a_store_that_lost_everything_breaks_a_g
 ) -> None:
     async with running(tmp_path, [plan]) as site:
         await _recognised(site, CAMERA, 0.3)
+        # Lest the edge is through with its recording before the other one has the session.
+        site.uplink.stall()
         await _take_over(site, codec)
+        site.uplink.flow()
         life = await site.end_edge(site.edges[CAMERA])
         counted = await _counted(site, CAMERA, codec)
         # Frames whose acknowledgement the old session lost are there under two names; the count knows them.

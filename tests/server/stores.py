@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def store_server(folder: Path, *settings: str, binary: Path | None = None) -> It
         server = _begun(folder, settings, binary)
         try:
             # Whoever took the port before the server did would answer a mere PING, too.
-            _wait(lambda: server.process.poll() is not None or server.answers)  # noqa: B023
+            wait_for(lambda: server.process.poll() is not None or server.answers)  # noqa: B023
             up = server.process.poll() is None
             assert up or time.monotonic() < give_up, "the store ends whichever port it is given"
             if up:
@@ -132,11 +132,12 @@ def store_cluster(folder: Path, binary: Path | None = None) -> Iterator[list[Sto
                 for about in told
             )
 
-        _wait(formed)
+        wait_for(formed)
         yield nodes
 
 
-def _wait(done: Any) -> None:
+def wait_for(done: Callable[[], object]) -> None:
+    """Wait until stores that are about to come up are."""
     give_up = time.monotonic() + PATIENCE
     while True:
         with contextlib.suppress(redis.ConnectionError):

@@ -31,7 +31,7 @@ from tests.server.harness import (
     subscription,
     until,
 )
-from tests.server.stores import StoreServer, Switch, debian_redis, store_cluster, store_server
+from tests.server.stores import StoreServer, Switch, debian_redis, store_cluster, store_server, wait_for
 
 Encoded = list[EncodedFrame]
 
@@ -48,8 +48,7 @@ def replicated(folder: Path, binary: Path | None = None) -> Iterator[tuple[Store
     with store_server(folder / "primary", *at_once, binary=binary) as primary:
         of = ("--replicaof", f"127.0.0.1 {primary.port}", *at_once)
         with store_server(folder / "replica", *of, binary=binary) as replica:
-            while replica.client.info("replication")["master_link_status"] != "up":
-                pass
+            wait_for(lambda: replica.client.info("replication")["master_link_status"] == "up")
             yield primary, replica
 
 

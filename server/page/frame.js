@@ -59,8 +59,11 @@ class FramePage {
     this.context = context;
     this.leaving = new AbortController();
     this.opened = 0;
+    this.heard = null;
     this.off = context.live.on("result", ({ camera: of, frame }) => {
-      if (of === camera && frame === this.frame?.frame && this.frame.result === null) this.recognised();
+      if (of !== camera) return;
+      this.heard?.add(frame);
+      if (frame === this.frame?.frame && this.frame.result === null) this.recognised();
     });
     addEventListener("keydown", (event) => this.key(event), { signal: this.leaving.signal });
   }
@@ -73,6 +76,7 @@ class FramePage {
 
   async open(name) {
     const mine = ++this.opened;
+    const heard = (this.heard = new Set());
     let frame;
     try {
       frame = await get(ofCamera(this.camera, "frames", name));
@@ -85,6 +89,9 @@ class FramePage {
     this.frame = frame;
     this.reason = null;
     this.build();
+    // Its result may have come while the frame itself was on its way.
+    this.heard = null;
+    if (frame.result === null && heard.has(frame.frame)) this.recognised();
     await this.machineView(mine);
   }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from secondsight import store_keys
 from secondsight.demo.clip import default_clip
@@ -142,6 +142,36 @@ def test_a_frame_that_is_gone_is_told(page: Page, serving: Serving, faults: Faul
     expect(page.locator(".notice.error")).to_contain_text("Unknown frame")
     page.get_by_role("link", name="Wall", exact=True).last.click()
     expect(page.locator('.tile[data-camera="street"]')).to_be_visible()
+
+
+HEARD = """
+const Source = EventSource;
+window.heard = [];
+window.EventSource = class extends Source {
+  constructor(...given) {
+    super(...given);
+    this.addEventListener("result", (event) => heard.push(event.data));
+  }
+};
+"""
+
+
+def test_a_result_that_comes_while_its_frame_is_on_its_way_is_shown(
+    unopened: Page, serving: Serving, clip: list[np.ndarray]
+) -> None:
+    (before,) = serving.push("hasty", clip[:1])
+    name = store_keys.entry_id(store_keys.parse_entry_id(before)[0] + 1, 1)
+
+    def answer(route: Route) -> None:
+        assert serving.push("hasty", clip[:1]) == [name]
+        found = route.fetch()
+        unopened.wait_for_function("name => heard.some(data => data.includes(name))", arg=f'"{name}"')
+        route.fulfill(response=found, json=found.json() | {"result": None})
+
+    unopened.add_init_script(HEARD)
+    unopened.route(f"**/cameras/hasty/frames/{name}", answer, times=1)
+    open_frame(unopened, serving, name, "hasty")
+    expect(unopened.locator("#detections")).to_be_visible()
 
 
 def test_a_predicted_frame_leads_to_its_key_frame(page: Page, serving: Serving) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from redis.asyncio import Redis
 
@@ -23,6 +24,7 @@ from edge.uplink import Uplink
 from secondsight import store_keys
 from server import metrics
 from server.process import Server
+from server.recognition import Seen
 from server.store.client import open_client
 from server.store.config import StoreConfig
 from server.store.embedded import EmbeddedStore
@@ -397,9 +399,9 @@ class PickySpotter(SquareSpotter):
         super().__init__()
         self._seen = seen
 
-    def recognise(self, image: Any) -> Any:
-        found = super().recognise(image)
-        return found if self.asked in self._seen else []
+    def see(self, image: np.ndarray) -> Seen:
+        found = super().see(image)
+        return found if self.asked in self._seen else Seen(())
 
 
 async def test_with_the_policy_nth_a_kept_frames_key_frame_is_kept_too(

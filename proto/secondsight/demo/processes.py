@@ -158,9 +158,15 @@ class Child:
 
 
 def _ending_with_parent() -> list[str]:
-    """A launcher whose program is told to end when this process is killed; nothing where util-linux is not there."""
+    """A launcher whose program is told to end when this process is killed; nothing where util-linux is not there.
+
+    Where this process is killed before the launcher has asked for that, nobody tells it: so it looks who its parent is.
+    """
     setpriv = shutil.which("setpriv")
-    return [] if setpriv is None else [setpriv, "--pdeathsig", "TERM", "--"]
+    if setpriv is None:
+        return []
+    only_of_its_parent = '[ "$PPID" = "$0" ] && exec "$@"'
+    return [setpriv, "--pdeathsig", "TERM", "--", "sh", "-c", only_of_its_parent, str(os.getpid())]
 
 
 class Children:

@@ -72,7 +72,7 @@ class FullPrecisionShuffle(FullPrecisionConv2d):
     """1x1 convolution in float32, and a pixel-shuffle by `patch`.
 
     The channels come in the order in which their pixels lie in channels_last memory, so that shuffling moves rows of a
-    patch and not single numbers: a tenth of the time.
+    patch and not single numbers.
     """
 
     def __init__(self, inputs: int, outputs: int, patch: int) -> None:

@@ -87,9 +87,10 @@ def resend(
     all_resent = _resend(found, targets or list(found.webhooks))
     if as_json:
         print_json({"targets": [asdict(resent) for resent in all_resent]})
-    for resent in () if as_json else all_resent:
-        left = f", {resent.left} left: {resent.why}" if resent.why else ""
-        typer.echo(f"{resent.target}: {resent.taken} taken, {resent.refused} refused for good{left}")
+    else:
+        for resent in all_resent:
+            left = f", {resent.left} left: {resent.why}" if resent.why else ""
+            typer.echo(f"{resent.target}: {resent.taken} taken, {resent.refused} refused for good{left}")
     if any(resent.why for resent in all_resent):
         raise typer.Exit(ExitCode.UNREACHABLE)
 

@@ -68,7 +68,7 @@ class DeadLetters:
     def remove(self, letter: Letter) -> None:
         """It was taken."""
         letter.path.unlink(missing_ok=True)
-        metrics.DEAD_LETTERS.labels(self._target).set(len(self.paths()))
+        metrics.DEAD_LETTERS.labels(self._target).dec()
 
     async def keep(self, event: str, body: dict[str, Any], why: str, attempts: int) -> None:
         """Write an event down.

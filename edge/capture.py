@@ -62,6 +62,27 @@ class Capture:
         """Begin to read."""
         self._thread.start()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the source has ended; its last frame may still wait."""
+        with self._lock:
+            return self._ended
+
+    @property
+    def over(self) -> bool:
+        """Whether the source has ended and nothing of it waits."""
+        with self._lock:
+            return self._ended and self._newest is None
+
+    async def until_ended(self) -> None:
+        """Wait until the source has ended."""
+        while True:
+            with self._lock:
+                if self._ended:
+                    return
+                self._changed.clear()
+            await self._changed.wait()
+
     async def ready(self) -> None:
         """Wait until `take` has its answer at hand."""
         if self._hold_source and not self._asked:
@@ -99,10 +120,14 @@ class Capture:
         self._stopped.set()
         self._wanted.release()
         self._source.close()
+        self.leave(DropReason.STOPPED)
+
+    def leave(self, reason: str) -> None:
+        """Count a frame that nobody took as dropped."""
         with self._lock:
             if self._newest is not None:
                 self._newest = None
-                self._tally.drop(DropReason.STOPPED)
+                self._tally.drop(reason)
 
     def _run(self) -> None:
         try:
@@ -157,7 +182,7 @@ class Capture:
                 if pts_us + 500 < due_us:
                     continue
                 due_us = max(due_us + interval_us, pts_us)
-                image = hidden.blackened(_fitted(frame.image, config.max_side))
+                image = hidden.blackened(fitted(frame.image, config.max_side))
                 yield replace(frame, image=image, pts_us=pts_us)
                 taken += 1
                 if taken == config.max_frames:
@@ -199,7 +224,7 @@ class Capture:
                 return
 
 
-def _fitted(image: np.ndarray, max_side: int | None) -> np.ndarray:
+def fitted(image: np.ndarray, max_side: int | None) -> np.ndarray:
     """`image` with its longer side at most `max_side`, Lanczos."""
     height, width = image.shape[:2]
     if max_side is None or max(height, width) <= max_side:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -14,6 +15,16 @@ _LIVE_AGE_S: Final = 60.0
 
 Polygon = tuple[tuple[float, float], ...]
 """Corners in order, as shares of the picture's width and height."""
+
+
+def _is_above_0(value: float) -> bool:
+    """Also false for infinity and for what is no number."""
+    return 0 < value < math.inf
+
+
+def _is_at_least_0(value: float) -> bool:
+    """Likewise."""
+    return 0 <= value < math.inf
 
 
 @dataclass(frozen=True)
@@ -33,9 +44,9 @@ class MotionConfig:
     def __post_init__(self) -> None:
         if not 0 < self.least_change <= 1:
             raise ConfigError(f"least change is {self.least_change}: give a share of the picture, 0 to 1")
-        if self.threshold <= 0:
+        if not _is_above_0(self.threshold):
             raise ConfigError(f"threshold of motion is {self.threshold}: give grey levels above 0")
-        if self.longest_interval_s <= 0:
+        if not _is_above_0(self.longest_interval_s):
             raise ConfigError(
                 f"longest interval without motion is {self.longest_interval_s}: give seconds above 0"
             )
@@ -74,7 +85,7 @@ class WatchdogConfig:
             "reopen_cap_s",
             "reopen_healthy_s",
         ):
-            if getattr(self, name) <= 0:
+            if not _is_above_0(getattr(self, name)):
                 raise ConfigError(f"{name} of the watchdog is {getattr(self, name)}: give a number above 0")
         if self.abandoned < 1:
             raise ConfigError(f"abandoned of the watchdog is {self.abandoned}: give at least 1")
@@ -107,11 +118,11 @@ class CaptureConfig:
     watchdog: WatchdogConfig = WatchdogConfig()
 
     def __post_init__(self) -> None:
-        if self.speed < 0:
+        if not _is_at_least_0(self.speed):
             raise ConfigError(
                 f"speed is {self.speed}: give 1 for the source's own pace, 0 for as fast as possible"
             )
-        if self.frame_rate is not None and self.frame_rate <= 0:
+        if self.frame_rate is not None and not _is_above_0(self.frame_rate):
             raise ConfigError(
                 f"frame rate limit is {self.frame_rate}: give frames per second above 0, or none"
             )
@@ -197,15 +208,44 @@ class RateConfig:
     def __post_init__(self) -> None:
         if self.kbit_s is None and self.daily_mb is None:
             raise ConfigError("rate control has nothing to keep: give a bit rate or a daily budget")
-        if self.kbit_s is not None and self.kbit_s <= 0:
+        if self.kbit_s is not None and not _is_above_0(self.kbit_s):
             raise ConfigError(f"bit rate is {self.kbit_s}: give kilobits per second above 0, or none")
-        if self.daily_mb is not None and self.daily_mb <= 0:
+        if self.daily_mb is not None and not _is_above_0(self.daily_mb):
             raise ConfigError(f"daily budget is {self.daily_mb}: give megabytes above 0, or none")
-        if self.least_frame_rate <= 0:
+        if not _is_above_0(self.least_frame_rate):
             raise ConfigError(
                 f"least frame rate is {self.least_frame_rate}: give frames per second above 0; "
                 "0.1 is a frame every ten seconds"
             )
+        for name in ("bucket_s", "key_memory_s", "least_spread_s"):
+            if not _is_above_0(getattr(self, name)):
+                raise ConfigError(f"{name} of rate control is {getattr(self, name)}: give seconds above 0")
+        for name in ("down_dwell_s", "up_dwell_s"):
+            if not _is_at_least_0(getattr(self, name)):
+                raise ConfigError(f"{name} of rate control is {getattr(self, name)}: give seconds, 0 or more")
+        if not self.up_dwell_s <= self.longest_dwell_s < math.inf:
+            raise ConfigError(
+                f"longest_dwell_s of rate control is {self.longest_dwell_s}: give at least the {self.up_dwell_s:g} s "
+                "of up_dwell_s, from which it grows"
+            )
+        if not 0 <= self.still_room <= 1:
+            raise ConfigError(
+                f"still_room of rate control is {self.still_room}: give a share of the bucket, 0 to 1"
+            )
+        if not 0 < self.full_change <= 1:
+            raise ConfigError(
+                f"full_change of rate control is {self.full_change}: give a share of the picture above 0, at most 1"
+            )
+        if not 0 <= self.margin < 1:
+            raise ConfigError(
+                f"margin of rate control is {self.margin}: give a share of the rate, 0 to below 1"
+            )
+        if not 1 < self.step_ratio < math.inf:
+            raise ConfigError(
+                f"step_ratio of rate control is {self.step_ratio}: give a number above 1, as a higher level costs more"
+            )
+        if self.settle_frames < 1:
+            raise ConfigError(f"settle_frames of rate control is {self.settle_frames}: give at least 1")
 
 
 @dataclass(frozen=True)
@@ -242,8 +282,12 @@ class EnhancementConfig:
         for name in ("nth", "routine_s", "waiting_bytes", "replies_at_once", "retains_waiting"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"enhancement {name} is {getattr(self, name)}: give at least 1")
-        if self.verdict_s <= 0:
+        if not _is_above_0(self.verdict_s):
             raise ConfigError(f"enhancement verdict_s is {self.verdict_s}: give seconds above 0")
+        if not _is_at_least_0(self.reply_patience_s):
+            raise ConfigError(
+                f"enhancement reply_patience_s is {self.reply_patience_s}: give seconds, 0 or more"
+            )
         if not self.routine_s <= self.detection_s <= self.alert_s:
             raise ConfigError(
                 f"enhancement layers live {self.routine_s} s, {self.detection_s} s with a detection and "
@@ -257,7 +301,8 @@ class SpoolConfig:
 
     Attributes:
         folder: every camera has a folder of its own in it, which one edge may use at a time.
-        max_bytes: of waiting frames, per camera. The files are some megabytes larger, and once large they stay so.
+        max_bytes: of waiting frames, per camera; one that is larger waits alone. The files are some megabytes larger,
+            and once large they stay so.
         max_age_s: seconds after which a frame that waits is given up; None is 60 with delivery live, so that the newest
             frames are not held up by old ones, and without limit with delivery complete.
         sync: when a frame is safe from a power cut: with every `frame`, every `second`, or when the operating `system`
@@ -276,7 +321,7 @@ class SpoolConfig:
             raise ConfigError(f"limit of the spool is {self.max_bytes} bytes: give at least {2**16}")
         for name in ("max_age_s", "retry_s"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not _is_above_0(value):
                 raise ConfigError(f"{name} of the spool is {value}: give seconds above 0")
 
 
@@ -365,7 +410,8 @@ class EdgeConfig:
         except InvalidCameraIdError as error:
             raise ConfigError(str(error)) from error
         host, _, port = self.server.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        # No host has a slash: whoever writes one means another kind of address.
+        if not host or "/" in host or not _is_port(port):
             raise ConfigError(f"{self.server!r} is no server address: give HOST:PORT, as in 127.0.0.1:50051")
         if self.token_file is not None and self.tls is None and not _is_loopback(host):
             raise ConfigError(
@@ -388,10 +434,20 @@ class EdgeConfig:
             "backoff_cap_s",
             "connect_timeout_s",
             "ack_timeout_s",
+            "keepalive_time_s",
+            "keepalive_timeout_s",
             "store_timeout_s",
+            "store_backoff_base_s",
+            "store_backoff_cap_s",
+            "status_interval_s",
         ):
-            if getattr(self, name) <= 0:
+            if not _is_above_0(getattr(self, name)):
                 raise ConfigError(f"{name} is {getattr(self, name)}: give seconds above 0")
+        for name in ("backoff_healthy_s", "drain_timeout_s", "flush_timeout_s", "grace_s"):
+            if not _is_at_least_0(getattr(self, name)):
+                raise ConfigError(f"{name} is {getattr(self, name)}: give seconds, 0 or more")
+        if not 0 <= self.trace_share <= 1:
+            raise ConfigError(f"trace_share is {self.trace_share}: give a share of the frames, 0 to 1")
 
     def _check_delivery(self) -> None:
         if self.delivery == "complete" and self.spool is None:
@@ -474,7 +530,7 @@ class RestartConfig:
 
     def __post_init__(self) -> None:
         for name in ("base_s", "cap_s", "healthy_s"):
-            if getattr(self, name) <= 0:
+            if not _is_above_0(getattr(self, name)):
                 raise ConfigError(f"{name} is {getattr(self, name)}: give seconds above 0")
 
 
@@ -501,6 +557,11 @@ class SiteConfig:
             raise ConfigError("the site has no camera: name one under `cameras`, with its source")
         if self.encoders is not None and self.encoders < 1:
             raise ConfigError(f"encoders is {self.encoders}: give at least 1, or leave it out")
+
+
+def _is_port(text: str) -> bool:
+    """Whether it is the number of a TCP port."""
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) < 65536
 
 
 def _is_loopback(host: str) -> bool:

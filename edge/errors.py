@@ -31,9 +31,14 @@ class ConfigError(EdgeError):
 
 
 class SourceError(EdgeError):
-    """The source cannot be opened or read."""
+    """The source cannot be opened or read; `remedy` says what to do, where there is more to say than to mend it."""
 
     exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{problem}: {remedy}" if remedy else problem)
+        self.problem = problem
+        self.remedy = remedy
 
 
 class SpoolError(EdgeError):

@@ -312,17 +312,23 @@ def serve_metrics(address: str | None, cameras: Mapping[str, Tally]) -> Iterator
     """Serve the tallies of these cameras at http://`address`/metrics meanwhile; nothing when `address` is None.
 
     Raises:
-        ConfigError: `address` is not HOST:PORT.
+        ConfigError: `address` is not HOST:PORT, or cannot be listened at.
     """
     if address is None:
         yield
         return
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not (port.isascii() and port.isdecimal()):
         raise ConfigError(f"{address!r} is no address for metrics: give HOST:PORT, as in 127.0.0.1:9410")
     registry = CollectorRegistry()
     registry.register(TallyCollector(cameras))
-    server, thread = start_http_server(int(port), host, registry)
+    try:
+        server, thread = start_http_server(int(port), host, registry)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"metrics cannot be served at {address} ({getattr(error, 'strerror', None) or error}): "
+            "give a free HOST:PORT of this machine (--metrics, `metrics`)"
+        ) from error
     try:
         yield
     finally:

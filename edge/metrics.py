@@ -105,6 +105,7 @@ class SpoolReport:
 
     Attributes:
         frames, bytes, limit_bytes: that wait, and may.
+        in_memory: frames among these that the disk has not taken, and that a restart would lose.
         oldest_s: age of the oldest frame, seconds; None when there is none.
         full: the next frame finds no room: the oldest one goes for it, or it is not taken.
         failing: the disk takes nothing; frames wait in memory.
@@ -116,6 +117,7 @@ class SpoolReport:
     oldest_s: float | None
     full: bool
     failing: bool
+    in_memory: int = 0
 
 
 @dataclass(slots=True)
@@ -159,6 +161,7 @@ class Tally:
         reconnects: connections after the first.
         restarts: times that the camera's edge failed and began again.
         certificate: file of the edge's own certificate; None where it shows none.
+        refusal: why the server does not have this edge, with the remedy; empty when it does, or cannot be reached.
         verdict: which part is slow, by the rules of `edge.diagnosis`.
     """
 
@@ -213,6 +216,7 @@ class Tally:
         compare=False,
     )
     certificate: Path | None = None
+    refusal: str = ""
     verdict: Verdict = WELL
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -235,6 +239,7 @@ class Tally:
             self.reconnects_hour.add()
         self.connections += 1
         self.connected = True
+        self.refusal = ""
 
     def fail(self) -> None:
         """The camera's edge failed; another one will count on here."""

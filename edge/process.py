@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -57,12 +57,14 @@ class EdgeProcess:
         self._pending = Pending(tally, _home(config, tally), traces=self._traces)
         self._last_encode_problem = ""
         self._in_work = 0
+        self._gave_up = False
 
     async def run(self, encoder: Encoder, stop: asyncio.Event) -> None:
         """Capture until the source ends or `stop` is set, then wait for what is under way.
 
         After the end of the source the wait goes on while the server makes progress; after `stop` it is bounded by
-        the grace time. What is still unacknowledged then is told by the tally.
+        the grace time. What is still unacknowledged then is told by the tally. A recording that is held back has not
+        ended while it waits.
 
         Raises:
             SourceError: the source failed; what it gave before was flushed.
@@ -90,12 +92,15 @@ class EdgeProcess:
         if config.spool is not None:
             background.append(asyncio.create_task(self._pending.tend()))
         stopping = asyncio.create_task(stop.wait())
-        stopping.add_done_callback(lambda _: self._pending.notify())
+        ending = asyncio.create_task(capture.until_ended())
+        for told in (stopping, ending):
+            told.add_done_callback(lambda _: self._pending.notify())
         try:
             await _unless_failed(
                 asyncio.wait({pump, stopping}, return_when=asyncio.FIRST_COMPLETED), background
             )
             capture.stop()
+            self._pending.notify()
             flush = asyncio.create_task(self._flush(pump, stop))
             try:
                 await _unless_failed(
@@ -109,7 +114,7 @@ class EdgeProcess:
                 pump.result()
         finally:
             capture.stop()
-            await cancel_all([pump, stopping, *background])
+            await cancel_all([pump, stopping, ending, *background])
             await self._pending.close()
             if keeper is not None:
                 await keeper.close()
@@ -126,7 +131,7 @@ class EdgeProcess:
         async with asyncio.TaskGroup() as encoding:
             while True:
                 capture.why_waiting = self._policy.reason
-                await self._pending.until(self._may_encode)
+                await self._leave_to_encode(capture)
                 capture.why_waiting = DropReason.ENCODER_SLOW
                 await places.acquire()
                 await capture.ready()
@@ -161,6 +166,18 @@ class EdgeProcess:
                 last.add_done_callback(self._left_encoder)
         if failure is not None:
             raise failure
+
+    async def _leave_to_encode(self, capture: Capture) -> None:
+        """Wait until a frame may be encoded or none is left. The last of a source is given up with what is pending."""
+
+        def settled() -> bool:
+            return capture.over or self._may_encode()
+
+        # While the encoder works it is not the server that is waited for.
+        await self._pending.until(lambda: settled() or (capture.ended and not self._in_work))
+        while not settled():
+            if not await self._makes_progress(settled):
+                capture.leave(self._policy.reason)
 
     def _may_encode(self) -> bool:
         return self._policy.may_encode(self._pending.backlog_with(self._in_work))
@@ -237,21 +254,25 @@ class EdgeProcess:
         """
         await asyncio.wait({pump})
         pending = self._pending
-        while waiting := pending.backlog.unacknowledged:
 
-            def moved(waiting: int = waiting) -> bool:
-                return pending.backlog.unacknowledged < waiting or (
-                    stop.is_set() and not pending.backlog.in_memory
-                )
+        def left_to_the_spool() -> bool:
+            return stop.is_set() and not pending.backlog.in_memory
 
-            try:
-                async with asyncio.timeout(self._config.flush_timeout_s):
-                    await pending.until(moved)
-            except TimeoutError:
-                _LOG.warning("the server has acknowledged nothing for %g s", self._config.flush_timeout_s)
-                return
-            if stop.is_set() and not pending.backlog.in_memory:
-                return
+        while pending.backlog.unacknowledged and not self._gave_up and not left_to_the_spool():
+            await self._makes_progress(left_to_the_spool)
+
+    async def _makes_progress(self, enough: Callable[[], bool]) -> bool:
+        """Wait until fewer frames are unacknowledged or it is `enough`; False after `flush_timeout_s` without that."""
+        pending = self._pending
+        before = pending.backlog.unacknowledged
+        try:
+            async with asyncio.timeout(self._config.flush_timeout_s):
+                await pending.until(lambda: enough() or pending.backlog.unacknowledged < before)
+        except TimeoutError:
+            _LOG.warning("the server has acknowledged nothing for %g s", self._config.flush_timeout_s)
+            self._gave_up = True
+            return False
+        return True
 
     async def _report(self) -> None:
         while True:

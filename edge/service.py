@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
 from importlib.metadata import version
 from pathlib import Path
 
 from edge.config import SiteConfig
+from edge.errors import ConfigError
 from edge.exposition import serve_metrics
 from edge.metrics import Tally
 from edge.site import Site
@@ -32,6 +34,8 @@ async def serve(config: SiteConfig, alone: bool, summary: Path | None) -> int:
         ConfigError: it cannot be run so.
         SourceError: a source cannot be opened or read, and the camera is not to be begun again.
     """
+    if summary is not None:
+        _check_summary(summary)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -61,21 +65,42 @@ def _ready(config: SiteConfig, alone: bool) -> str:
 def _exit_code(config: SiteConfig, tallies: dict[str, Tally]) -> int:
     code = 0
     for camera in config.cameras:
-        if left := tallies[camera.camera_id].unacknowledged:
+        tally = tallies[camera.camera_id]
+        if left := tally.unacknowledged:
             _LOG.error(
-                "camera %s: %d frames were not acknowledged%s: is the server at %s running?",
+                "camera %s: %d frames were not acknowledged%s: %s",
                 camera.camera_id,
                 left,
-                "" if camera.spool is None else " and wait in the spool",
-                camera.server,
+                _whereabouts(tally),
+                tally.refusal or f"is the server at {camera.server} running?",
             )
             code = ExitCode.INCOMPLETE
     return code
 
 
+def _whereabouts(tally: Tally) -> str:
+    """What becomes of the frames that were not acknowledged; empty without a spool."""
+    spool = tally.spool
+    if spool is None:
+        return ""
+    if not spool.in_memory:
+        return " and wait in the spool"
+    kept = spool.frames - spool.in_memory
+    return f", {kept} wait in the spool and {spool.in_memory} are lost, which its disk did not take"
+
+
 def _summary(tallies: dict[str, Tally], alone: bool) -> dict[str, object]:
     summaries = {name: tally.summary() for name, tally in tallies.items()}
     return next(iter(summaries.values())) if alone else {"cameras": summaries}
+
+
+def _check_summary(path: Path) -> None:
+    """Look before the run whether `path` can be written after it."""
+    written = path if path.exists() else path.parent
+    if path.is_dir() or not written.exists() or not os.access(written, os.W_OK):
+        raise ConfigError(
+            f"the summary cannot be written to {path}: give a file in a folder that this user may write (--summary)"
+        )
 
 
 def _write_summary(counts: dict[str, object], path: Path | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -16,22 +17,25 @@ from enum import StrEnum
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import av
 import grpc
 import grpc.aio
 from redis.exceptions import RedisError
 
+from edge.capture import fitted
 from edge.channel import call_metadata, open_channel
-from edge.config import EdgeConfig, SiteConfig, TlsConfig
+from edge.config import CaptureConfig, EdgeConfig, SiteConfig, TlsConfig
 from edge.enhancement_store import open_store
-from edge.errors import ConfigError, EdgeError
+from edge.errors import ConfigError, CredentialsError, EdgeError, SourceError
+from edge.frame import CapturedFrame
 from edge.metrics import Tally
 from edge.site import encoder_of, encoders_of
 from edge.sources import open_source
 from secondsight.v1 import ingest_pb2, ingest_pb2_grpc
 from shared_models import Codec, load_codec
+from shared_models.config import LIMITS
 from shared_models.errors import CodecError
 
 _CLOCK_OFF_S: Final = 1.0
@@ -124,7 +128,7 @@ def _load(config: SiteConfig, findings: list[Finding]) -> Codec | None:
         try:
             encoder_of(camera, codec).close()
         except ConfigError as error:
-            findings.append(Finding(Level.ERROR, f"{camera.camera_id}: codec", *_halves(error)))
+            findings.append(Finding(Level.ERROR, f"{camera.camera_id}: codec", *_told(error)))
     return codec
 
 
@@ -137,7 +141,7 @@ async def _check_source(camera: EdgeConfig, patience_s: float) -> Finding:
     try:
         source = open_source(camera.source, stopped, tally, camera.capture.watchdog)
     except EdgeError as error:
-        return Finding(Level.ERROR, about, *_halves(error, "mend `source`, or bring back what it names"))
+        return Finding(Level.ERROR, about, *_told(error, "mend `source`, or bring back what it names"))
 
     def settle(found: str | BaseException) -> None:
         if not outcome.done():
@@ -146,7 +150,7 @@ async def _check_source(camera: EdgeConfig, patience_s: float) -> Finding:
     def look() -> None:
         found: str | BaseException
         try:
-            found = _looked_at(camera.source, [*islice(source.frames(), _FRAMES_LOOKED_AT)])
+            found = _looked_at(camera, [*islice(source.frames(), _FRAMES_LOOKED_AT)])
         except Exception as error:
             found = error
         # Whoever asked may have gone.
@@ -158,26 +162,55 @@ async def _check_source(camera: EdgeConfig, patience_s: float) -> Finding:
     try:
         found = await asyncio.wait_for(outcome, patience_s)
     except TimeoutError:
-        found, remedy = f"no frame within {patience_s:g} s, it is {tally.source}", "see the lines above; "
-        return Finding(
-            Level.ERROR, about, found, remedy + "try the address in a player, and its user and password"
-        )
+        found = f"no frame within {patience_s:g} s, it is {tally.source}"
+        return Finding(Level.ERROR, about, found, f"see the lines above; {_way_to(camera.source)}")
     except EdgeError as error:
-        return Finding(Level.ERROR, about, *_halves(error, "mend `source`, or bring back what it names"))
+        return Finding(Level.ERROR, about, *_told(error, "mend `source`, or bring back what it names"))
     finally:
         stopped.set()
         source.close()
     return Finding(Level.OK, about, found)
 
 
-def _looked_at(address: str, frames: list[Any]) -> str:
-    """Size, pace and codec of a source that gave `frames`."""
+def _way_to(address: str) -> str:
+    """What to do about a source that gives nothing."""
+    if address.startswith(("/dev/", "v4l2:")):
+        return "plug the camera in, give its device as `source`, and put this user in the group `video`"
+    if address.startswith(("rtsp:", "rtsps:")):
+        return "try the address in a player, and its user and password"
+    return "try it in a player, or wait longer (--patience)"
+
+
+def _looked_at(camera: EdgeConfig, frames: list[CapturedFrame]) -> str:
+    """Size, pace and codec of a source that gave `frames`.
+
+    Raises:
+        SourceError: there is none, or none that can be encoded.
+    """
     if not frames:
-        raise ConfigError("it holds no frame: give a source with a picture")
+        raise SourceError("it holds no frame", "give a source with a picture")
     height, width = frames[0].image.shape[:2]
+    _check_size(frames[0], camera.capture)
     spent_us = frames[-1].pts_us - frames[0].pts_us
     pace = f", {(len(frames) - 1) * 1e6 / spent_us:.1f} frames a second" if spent_us > 0 else ""
-    return f"{width}x{height}{pace}{_codec_name(address)}"
+    return f"{width}x{height}{pace}{_codec_name(camera.source)}"
+
+
+def _check_size(frame: CapturedFrame, capture: CaptureConfig) -> None:
+    """Raises SourceError for a frame that is outside the codec's limits as it is taken."""
+    (height, width), (taken_height, taken_width) = (
+        image.shape[:2] for image in (frame.image, fitted(frame.image, capture.max_side))
+    )
+    if LIMITS.allow(taken_width, taken_height):
+        return
+    scaled = f", {taken_width}x{taken_height} by `capture.max_side`" if taken_width != width else ""
+    if LIMITS.allow(width, height):
+        remedy = "raise `capture.max_side`, or leave it out"
+    elif min(width, height) < LIMITS.smallest_side:
+        remedy = "give a source with a larger picture"
+    else:
+        remedy = "set `capture.max_side`, so that it is scaled to fit"
+    raise SourceError(f"{width}x{height}{scaled} cannot be encoded: the codec takes {LIMITS}", remedy)
 
 
 def _codec_name(address: str) -> str:
@@ -197,7 +230,11 @@ async def _check_server(camera: EdgeConfig, codec: Codec | None, patience_s: flo
         metadata = call_metadata(camera)
         channel = open_channel(camera)
     except EdgeError as error:
-        return [Finding(Level.ERROR, about, *_halves(error, "give a file that this user may read"))]
+        return [
+            Finding(
+                Level.ERROR, about, *_told(error, "give files in PEM, and a token, that this user may read")
+            )
+        ]
     hello = ingest_pb2.Hello(
         camera_id=camera.camera_id,
         model_id=b"" if codec is None else codec.predicting_id,
@@ -269,7 +306,7 @@ async def _check_store(url: str | None, tls: TlsConfig | None, patience_s: float
     try:
         client = open_store(url, patience_s, tls)
     except ConfigError as error:
-        return [Finding(Level.ERROR, "store", *_halves(error))]
+        return [Finding(Level.ERROR, "store", *_told(error))]
     about = "store " + url.rpartition("@")[2].removeprefix("redis://").removeprefix("rediss://")
     try:
         memory = await client.info("memory")
@@ -325,10 +362,22 @@ def _check_folder(about: str, folder: Path, wanted: int) -> Finding:
     return Finding(Level.OK, about, found)
 
 
-def _halves(error: Exception, remedy: str = "see the text on the left") -> tuple[str, str]:
-    """What is wrong and what to do, of an error that says both with a colon between."""
-    problem, colon, own = str(error).rpartition(": ")
-    return (problem, own) if colon else (str(error), remedy)
+def halves(text: str) -> tuple[str, str]:
+    """What is wrong and what to do, of a text that says both with a colon between; a bracket may end it."""
+    both = re.fullmatch(r"(.*): ([^()]*(?:\(.*\))?)", text)
+    return (both[1], both[2]) if both else (text, "")
+
+
+def _told(error: EdgeError, remedy: str = "see the text on the left") -> tuple[str, str]:
+    """What is wrong and what to do, by default `remedy`."""
+    if isinstance(error, SourceError):
+        problem, own = error.problem, error.remedy
+    elif isinstance(error, CredentialsError) and error.__cause__ is not None:
+        # It ends in words of the system or of a library, which say no remedy.
+        problem, own = str(error), ""
+    else:
+        problem, own = halves(str(error))
+    return problem, own or remedy
 
 
 def _size(count: int) -> str:

@@ -61,9 +61,12 @@ def read_site(path: Path, secrets: Path | None = None) -> SiteConfig:
         ConfigError: names every fault that was found, with its place and its remedy.
     """
     try:
-        text = path.read_text()
+        text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}; give the site's YAML file (--config)") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise ConfigError(
+            f"{path}: cannot be read ({reason}): give the site's YAML file (--config)"
+        ) from error
     document = _Document(text, path)
     origins = [_environment(), *([] if secrets is None else [_secrets(secrets)]), document.origin]
     return _Reading(path, origins).site()
@@ -98,10 +101,13 @@ class _Document:
     def __init__(self, text: str, path: Path) -> None:
         self._path = path
         self._lines: dict[_KeyPath, int] = {}
-        self._loader = yaml.SafeLoader(text)
         try:
-            node = self._loader.get_single_node()
-            tree = {} if node is None else self._value(node, ())
+            self._loader = yaml.SafeLoader(text)
+            try:
+                node = self._loader.get_single_node()
+                tree = {} if node is None else self._value(node, (), ())
+            finally:
+                self._loader.dispose()
         except yaml.MarkedYAMLError as error:
             line = f":{error.problem_mark.line + 1}" if error.problem_mark is not None else ""
             raise ConfigError(
@@ -109,8 +115,8 @@ class _Document:
             ) from error
         except yaml.YAMLError as error:
             raise ConfigError(f"{path}: {error}: write the file as UTF-8 text") from error
-        finally:
-            self._loader.dispose()
+        except RecursionError as error:
+            raise ConfigError(f"{path}: sections lie too deep in one another: mend the YAML") from error
         if not isinstance(tree, dict):
             raise ConfigError(f"{path}:1: holds no section of keys: begin with `cameras:`")
         self.origin = _Origin(tree, self._place)
@@ -120,14 +126,18 @@ class _Document:
             path = path[:-1]
         return f"{self._path}:{self._lines[path]}" if path else str(self._path)
 
-    def _value(self, node: yaml.Node, path: _KeyPath) -> Any:
+    def _value(self, node: yaml.Node, path: _KeyPath, around: tuple[yaml.Node, ...]) -> Any:
+        """What `node` holds; it stands at `path`, in the nodes `around`."""
+        if any(node is outer for outer in around):
+            raise yaml.MarkedYAMLError(problem="an alias holds itself", problem_mark=node.start_mark)
+        around = (*around, node)
         if isinstance(node, yaml.SequenceNode):
-            return [self._value(item, (*path, str(index))) for index, item in enumerate(node.value)]
+            return [self._value(item, (*path, str(index)), around) for index, item in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode):
-            return self._loader.construct_object(node, deep=True)
+            return self._scalar(node)
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen:
+            if _name(key) in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"{'.'.join((*path, key.value))} is given twice", problem_mark=key.start_mark
                 )
@@ -135,9 +145,27 @@ class _Document:
         self._loader.flatten_mapping(node)
         tree = {}
         for key, value in node.value:
-            self._lines[(*path, key.value)] = key.start_mark.line + 1
-            tree[key.value] = self._value(value, (*path, key.value))
+            name = _name(key)
+            self._lines[(*path, name)] = key.start_mark.line + 1
+            tree[name] = self._value(value, (*path, name), around)
         return tree
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        try:
+            return self._loader.construct_object(node, deep=True)
+        except (ValueError, LookupError, AttributeError, OverflowError) as error:
+            # PyYAML lets through what Python's own types raise.
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.MarkedYAMLError(
+                problem=f"{node.value!r} is no {kind}, write text in quotes", problem_mark=node.start_mark
+            ) from error
+
+
+def _name(key: yaml.Node) -> str:
+    if not isinstance(key, yaml.ScalarNode):
+        raise yaml.MarkedYAMLError(problem="a key is no text", problem_mark=key.start_mark)
+    name: str = key.value
+    return name
 
 
 @cache
@@ -186,7 +214,7 @@ def _named_values(
         tree = read()
     except (SettingsError, OSError) as error:
         raise ConfigError(
-            f"{kind} {PREFIX}...: {error}: give a section as JSON, or each of its keys by itself"
+            f"{kind} {PREFIX}... ({error}): give a section as JSON, or each of its keys by itself"
         ) from error
 
     def place(path: _KeyPath) -> str:
@@ -201,19 +229,14 @@ class _Reading:
     def __init__(self, path: Path, origins: list[_Origin]) -> None:
         self._path = path
         self._faults: list[str] = []
+        self._left_out: set[_KeyPath] = set()
         self._origins = [*(_renamed(origin, origins[-1]) for origin in origins[:-1]), origins[-1]]
 
     def site(self) -> SiteConfig:
         tree: _Tree = {}
         for origin in reversed(self._origins):
             tree = _merged(tree, origin.tree)
-        try:
-            given = site_model().model_validate(tree).model_dump(exclude_unset=True)
-        except ValidationError as error:
-            told: set[_KeyPath] = set()
-            for fault in error.errors(include_url=False):
-                self._tell(fault, told)
-            raise self._refusal() from error
+        given = self._validated(tree)
         defaults, cameras = given.pop("defaults", {}), given.pop("cameras", {})
         built = [
             self._built(
@@ -221,30 +244,61 @@ class _Reading:
             )
             for name, camera in cameras.items()
         ]
-        site = self._built(SiteConfig, {"cameras": tuple(built), **given}, ())
+        # Where cameras were left out there is no lack of them.
+        named = built or [path for path in self._left_out if path[0] == "cameras"]
+        site = self._built(SiteConfig, {"cameras": tuple(named), **given}, ())
         if self._faults:
             raise self._refusal()
         assert isinstance(site, SiteConfig)
         return site
 
+    def _validated(self, tree: _Tree) -> _Tree:
+        """What is given in `tree`, without the keys that cannot be, which are told.
+
+        Raises:
+            ConfigError: nothing is left.
+        """
+        try:
+            return site_model().model_validate(tree).model_dump(exclude_unset=True)
+        except ValidationError as error:
+            for fault in error.errors(include_url=False):
+                self._tell(fault)
+            if () in self._left_out:
+                raise self._refusal() from error
+            for path in self._left_out:
+                tree = _without(tree, path)
+        try:
+            return site_model().model_validate(tree).model_dump(exclude_unset=True)
+        except ValidationError as error:
+            raise self._refusal() from error
+
     def _built(self, cls: type, values: _Tree, path: _KeyPath, fallback: str | None = None) -> object:
         """`values` as `cls`; None after a fault.
+
+        What keys mean to one another is not judged where one of them was left out: the remedy would be wrong.
 
         Args:
             fallback: where those stand that are not at `path`.
         """
         hints, given = get_type_hints(cls), {}
+        sections = (path,) if fallback is None else (path, (fallback, *path[2:]))
+        left_out = {gone[-1] for gone in self._left_out if gone[:-1] in sections} - values.keys()
+        whole = not left_out
         for field in dataclasses.fields(cls):
             if field.name in values:
                 value, section = values[field.name], _dataclass_of(hints[field.name])
                 if section is not None and isinstance(value, dict):
                     value = self._built(section, value, (*path, field.name), fallback)
-                    if value is None:
-                        return None
+                    whole &= value is not None
                 given[field.name] = value
             elif field.default is dataclasses.MISSING:
-                self._fault(path, f"has no {field.name}: give it here or under `{fallback}`")
-                return None
+                whole = False
+                # It may be the one that was left out, or what one of an unknown name was to be.
+                if field.name not in left_out and not get_close_matches(field.name, left_out - hints.keys()):
+                    self._fault(path, f"has no {field.name}: give it here or under `{fallback}`")
+        # A site's keys mean nothing to one another.
+        if not whole and cls is not SiteConfig:
+            return None
         try:
             built: object = cls(**given)
         except ConfigError as error:
@@ -254,14 +308,15 @@ class _Reading:
             return None
         return built
 
-    def _tell(self, fault: ErrorDetails, told: set[_KeyPath]) -> None:
+    def _tell(self, fault: ErrorDetails) -> None:
+        """Tell a fault, and note its key as one to be left out."""
         path = tuple(str(key) for key in fault["loc"] if key != "[key]")
         # A value that may be of several types is told once, and not with the names of the types.
         while path and not any(origin.has(path) for origin in self._origins):
             path = path[:-1]
-        if path in told:
+        if path in self._left_out:
             return
-        told.add(path)
+        self._left_out.add(path)
         kind = fault["type"]
         if kind == "extra_forbidden":
             self._fault(path, f"there is no such key: {_nearest_key(path)}")
@@ -278,11 +333,17 @@ class _Reading:
         self._fault(path, f"{shown} cannot be: {remedy or fault['msg']}{_meaning(path)}")
 
     def _origin(self, path: _KeyPath) -> _Origin:
+        """Where the value at `path` comes from; what concerns the whole site, or is nowhere, belongs into the file."""
+        if not path:
+            return self._origins[-1]
         return next((origin for origin in self._origins if origin.has(path)), self._origins[-1])
 
     def _fault(self, path: _KeyPath, problem: str) -> None:
         place = self._origin(path).place(path)
-        self._faults.append(": ".join(filter(None, (place, ".".join(path), problem))))
+        fault = ": ".join(filter(None, (place, ".".join(path), problem)))
+        # One of the defaults is one of every camera.
+        if fault not in self._faults:
+            self._faults.append(fault)
 
     def _refusal(self) -> ConfigError:
         return ConfigError("\n".join(self._faults))
@@ -295,6 +356,15 @@ def _merged(below: _Tree, above: _Tree) -> _Tree:
         held = merged.get(key)
         merged[key] = _merged(held, value) if isinstance(held, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _without(tree: _Tree, path: _KeyPath) -> _Tree:
+    """`tree` without the key at `path`, if it is there."""
+    kept = dict(tree)
+    held = kept.pop(path[0], None)
+    if len(path) > 1 and isinstance(held, dict):
+        kept[path[0]] = _without(held, path[1:])
+    return kept
 
 
 def _renamed(origin: _Origin, document: _Origin) -> _Origin:

@@ -123,6 +123,14 @@ class Spool:
 
     async def put(self, kept: Kept, sent_through: int) -> Evicted:
         entry = Entry(kept, self._now())
+        if entry.bytes > self._config.max_bytes >= self._largest:
+            _LOG.warning(
+                "a frame of %d bytes is larger than the spool %s may be: only one at a time waits in it; raise its "
+                "limit of %d bytes (max_bytes)",
+                entry.bytes,
+                self._folder,
+                self._config.max_bytes,
+            )
         self._largest = max(self._largest, entry.bytes)
         if self._problem is not None and self._monotonic() >= self._retry_at:
             await self._recover()
@@ -223,6 +231,9 @@ class Spool:
     def has_room(self, frames: int) -> bool:
         if self._file is None:
             return True
+        if frames == 1 and self._file.frames == 0:
+            # Or a frame that is larger than the spool would never be taken.
+            return True
         needed: int = frames * self._largest
         return self._file.bytes + needed <= self._config.max_bytes
 
@@ -235,6 +246,7 @@ class Spool:
             oldest_s=None if self._oldest_at is None else max(0.0, self._now() - self._oldest_at),
             full=not self.has_room(1),
             failing=self._problem is not None,
+            in_memory=self.in_memory,
         )
 
     @property
@@ -282,9 +294,13 @@ class Spool:
                 self._folder,
                 error,
             )
+            self._retry_later()
         self._problem = str(error)
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
             self._damage = str(error)
+
+    def _retry_later(self) -> None:
+        # By attempts to recover alone: frames that are let go of meanwhile may fail as often as they like.
         self._retry_at = self._monotonic() + self._config.retry_s
 
     async def _recover(self) -> None:
@@ -292,6 +308,7 @@ class Spool:
             lost = await self._in_thread(self._begin_again)
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
+            self._retry_later()
             return
         self._tally.drop(DropReason.SPOOL_DAMAGED, lost)
         self._memory.clear()

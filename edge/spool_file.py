@@ -101,7 +101,10 @@ class SpoolFile:
                 self._insert(connection, entry)
 
     def put_within(self, entry: Entry, limit_bytes: int, sent_through: int) -> Given:
-        """Keep a frame; the oldest ones after `sent_through` go until all take at most `limit_bytes`."""
+        """Keep a frame; older ones after `sent_through` go until all take at most `limit_bytes` or none is left.
+
+        The frame itself goes only with its key frame.
+        """
         with self._transaction() as connection:
             self._insert(connection, entry)
             numbers: set[int] = set()
@@ -109,7 +112,8 @@ class SpoolFile:
             orphans = 0
             while self.bytes > limit_bytes:
                 oldest = connection.execute(
-                    "SELECT number, key FROM frame WHERE number > ? ORDER BY number LIMIT 1", (sent_through,)
+                    "SELECT number, key FROM frame WHERE number > ? AND number < ? ORDER BY number LIMIT 1",
+                    (sent_through, entry.kept.number),
                 ).fetchone()
                 if oldest is None:
                     break

@@ -117,13 +117,37 @@ class Uplink:
             return await stream.exchange()
         except grpc.aio.AioRpcError as error:
             wait = retry_after_s(error, self._config.backoff_cap_s)
-            raise ServerRefusedError(f"{error.code().name}: {error.details()}", wait) from error
+            told = f"{error.code().name}: {error.details()}"
+            self._tally.refusal = _refusal(error.code(), told, config)
+            raise ServerRefusedError(self._tally.refusal or told, wait) from error
         finally:
             # grpcio keeps calls that were not cancelled, and their sockets (grpc/grpc#43462, #42125).
             if call is not None:
                 call.cancel()
             self._pending.hang_up()
             await channel.close(grace=None)
+
+
+def _refusal(code: grpc.StatusCode, told: str, config: EdgeConfig) -> str:
+    """What it means that the server ended a call so; empty where it does not mean this edge."""
+    match code:
+        case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
+            remedy = (
+                f"give a file with the token that was made for camera {config.camera_id} (--token-file)"
+                if config.token_file is None
+                else f"write the token that was made for camera {config.camera_id} to {config.token_file} "
+                "(--token-file)"
+            )
+            return f"the server refused this edge ({told}): {remedy}"
+        case grpc.StatusCode.ABORTED:
+            return (
+                f"another edge has the name of camera {config.camera_id} and took its place ({told}): stop one of "
+                "them, or give every camera a name of its own (--camera)"
+            )
+        case grpc.StatusCode.FAILED_PRECONDITION | grpc.StatusCode.INVALID_ARGUMENT:
+            return f"the server refused this edge ({told})"
+        case _:
+            return ""
 
 
 class _Stream:

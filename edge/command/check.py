@@ -50,7 +50,7 @@ def check(
 async def _findings(
     given: Given | None, config: Path | None, secrets: Path | None, patience_s: float
 ) -> list[Finding]:
-    from edge.site_check import Finding, Level, check_site
+    from edge.site_check import Finding, Level, check_site, halves
     from edge.site_file import read_site
 
     given = given or Given()
@@ -62,8 +62,8 @@ async def _findings(
             site = read_site(path, secrets or given.secrets)
             found = f"{path}: {len(site.cameras)} cameras"
     except ConfigError as error:
-        faults = (line.rpartition(": ") for line in str(error).splitlines())
-        return [Finding(Level.ERROR, "configuration", problem, remedy) for problem, _, remedy in faults]
+        faults = (halves(line) for line in str(error).splitlines())
+        return [Finding(Level.ERROR, "configuration", problem, remedy) for problem, remedy in faults]
     return [Finding(Level.OK, "configuration", found), *await check_site(site, patience_s)]
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import av
 
+from edge.errors import SourceError
 from edge.frame import CapturedFrame
 from edge.sources.decoded_video import decoded_frames
 
@@ -17,6 +18,10 @@ from edge.sources.decoded_video import decoded_frames
 # then the farewell to the camera.
 _OPEN_TIMEOUT_S: Final = 10.0
 _READ_TIMEOUT_S: Final = 20.0
+_REMEDY: Final = (
+    "give rtsp://HOST/PATH or rtsp://USER:PASSWORD@HOST:PORT/PATH, with `/`, `?` and `#` in a password as "
+    "%2F, %3F and %23"
+)
 
 
 class RtspCamera:
@@ -29,8 +34,16 @@ class RtspCamera:
     """
 
     def __init__(self, url: str, longest_silence_s: float = 0.0) -> None:
+        """Raises SourceError for an address without a host, or with a port that is no number."""
         self._url = url
         parts = urlsplit(url)
+        # No message shows the address: it may hold a password.
+        if not parts.hostname:
+            raise SourceError("the camera's address names no host", _REMEDY)
+        try:
+            _ = parts.port
+        except ValueError as error:
+            raise SourceError("the port in the camera's address is no number to 65535", _REMEDY) from error
         # Some cameras take their password in the query.
         self.name = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
         self._read_timeout_s = max(_READ_TIMEOUT_S, longest_silence_s)

@@ -75,11 +75,18 @@ def open_source(
         return _v4l2(address, surroundings)
     if "://" not in address:
         return _recording(Path(address))
-    scheme = urlsplit(address).scheme.lower()
+    try:
+        scheme = urlsplit(address).scheme.lower()
+    except ValueError as error:
+        # Without the address, which may hold a password.
+        raise SourceError(
+            "the source's address cannot be read", "write `[` and `]` in a user or a password as %5B and %5D"
+        ) from error
     if scheme not in SCHEMES:
         known = ", ".join(f"{name}://" for name in SCHEMES)
         raise SourceError(
-            f"{scheme}:// is no known kind of source: give a video file, an image folder, /dev/videoN or one of {known}"
+            f"{scheme}:// is no known kind of source",
+            f"give a video file, an image folder, /dev/videoN or one of {known}",
         )
     return SCHEMES[scheme](address, surroundings)
 

@@ -41,11 +41,14 @@ class Scene:
 
     def __post_init__(self) -> None:
         if not (16 <= self.width <= 8192 and 16 <= self.height <= 8192):
-            raise SourceError(f"a scene of {self.width}x{self.height}: give 16 to 8192 pixels a side")
+            raise SourceError(f"a scene of {self.width}x{self.height}", "give 16 to 8192 pixels a side")
         if not 0 < self.fps <= 240:
-            raise SourceError(f"a scene of {self.fps} frames per second: give more than 0, up to 240")
+            raise SourceError(f"a scene of {self.fps} frames per second", "give more than 0, up to 240")
         if self.seed < 0 or not 0 <= self.objects <= 64 or not 0 <= self.noise <= 64:
-            raise SourceError("a scene has a seed of at least 0, 0 to 64 objects, and noise of 0 to 64")
+            raise SourceError(
+                f"a scene of seed {self.seed}, {self.objects} objects and noise {self.noise}",
+                "give a seed of at least 0, 0 to 64 objects, and noise of 0 to 64",
+            )
 
 
 class SyntheticCamera:
@@ -63,11 +66,11 @@ class SyntheticCamera:
         options: dict[str, float] = {}
         for name, text in parse_qsl(urlsplit(address).query, keep_blank_values=True):
             if name not in kinds:
-                raise SourceError(f"{address}: no option {name!r}; there are {', '.join(kinds)}")
+                raise SourceError(f"{address}: there is no option {name!r}", f"there are {', '.join(kinds)}")
             try:
                 options[name] = kinds[name](text)
             except ValueError as error:
-                raise SourceError(f"{address}: {name} is {text!r}; give a number") from error
+                raise SourceError(f"{address}: {name} is {text!r}", "give a number") from error
         self._picture = SyntheticPicture(Scene(**options))  # type: ignore[arg-type]
 
     def frames(self) -> Generator[CapturedFrame]:

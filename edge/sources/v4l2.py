@@ -28,12 +28,14 @@ class V4l2Camera:
         self.name = parts.path
         given = dict(parse_qsl(parts.query, keep_blank_values=True))
         if unknown := sorted(given.keys() - set(_OPTIONS)):
-            raise SourceError(f"{address}: no option {unknown[0]!r}; there are {', '.join(_OPTIONS)}")
+            raise SourceError(
+                f"{address}: there is no option {unknown[0]!r}", f"there are {', '.join(_OPTIONS)}"
+            )
         for name in ("width", "height", "fps"):
             if name in given and not (given[name].isdecimal() and int(given[name]) > 0):
-                raise SourceError(f"{address}: {name} is {given[name]!r}; give a whole number above 0")
+                raise SourceError(f"{address}: {name} is {given[name]!r}", "give a whole number above 0")
         if ("width" in given) != ("height" in given):
-            raise SourceError(f"{address}: give width and height, or neither")
+            raise SourceError(f"{address}: one side alone is given", "give width and height, or neither")
         self._options: dict[str, str] = {}
         if "width" in given:
             self._options["video_size"] = f"{given['width']}x{given['height']}"

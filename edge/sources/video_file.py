@@ -30,7 +30,10 @@ class VideoFile:
             with av.open(str(self._path)) as container:
                 yield from decoded_frames(container, str(self._path))
         except (av.FFmpegError, OSError) as error:
-            raise SourceError(f"cannot read {self._path} as a video: {error}") from error
+            raise SourceError(
+                f"cannot read {self._path} as a video: {error.strerror or type(error).__name__}",
+                "give a recording that a player shows",
+            ) from error
 
     def close(self) -> None:
         """Nothing waits in a file."""

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.frame import EncodedFrame
+from edge.sources import decoded_video
 from secondsight.v1 import frame_pb2
 from shared_models import Codec
 from shared_models.bitstream import FrameType
@@ -40,6 +41,26 @@ def make_clip(tmp_path: Path) -> ClipMaker:
         return path
 
     return make
+
+
+@pytest.fixture
+def failing_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One frame, and behind it more damage than a source puts up with, whatever the decoder's threads hold back."""
+    monkeypatch.setattr(decoded_video, "_MOST_DAMAGED", 3)
+    path = tmp_path / "failing.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = "yuv420p"
+        grey = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 128, np.uint8), format="rgb24")
+        good, *others = [packet for frame in (*[grey] * 40, None) for packet in stream.encode(frame)]
+        container.mux(good)
+        for packet in others:
+            damaged = av.Packet(b"no frame")
+            damaged.stream, damaged.time_base = packet.stream, packet.time_base
+            damaged.pts, damaged.dts = packet.pts, packet.dts
+            container.mux(damaged)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import resource
 import signal
+import sqlite3
 import sysconfig
 from asyncio.subprocess import PIPE, Process
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from typer.testing import CliRunner
 
@@ -103,6 +108,61 @@ async def test_frames_that_nobody_acknowledged_make_another_exit_code(
     assert code == 4
     assert "2 frames were not acknowledged" in complained
     assert json.loads(printed[-1])["unacknowledged"] == 2
+
+
+async def test_an_edge_that_the_server_refused_names_the_token_at_its_end(
+    server: Server, make_clip: ClipMaker
+) -> None:
+    script, address = server
+    script.refuse(grpc.StatusCode.UNAUTHENTICATED)
+    options = ("--camera", "door", "--source", str(make_clip(frames=2)), "--server", address)
+    code, _, complained = await outcome(await edge(*options, "--keep-all", "--flush-timeout", "2"))
+    assert code == 4
+    told = (
+        "2 frames were not acknowledged: the server refused this edge (UNAUTHENTICATED: as the test wants it)"
+    )
+    assert told in complained
+    assert "--token-file" in complained
+
+
+@pytest.mark.usefixtures("logging_as_before")
+@pytest.mark.parametrize("path", ["none/summary.json", "."])
+def test_a_summary_that_cannot_be_written_is_a_usage_error_at_the_start(
+    make_clip: ClipMaker, tmp_path: Path, path: str
+) -> None:
+    options = ["--camera", "door", "--source", str(make_clip(frames=2)), "--summary", str(tmp_path / path)]
+    result = CliRunner().invoke(app, options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    # The message is wrapped in a frame.
+    assert "the summary cannot be written" in " ".join(result.stderr.replace("│", " ").split())
+
+
+async def test_frames_that_the_disk_did_not_take_are_told_from_those_that_wait_in_the_spool(
+    free_port: int, make_clip: ClipMaker, tmp_path: Path
+) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    process = await asyncio.create_subprocess_exec(
+        *(SECONDSIGHT, "edge", "--camera", "door", "--source", str(make_clip(frames=30))),
+        *("--server", f"127.0.0.1:{free_port}", "--spool", str(tmp_path / "spool"), "--delivery", "complete"),
+        *("--speed", "0", "--longest-group", "1", "--flush-timeout", "0.2"),
+        stdout=PIPE,
+        stderr=PIPE,
+        preexec_fn=limit,
+    )
+    code, printed, complained = await outcome(process)
+    assert code == 4, complained
+    told = re.search(
+        r"30 frames were not acknowledged, (\d+) wait in the spool and (\d+) are lost", complained
+    )
+    assert told is not None, complained
+    kept, lost = int(told[1]), int(told[2])
+    assert kept + lost == 30
+    assert json.loads(printed[-1])["spool"]["in_memory"] == lost > 0
+    with closing(sqlite3.connect(tmp_path / "spool" / "door" / "frames.db")) as spool:
+        assert spool.execute("SELECT count(*) FROM frame").fetchone() == (kept,)
 
 
 async def test_a_source_that_is_not_there_has_its_exit_code_and_names_itself(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import socket
 import time
 import urllib.request
 
@@ -84,6 +86,15 @@ def test_what_was_asked_for_and_what_was_spent_stand_side_by_side(free_port: int
 def test_an_address_for_metrics_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="HOST:PORT"), serve_metrics("9410", {}):
         pass
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "198.51.100.1"])
+def test_an_address_for_metrics_that_cannot_be_had_is_refused_with_its_remedy(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"{host}:{taken.getsockname()[1]}"
+        told = rf"{re.escape(address)} \(.*\): give a free HOST:PORT .*--metrics"
+        with pytest.raises(ConfigError, match=told), serve_metrics(address, {}):
+            pass
 
 
 def test_stages_clocks_and_verdicts_are_shown_by_camera(free_port: int) -> None:

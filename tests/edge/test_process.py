@@ -13,7 +13,7 @@ from edge.config import CaptureConfig, EdgeConfig, RateConfig, SpoolConfig
 from edge.encoder import Encoder
 from edge.errors import SourceError
 from edge.frame import CapturedFrame, EncodedFrame
-from edge.metrics import DropReason, KeyCause, Tally
+from edge.metrics import DropReason, KeyCause, SourceState, Tally
 from edge.process import EdgeProcess
 from edge.rate_control import Levels
 from secondsight import limits
@@ -251,6 +251,55 @@ async def test_at_the_end_of_a_recording_a_server_without_progress_is_given_up(
     assert (tally.captured, tally.acked, tally.unacknowledged) == (2, 0, 2)
 
 
+async def test_a_recording_at_its_own_pace_ends_without_a_server(
+    free_port: int, make_clip: ClipMaker, encoder: Encoder
+) -> None:
+    tally = Tally()
+    pace = CaptureConfig(speed=1)
+    options = config(
+        make_clip(frames=4), f"127.0.0.1:{free_port}", capture=pace, max_unsent=1, flush_timeout_s=0.2
+    )
+    await EdgeProcess(options, "1.0", tally).run(encoder, asyncio.Event())
+    assert (tally.captured, tally.encoded, tally.unacknowledged) == (4, 1, 1)
+    assert tally.dropped == {DropReason.UPLINK_SLOW: 3}
+
+
+async def test_the_last_frame_of_a_recording_waits_for_its_turn(
+    server: Server, make_clip: ClipMaker, codec: Codec, stills: Encoder
+) -> None:
+    script, address = server
+    tally = Tally()
+    pace = CaptureConfig(speed=1)
+    edge = EdgeProcess(config(make_clip(frames=4), address, capture=pace, max_unsent=1), "1.0", tally)
+    running = asyncio.create_task(edge.run(stills, asyncio.Event()))
+    talk = await script.conversation()
+    await eventually(lambda: tally.source is SourceState.ENDED)
+    await talk.greet(session=1)
+    assert greys(codec, await acknowledge(talk, 2)) == [0, 3]
+    await running
+    assert (tally.acked, tally.unacknowledged) == (2, 0)
+    assert balanced(tally)
+
+
+async def test_a_frame_that_waits_after_the_end_of_its_source_is_left_when_the_edge_is_stopped(
+    free_port: int, make_clip: ClipMaker, encoder: Encoder
+) -> None:
+    tally, stop = Tally(), asyncio.Event()
+    options = config(
+        make_clip(frames=4),
+        f"127.0.0.1:{free_port}",
+        capture=CaptureConfig(speed=1),
+        max_unsent=1,
+        grace_s=0.1,
+    )
+    running = asyncio.create_task(EdgeProcess(options, "1.0", tally).run(encoder, stop))
+    await eventually(lambda: tally.source is SourceState.ENDED)
+    stop.set()
+    await running
+    assert tally.unacknowledged == 1
+    assert tally.dropped == {DropReason.UPLINK_SLOW: 2, DropReason.STOPPED: 1}
+
+
 async def test_a_frame_that_cannot_be_encoded_does_not_end_the_edge(
     server: Server, tmp_path: Path, encoder: Encoder
 ) -> None:
@@ -292,22 +341,16 @@ async def test_a_machine_layer_above_the_servers_limit_is_not_sent(
 
 
 async def test_a_source_that_fails_is_reported_after_its_good_frames_were_sent(
-    server: Server, tmp_path: Path, encoder: Encoder
+    server: Server, failing_clip: Path, encoder: Encoder
 ) -> None:
-    from PIL import Image
-
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    Image.new("RGB", (32, 32)).save(folder / "a.png")
-    (folder / "b.png").write_bytes(b"broken")
     script, address = server
     tally = Tally()
-    edge = EdgeProcess(config(folder, address, keep_all=True), "1.0", tally)
+    edge = EdgeProcess(config(failing_clip, address, keep_all=True), "1.0", tally)
     running = asyncio.create_task(edge.run(encoder, asyncio.Event()))
     talk = await script.conversation()
     await talk.greet(session=1)
     await acknowledge(talk, 1)
-    with pytest.raises(SourceError, match=r"b\.png"):
+    with pytest.raises(SourceError, match="3 packets in a row"):
         await running
     assert tally.acked == 1
 

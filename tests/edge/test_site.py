@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from edge.config import CaptureConfig, EdgeConfig, RestartConfig, SiteConfig
 from edge.encoder_threads import EncoderThreads
@@ -126,13 +125,9 @@ async def test_a_camera_that_fails_is_begun_again_while_the_others_go_on(
 
 
 async def test_what_a_failed_camera_had_not_delivered_is_counted(
-    free_port: int, tmp_path: Path, codec: Codec
+    free_port: int, failing_clip: Path, codec: Codec
 ) -> None:
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    Image.new("RGB", (32, 32)).save(folder / "a.png")
-    (folder / "b.png").write_bytes(b"broken")
-    failing = camera("door", folder, f"127.0.0.1:{free_port}", keep_all=True, flush_timeout_s=0.05)
+    failing = camera("door", failing_clip, f"127.0.0.1:{free_port}", keep_all=True, flush_timeout_s=0.05)
     site = Site(SiteConfig((failing,), restart=AT_ONCE), "1.0")
     tally = site.tallies["door"]
     async with running(site, codec) as (task, stop):

@@ -9,6 +9,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from typer.testing import CliRunner
 
 from edge import site_check
 from edge.command import app
-from edge.config import CodecConfig, EdgeConfig, SiteConfig, SpoolConfig
-from edge.site_check import Finding, check_site
+from edge.config import CaptureConfig, CodecConfig, EdgeConfig, SiteConfig, SpoolConfig
+from edge.site_check import Finding, check_site, halves
 from secondsight.v1 import ingest_pb2
 from server.store.embedded import EmbeddedStore
 from shared_models import Codec
@@ -89,9 +90,11 @@ async def test_a_site_that_works_is_well(
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        ("/nowhere/clip.mp4", "there is no file or folder /nowhere/clip.mp4"),
+        ("/nowhere/a: b.mp4", "there is no file or folder /nowhere/a: b.mp4"),
         ("http://10.0.0.7/x", "http:// is no known kind of source"),
+        ("synthetic://?widht=64", "synthetic://?widht=64: there is no option 'widht'"),
         ("rtsp://127.0.0.1:1/x", "no frame within"),
+        ("/dev/null", "no frame within"),
     ],
 )
 async def test_a_source_that_gives_nothing_is_an_error(
@@ -100,6 +103,69 @@ async def test_a_source_that_gives_nothing_is_an_error(
     found = await check_site(SiteConfig((camera(source=source, server="127.0.0.1:1"),)), patience_s=0.5)
     (finding,) = (each for each in found if each.about == "door: source")
     assert (finding.level, finding.found[: len(told)]) == ("error", told)
+    assert ("password" in finding.remedy) == source.startswith("rtsp:")
+    assert ("plug the camera in" in finding.remedy) == source.startswith("/dev/")
+
+
+async def test_what_another_library_says_of_a_source_is_no_remedy(
+    camera: Callable[..., EdgeConfig], tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    found = (await findings(None, camera(source=str(empty), server="127.0.0.1:1")))["door: source"]
+    assert found.found == f"cannot read {empty} as a video: Invalid data found when processing input"
+    assert found.remedy == "give a recording that a player shows"
+
+
+async def test_what_the_system_says_of_a_file_is_no_remedy(
+    camera: Callable[..., EdgeConfig], tmp_path: Path
+) -> None:
+    found = (await findings(None, camera(token_file=tmp_path / "none", server="127.0.0.1:1")))["door: server"]
+    assert found.found == f"cannot read the token from {tmp_path / 'none'}: No such file or directory"
+    assert found.remedy == "give files in PEM, and a token, that this user may read"
+
+
+@pytest.mark.parametrize(
+    ("size", "max_side", "told", "remedy"),
+    [
+        ((8, 8), None, "8x8 cannot be encoded: the codec takes 16 to", "give a source with a larger picture"),
+        (
+            (5120, 20),
+            1280,
+            "5120x20, 1280x5 by `capture.max_side` cannot be encoded: ",
+            "raise `capture.max_side`, or leave it out",
+        ),
+        (
+            (8320, 64),
+            None,
+            "8320x64 cannot be encoded: ",
+            "set `capture.max_side`, so that it is scaled to fit",
+        ),
+    ],
+)
+async def test_a_picture_that_the_codec_does_not_take_is_an_error(
+    camera: Callable[..., EdgeConfig],
+    make_clip: ClipMaker,
+    size: tuple[int, int],
+    max_side: int | None,
+    told: str,
+    remedy: str,
+) -> None:
+    door = camera(source=str(make_clip(1, size=size, name="odd.mkv")), server="127.0.0.1:1")
+    found = await findings(None, replace(door, capture=CaptureConfig(max_side=max_side)))
+    finding = found["door: source"]
+    assert (finding.level, finding.found[: len(told)], finding.remedy) == ("error", told, remedy)
+    fits = await findings(None, replace(door, capture=CaptureConfig(max_side=8192)))
+    assert (fits["door: source"].level == "ok") == (size != (8, 8))
+
+
+def test_a_text_is_halved_before_its_remedy() -> None:
+    text = "site.yaml:3: defaults.quality: 'a: b' cannot be: give a whole number (quality: levels: 0 to 3)"
+    assert halves(text) == (
+        "site.yaml:3: defaults.quality: 'a: b' cannot be",
+        "give a whole number (quality: levels: 0 to 3)",
+    )
+    assert halves("no remedy") == ("no remedy", "")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +266,7 @@ async def test_levels_threads_and_metrics(server: Server, camera: Callable[..., 
 @pytest.mark.usefixtures("logging_as_before")
 def test_the_command_prints_a_table_or_json_and_its_exit_code_tells(tmp_path: Path) -> None:
     wrong = tmp_path / "site.yaml"
-    wrong.write_text("cameras: {door: {sorce: x}}\n")
+    wrong.write_text("cameras: {door: {sorce: x, server: 'h:1'}}\n")
     runner = CliRunner()
     result = runner.invoke(app, ["check", "--config", str(wrong), "--json"])
     assert result.exit_code == 1

@@ -130,6 +130,15 @@ def test_the_environment_goes_before_secrets_and_these_before_the_file(
         ("restart: {cap_s: 0}", "1: restart: cap_s is 0.0: give seconds above 0"),
         ("cameras:\n  a: {source: x}\n  a: {source: y}", "3: cameras.a is given twice: mend the YAML"),
         ("cameras:\n\ta: x", "2: found character '\\t' that cannot start any token: mend the YAML"),
+        (
+            "cameras:\n  a: {source: 2024-13-45}",
+            "2: '2024-13-45' is no timestamp, write text in quotes: mend",
+        ),
+        ("encoders: !!int x", "1: 'x' is no int, write text in quotes: mend"),
+        ("encoders: !!bool x", "1: 'x' is no bool, write text in quotes: mend"),
+        ("cameras:\n  ? [1, 2]\n  : {source: x}", "2: a key is no text: mend the YAML"),
+        ("cameras:\n  <<: {? [1, 2] : x}", "2: a key is no text: mend the YAML"),
+        ("cameras:\n  a: &a [*a]", "2: an alias holds itself: mend the YAML"),
         ("- a", "1: holds no section of keys: begin with `cameras:`"),
     ],
 )
@@ -142,13 +151,73 @@ def test_a_fault_is_told_with_its_line_its_key_and_its_remedy(tmp_path: Path, te
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text("metrix: 1\ndefaults: {quality: high}\ncameras: {a: {spool: [1]}}")
-    assert len(faults(path)) == 3
+    assert len(faults(path)) == 5, "and neither source nor server"
+
+
+def test_what_cannot_be_is_told_at_once_with_what_is_unknown_and_of_the_wrong_type(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("""\
+metrix: 1
+encoders: 0
+restart: {cap_s: long}
+defaults:
+  server: h:1
+  quality: high
+  capture: {max_side: wide}
+  rate: {kbit_s: fast, least_quality: 1}
+cameras:
+  nosource: {}
+  hidden:
+    source: x
+    capture: {hidden: [[[0, 0], [1, 1]]], max_side: 640}
+    enhancement: {nth: 0}
+  wrongsource: {source: 7}
+  typo: {sorce: x, enhancement: {nth: 0}}
+  waits: {source: x, delivery: complete, spool: [1]}
+""")
+    assert {fault.strip().partition(": give")[0] for fault in faults(path)} == {
+        "1: metrix: there is no such key: did you mean metrics?",
+        "encoders is 0",
+        "3: restart.cap_s: 'long' cannot be",
+        "6: defaults.quality: 'high' cannot be",
+        "7: defaults.capture.max_side: 'wide' cannot be",
+        "8: defaults.rate.kbit_s: 'fast' cannot be",
+        "10: cameras.nosource: has no source",
+        "13: cameras.hidden.capture: a hidden part has 2 corners",
+        "14: cameras.hidden.enhancement: enhancement nth is 0",
+        "15: cameras.wrongsource.source: 7 cannot be",
+        "16: cameras.typo.sorce: there is no such key: did you mean source?",
+        "16: cameras.typo.enhancement: enhancement nth is 0",
+        "17: cameras.waits.spool: a list cannot be",
+    }
+
+
+def test_a_fault_of_the_defaults_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("defaults: {server: 'h:1', source: x, capture: {speed: -1}}\ncameras: {a: {}, b: {}}")
+    assert len(faults(path)) == 1
+
+
+def test_cameras_that_cannot_be_are_no_lack_of_cameras(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("encoders: 0\ncameras: [a]")
+    assert len(faults(path)) == 2
+
+
+@pytest.mark.parametrize("text", ["a: \x01", "a: " + 2000 * "["])
+def test_what_yaml_cannot_read_is_an_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"site\.yaml"):
+        read_site(path)
 
 
 def test_an_empty_file_has_no_camera(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text("# nothing yet\n")
-    assert "name one under `cameras`" in faults(path)[0]
+    with pytest.raises(ConfigError) as caught:
+        read_site(path)
+    assert str(caught.value).startswith(f"{path}: the site has no camera: name one under `cameras`")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -9,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,7 +18,7 @@ from PIL import Image
 from edge.config import WatchdogConfig
 from edge.errors import SourceError
 from edge.metrics import SourceState, Tally
-from edge.sources import open_source
+from edge.sources import decoded_video, open_source
 from edge.sources.synthetic import Scene, SyntheticPicture
 from tests.edge.conftest import ClipMaker
 
@@ -28,6 +30,76 @@ def test_a_video_file_gives_its_frames_with_their_times(make_clip: ClipMaker) ->
     assert [round(float(frame.image.mean()) / 8) for frame in frames] == list(range(10))
     assert all(frame.image.shape == (48, 64, 3) and frame.image.dtype == np.uint8 for frame in frames)
     assert all(before <= frame.captured_at_ns <= time.time_ns() for frame in frames)
+
+
+@pytest.mark.parametrize(
+    "displayed",
+    [
+        "-display_rotation 90",
+        "-display_rotation -90",
+        "-display_rotation 180",
+        "-display_rotation 0 -display_hflip",
+        "-display_rotation 90 -display_hflip",
+    ],
+)
+def test_a_recording_is_turned_as_players_turn_it(
+    make_moving_clip: ClipMaker, tmp_path: Path, displayed: str
+) -> None:
+    ffmpeg, turned = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error"], tmp_path / "turned.mp4"
+    held = [*ffmpeg, "-i", make_moving_clip(frames=2), "-c:v", "libx264", "-qp", "0", tmp_path / "held.mp4"]
+    subprocess.run(held, check=True)
+    subprocess.run(
+        [*ffmpeg, *displayed.split(), "-i", tmp_path / "held.mp4", "-c", "copy", turned], check=True
+    )
+    shown = tmp_path / "shown.png"
+    subprocess.run([*ffmpeg, "-i", turned, "-frames:v", "1", shown], check=True)
+    frame = next(iter(open_source(str(turned), threading.Event()).frames()))
+    with Image.open(shown) as picture:
+        expected = np.asarray(picture.convert("RGB"))
+    assert frame.image.shape == expected.shape
+    assert np.abs(frame.image.astype(int) - expected).mean() < 3
+    assert frame.image.flags.c_contiguous
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """100 frames of H.264."""
+    path = tmp_path_factory.mktemp("recording") / "clip.mp4"
+    picture = ["-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=4", "-c:v", "libx264"]
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *picture, path], check=True)
+    return path.read_bytes()
+
+
+def _damaged(recording: bytes, begin: int, length: int) -> bytes:
+    noise = np.random.default_rng(2).integers(0, 256, length, np.uint8).tobytes()
+    return recording[:begin] + noise + recording[begin + length :]
+
+
+def test_a_recording_goes_on_behind_its_damage(
+    recording: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(_damaged(recording, len(recording) // 3, 4000))
+    frames = list(open_source(str(path), threading.Event()).frames())
+    (told,) = caplog.messages
+    left_out = re.fullmatch(rf"{path}: (\d+) packets could not be decoded and were left out", told)
+    assert left_out is not None
+    assert len(frames) == 100 - int(left_out[1]) < 100
+    assert frames[-1].pts_us == 99 * 40_000
+
+
+def test_a_recording_of_nothing_but_damage_is_an_error(
+    recording: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, begin = tmp_path / "clip.mp4", recording.index(b"mdat") + 4
+    length = int.from_bytes(recording[begin - 8 : begin - 4], "big") - 8
+    path.write_bytes(_damaged(recording, begin, length))
+    source = open_source(str(path), threading.Event())
+    with pytest.raises(SourceError, match="none of its packets can be decoded"):
+        list(source.frames())
+    monkeypatch.setattr(decoded_video, "_MOST_DAMAGED", 20)
+    with pytest.raises(SourceError, match="20 packets in a row cannot be decoded"):
+        list(source.frames())
 
 
 def test_a_recording_can_be_read_anew(make_clip: ClipMaker) -> None:
@@ -71,9 +143,38 @@ def test_a_folder_without_images_says_so(tmp_path: Path) -> None:
         list(open_source(str(tmp_path), threading.Event()).frames())
 
 
-def test_a_broken_image_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_images_of_16_bits_keep_their_grey_levels(tmp_path: Path, name: str) -> None:
+    levels = np.repeat(np.arange(256, dtype=np.uint16)[None] * 257, 20, 0)
+    Image.fromarray(levels).save(tmp_path / name)
+    (frame,) = open_source(str(tmp_path), threading.Event()).frames()
+    assert np.array_equal(frame.image, np.repeat((levels // 257).astype(np.uint8)[..., None], 3, axis=2))
+
+
+def test_an_image_that_cannot_be_read_is_left_out_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
+    for name in ("a.png", "b.png", "f.png"):
+        Image.fromarray(picture).save(tmp_path / name)
+    whole = (tmp_path / "b.png").read_bytes()
+    (tmp_path / "b.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "c.jpg").touch()
+    (tmp_path / "d.jpg").mkdir()
+    (tmp_path / "._a.png").write_bytes(b"Mac OS X")
+    source = open_source(str(tmp_path), threading.Event())
+    for _ in range(2):
+        frames = list(source.frames())
+        assert [frame.pts_us for frame in frames] == [0, 200_000]
+        assert all(np.array_equal(frame.image, picture) for frame in frames)
+    one, two = caplog.messages
+    assert one.startswith(f"an image is left out, 1 of {tmp_path} so far: {tmp_path / 'b.png'}")
+    assert two.startswith(f"an image is left out, 2 of {tmp_path} so far: {tmp_path / 'c.jpg'}")
+
+
+def test_a_folder_of_nothing_but_broken_images_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG broken")
-    with pytest.raises(SourceError, match=r"a\.png"):
+    with pytest.raises(SourceError, match=r"none of the images in .* can be read"):
         list(open_source(str(tmp_path), threading.Event()).frames())
 
 
@@ -145,6 +246,22 @@ def test_a_scene_is_that_of_its_seed_with_noise_and_motion() -> None:
 def test_what_cannot_be_asked_of_a_camera_is_named(address: str, named: str) -> None:
     with pytest.raises(SourceError, match=re.escape(named)):
         open_source(address, threading.Event())
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("rtsp://", "names no host"),
+        ("rtsps:///stream", "names no host"),
+        ("rtsp://user:hunter2@/stream", "names no host"),
+        ("rtsp://user:hunter2@door:high/stream", "is no number to 65535"),
+        ("rtsp://user:hunter[2@door/stream", "cannot be read"),
+    ],
+)
+def test_a_network_camera_without_a_host_is_refused(address: str, told: str) -> None:
+    with pytest.raises(SourceError, match=rf"{told}: (give rtsp://HOST/PATH|write `\[`)") as caught:
+        open_source(address, threading.Event())
+    assert "hunter" not in str(caught.value)
 
 
 @pytest.mark.parametrize("address", ["/dev/video97", "v4l2:///dev/video97?width=640&height=480&format=mjpeg"])

@@ -38,11 +38,11 @@ def frames() -> Frames:
     return Frames()
 
 
-def large(frame: EncodedFrame) -> EncodedFrame:
-    """The same with layers of nine pages."""
+def large(frame: EncodedFrame, pages: int = 9) -> EncodedFrame:
+    """The same with layers of so many pages."""
     return EncodedFrame(
         frame.machine,
-        bytes(9 * PAGE - 300),
+        bytes(pages * PAGE - 300),
         frame.slices,
         frame.captured_at_ns,
         frame.pts_us,
@@ -250,6 +250,37 @@ async def test_complete_delivery_gives_up_nothing_and_says_that_there_is_no_room
         assert process.pending.backlog.has_room
 
 
+async def test_a_frame_that_is_larger_than_the_spool_waits_alone_and_is_sent(
+    tmp_path: Path, frames: Frames, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with edge(tmp_path, complete=True, max_bytes=16 * PAGE) as process:
+        await process.pending.welcome(7, 0)
+        for sequence in (1, 2, 3):
+            assert process.pending.backlog.has_room
+            assert not process.pending.backlog_with(1).has_room or sequence == 1, "one is coded already"
+            await process.pending.add(large(frames.key(str(sequence)), pages=20))
+            assert not process.pending.backlog.has_room
+            assert await process.send(1) == [(str(sequence), sequence)]
+            await process.pending.acknowledge(sequence)
+        assert process.tally.acked == 3
+        assert caplog.text.count("raise its limit") == 1
+
+
+async def test_with_live_delivery_the_newest_frame_stays_that_is_larger_than_the_spool(
+    tmp_path: Path, frames: Frames
+) -> None:
+    async with edge(tmp_path, max_bytes=16 * PAGE) as process:
+        for name in "abc":
+            await process.pending.add(large(frames.key(name), pages=20))
+        assert process.tally.dropped == {DropReason.SPOOL_FULL: 2}
+        await process.pending.welcome(7, 0)
+        assert await process.send(1) == [("c", 1)]
+        await process.pending.add(large(frames.key("d"), pages=20))
+        assert await process.send(1) == [("d", 2)]
+        await process.pending.acknowledge(2)
+        assert (process.tally.acked, process.tally.unacknowledged) == (2, 0)
+
+
 async def test_what_has_waited_too_long_is_given_up_whatever_the_wall_clock_says(
     tmp_path: Path, frames: Frames
 ) -> None:
@@ -346,9 +377,12 @@ from edge.pending import Pending
 from edge.spool import Spool
 from edge.frame import EncodedFrame
 
+now, between_acks_s = 0.0, float(sys.argv[2])
+
 async def main():
+    global now
     tally = Tally()
-    spool = Spool(SpoolConfig(Path(sys.argv[1]), retry_s=0.01), "door", False, None, tally)
+    spool = Spool(SpoolConfig(Path(sys.argv[1]), retry_s=5), "door", False, None, tally, lambda: now)
     pending = Pending(tally, spool)
     await pending.open()
     for turn in range(90):
@@ -359,8 +393,9 @@ async def main():
         frame = await pending.next_unsent()
         assert frame.frame.machine == b"m%d" % turn, frame.frame.machine
         pending.mark_sent(frame)
+        now += between_acks_s
         await pending.acknowledge(frame.sequence)
-    await asyncio.sleep(0.05)
+        await pending._tend()
     await pending.add(EncodedFrame(b"after", bytes(100_000), 4, 0, 0, 0, 90, 90, 1.0))
     print(in_memory, pending.backlog.in_memory, spool.report().failing, tally.acked, dict(tally.dropped))
     await pending.close()
@@ -369,14 +404,17 @@ asyncio.run(main())
 """
 
 
-async def test_a_process_that_may_write_no_more_goes_on_and_comes_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("between_acks_s", [1.0, 6.0])
+async def test_a_process_that_may_write_no_more_goes_on_and_comes_back(
+    tmp_path: Path, between_acks_s: float
+) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
     process = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-c", ON_A_SMALL_DISK, str(tmp_path)],
+        [sys.executable, "-c", ON_A_SMALL_DISK, str(tmp_path), str(between_acks_s)],
         capture_output=True,
         text=True,
         preexec_fn=limit,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -560,6 +561,42 @@ async def test_a_call_ended_by_an_error_is_opened_again(server: Server, code: gr
         talk = await script.conversation()
         await talk.greet(session=1)
         assert (await talk.frame()).id.sequence == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "token", "named"),
+    [
+        (grpc.StatusCode.UNAUTHENTICATED, None, r"refused this edge \(UNAUTHENTICATED: as .*--token-file"),
+        (
+            grpc.StatusCode.PERMISSION_DENIED,
+            "of another",
+            r"made for camera door to .*/token \(--token-file\)",
+        ),
+        (grpc.StatusCode.ABORTED, None, r"another edge has the name of camera door .*ABORTED: as"),
+    ],
+)
+async def test_why_the_server_refuses_this_edge_is_told_until_it_is_welcome(
+    server: Server,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    code: grpc.StatusCode,
+    token: str | None,
+    named: str,
+) -> None:
+    script, address = server
+    script.refuse(code)
+    token_file = None
+    if token is not None:
+        token_file = tmp_path / "token"
+        token_file.write_text(token.replace(" ", "-"))
+    async with uplink(address, token_file=token_file) as edge:
+        await eventually(lambda: bool(edge.tally.refusal))
+        assert re.search(named, edge.tally.refusal)
+        await eventually(lambda: edge.tally.refusal in caplog.text)
+        script.refuse(None)
+        await (await script.conversation()).greet(session=1)
+        await eventually(lambda: edge.tally.connected)
+        assert not edge.tally.refusal
 
 
 async def test_answers_outside_the_contract_end_the_connection(server: Server) -> None:

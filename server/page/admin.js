@@ -2,6 +2,7 @@
 
 import { Problem } from "./api.js";
 import { dialog, element, notice } from "./dom.js";
+import { inFull } from "./words.js";
 
 /** In place of a page that only admins have. */
 export function adminsAlone(root, what) {
@@ -86,7 +87,7 @@ export function formDialog(title, fields, does, act, { danger = false } = {}) {
       made.close();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      fault.textContent = `${problem.title}: ${problem.message}`;
+      fault.textContent = inFull(problem);
       fault.hidden = false;
     } finally {
       go.disabled = false;

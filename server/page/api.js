@@ -1,15 +1,27 @@
 // The server's REST interface. Every function throws `Problem`.
 
+/** What the server tells programs about what to do, said to people at the console. */
+const WORDS = {
+  "unknown-camera": "No frame of a camera of this name was ever stored. The wall shows the cameras that there are.",
+  "unknown-frame": "The camera has no such frame, or no longer.",
+  unauthenticated: "Your login has ended. Log in to go on.",
+  "invalid-range": "This time ends before it begins. Choose an end that is later.",
+};
+
 /** A problem document (RFC 9457), or a server that cannot be reached (status 0). */
 export class Problem extends Error {
   constructor(title, detail, status, type = "", retryAfter = null) {
-    super(detail);
+    const kind = type.replace("/problems/", "");
+    super(WORDS[kind] ?? detail);
     this.title = title;
     this.status = status;
-    this.kind = type.replace("/problems/", "");
+    this.kind = kind;
     this.retryAfter = retryAfter;
   }
 }
+
+const MOST_TURNS = 10; // after which a busy server is told of
+const TURN = 2; // seconds, where the server does not say
 
 let unauthenticated = () => {};
 
@@ -70,8 +82,33 @@ export async function send(method, address, body, headers) {
 }
 
 /** A picture as an ImageBitmap, decoded off the main thread. */
-export async function picture(address, signal) {
-  return createImageBitmap(await read(await ask(address, { accept: "image/jpeg", signal }), "blob"));
+export async function picture(address, options) {
+  return createImageBitmap(await read(await ask(address, { accept: "image/jpeg", ...options }), "blob"));
+}
+
+/** A picture, waited for while the server makes as many as it can: `waiting` is told the seconds until it is asked anew. */
+export async function pictureInTurn(address, options, waiting) {
+  for (let busy = 1; ; busy += 1) {
+    try {
+      return await picture(address, options);
+    } catch (problem) {
+      if (problem.kind !== "views-busy" || busy > MOST_TURNS) throw problem;
+      const seconds = problem.retryAfter ?? TURN;
+      waiting(seconds);
+      await pause(1000 * seconds, options.signal);
+    }
+  }
+}
+
+/** Milliseconds to wait; a signal that is aborted ends them with its reason. */
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
 }
 
 /** Address of a camera, with further parts of the path. */

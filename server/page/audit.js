@@ -3,7 +3,7 @@
 import { Problem, get } from "./api.js";
 import { element, failure, notice } from "./dom.js";
 import { adminsAlone, copy, openServer } from "./admin.js";
-import { plural } from "./words.js";
+import { inFull, plural, timeOf } from "./words.js";
 
 const SUBJECTS = {
   human_view: "Human view",
@@ -64,7 +64,8 @@ export async function show(root, parameters, { session, live }) {
     const query = new URLSearchParams();
     for (const name of FILTERS) {
       const value = fields[name].input.value.trim();
-      if (value) query.set(name, name === "from" || name === "to" ? new Date(value).toISOString() : value);
+      const isTime = name === "from" || name === "to";
+      if (isTime ? timeOf(value) : value) query.set(name, isTime ? new Date(value).toISOString() : value);
     }
     return query;
   }
@@ -116,7 +117,7 @@ export async function show(root, parameters, { session, live }) {
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       verification.replaceChildren(
-        element("p", { class: "failure" }, `${problem.title}. ${problem.message}`),
+        element("p", { class: "failure" }, inFull(problem)),
         element("button", { type: "button", onclick: verify }, "Try again"),
       );
     }
@@ -133,7 +134,7 @@ function filterFields(query, live) {
     return select;
   };
   const time = (name) => {
-    const given = query?.get(name);
+    const given = timeOf(query?.get(name));
     return text("datetime-local", name, { value: given ? local(new Date(given)) : "" });
   };
   const made = {

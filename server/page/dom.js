@@ -1,5 +1,7 @@
 // Elements, without markup in strings: what comes from cameras and people is never parsed.
 
+import { stopped } from "./words.js";
+
 /**
  * An element: attributes by name, listeners as `onclick` and the like, then its children. An attribute that is false,
  * null or undefined is left out.
@@ -33,7 +35,7 @@ export function notice(kind, title, text, ...actions) {
 
 /** A notice for a `Problem`, with a button that tries again. */
 export function failure(problem, again) {
-  return notice("error", problem.title ?? "This cannot be shown", problem.message, again && retry(again));
+  return notice("error", problem.title ?? "This cannot be shown", stopped(problem.message), again && retry(again));
 }
 
 function retry(again) {

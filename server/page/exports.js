@@ -2,7 +2,7 @@
 
 import { Problem, get, send } from "./api.js";
 import { element, failure, notice } from "./dom.js";
-import { at, bytes, lasting, plural } from "./words.js";
+import { LAST_MOMENT, at, bytes, inFull, lasting, plural, timeOf } from "./words.js";
 
 const SOON = 1000; // between two looks while something is being made
 const LATER = 10_000;
@@ -79,10 +79,10 @@ class ExportsPage {
 
   form(cameras) {
     const asked = this.query.get("camera");
-    const [from, to] = ["from", "to"].map((name) => Date.parse(this.query.get(name) ?? ""));
+    const [from, to] = ["from", "to"].map((name) => timeOf(this.query.get(name)));
     const until = Number.isNaN(to) ? Date.now() : to;
     this.kind = select(Object.fromEntries(Object.entries(KINDS).filter(([kind]) => kind !== "marks" || this.session.humanViews).map(([kind, [name]]) => [kind, name])));
-    this.kind.value = this.query.get("kind") ?? "clip";
+    if ([...this.kind.options].some(({ value }) => value === this.query.get("kind"))) this.kind.value = this.query.get("kind");
     this.about = element("p", { class: "quiet" });
     this.camera = select(Object.fromEntries(cameras.map((camera) => [camera, camera])));
     this.cameras = cameras.map((camera) => element("input", { type: "checkbox", value: camera, checked: !asked || asked === camera }));
@@ -176,7 +176,7 @@ class ExportsPage {
       await this.refresh();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      this.failure.textContent = `${problem.title}: ${problem.message}`;
+      this.failure.textContent = inFull(problem);
     } finally {
       this.make.disabled = false;
     }
@@ -295,7 +295,7 @@ class JobCard {
       if (problem.status !== 404) {
         button.disabled = false;
         this.facts.className = "failure";
-        this.facts.textContent = `${problem.title}: ${problem.message}`;
+        this.facts.textContent = inFull(problem);
         return;
       }
     }
@@ -317,7 +317,7 @@ function asGiven(options) {
 }
 
 function moment(milliseconds) {
-  return element("input", { type: "datetime-local", step: 1, required: true, value: local(milliseconds) });
+  return element("input", { type: "datetime-local", step: 1, max: LAST_MOMENT, required: true, value: local(milliseconds) });
 }
 
 /** As a field takes it: the reader's own time, without a zone. */

@@ -3,7 +3,7 @@
 import { Problem, get, ofCamera, picture } from "./api.js";
 import { append, element } from "./dom.js";
 import { colourOf } from "./draw.js";
-import { at, lasting, percent, plural } from "./words.js";
+import { at, inFull, lasting, percent, plural } from "./words.js";
 
 const ON_PAGE = 24;
 const WIDTH = 240;
@@ -41,6 +41,14 @@ export class Filmstrip {
 
   /** Show what was first seen between two times; `label` and `alerts` narrow it down. */
   async show(from, to, label, alerts) {
+    if (from >= to) {
+      this.asking.abort();
+      this.list.replaceChildren();
+      this.lines.replaceChildren();
+      this.more.hidden = true;
+      this.told.textContent = "This time is yet to come.";
+      return;
+    }
     const query = new URLSearchParams({ from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit: ON_PAGE });
     if (label) query.set("label", label);
     if (alerts) query.set("alert", "true");
@@ -74,7 +82,7 @@ export class Filmstrip {
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (!(problem instanceof Problem)) throw problem;
-      this.told.textContent = `${problem.title}. ${problem.message}`;
+      this.told.textContent = inFull(problem);
     }
   }
 
@@ -111,7 +119,7 @@ export class Filmstrip {
   async fetch(canvas) {
     this.underWay += 1;
     try {
-      const bitmap = await picture(canvas.address, this.leaving.signal);
+      const bitmap = await picture(canvas.address, { signal: this.leaving.signal });
       canvas.width = bitmap.width;
       canvas.height = bitmap.height;
       canvas.getContext("2d").drawImage(bitmap, 0, 0);

@@ -1,10 +1,11 @@
 // One frame: its machine view at once, its human view for a reason, and all that is known of it.
 
-import { Problem, ask, get, ofCamera, picture, read, send } from "./api.js";
+import { Problem, ask, get, ofCamera, pictureInTurn, read, send } from "./api.js";
 import { append, dialog, element, notice } from "./dom.js";
 import { colourOf } from "./draw.js";
+import { marks } from "./marks.js";
 import { Stage } from "./stage.js";
-import { at, bytes, percent, plural } from "./words.js";
+import { at, bytes, inFull, percent, plural, stopped } from "./words.js";
 
 const NEIGHBOURS = [2, 30, 600, 4 * 3600]; // seconds around a frame in which its neighbours are looked for
 // Milliseconds until the first slices are shown: below, all may follow at once; above, a step between would only put
@@ -129,8 +130,7 @@ class FramePage {
         element("a", { href: `#/cameras/${encodeURIComponent(frame.camera)}` }, frame.camera),
         element("span", { id: "frame-name" }, `frame ${frame.frame} · `, element("time", { datetime: frame.captured_at }, moment.toLocaleString())),
       ),
-      this.older,
-      this.newer,
+      element("div", { class: "steps" }, this.older, this.newer),
       element("a", { class: "button", href: `#/cameras/${encodeURIComponent(frame.camera)}/at/${encodeURIComponent(frame.captured_at)}` }, "Timeline"),
       element("button", { type: "button", onclick: () => this.share() }, "Copy link"),
     );
@@ -154,14 +154,15 @@ class FramePage {
 
   async machineView(mine) {
     try {
-      const bitmap = await picture(this.frame.links.machine_view, this.leaving.signal);
+      const options = { signal: this.leaving.signal };
+      const bitmap = await pictureInTurn(this.frame.links.machine_view, options, (seconds) => mine === this.opened && this.stage.tell(inTurn(seconds)));
       if (mine !== this.opened) return;
       this.stage.setMachine(bitmap);
       await this.tellCost("machine");
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (!(problem instanceof Problem)) throw problem;
-      this.stage.tell(`${problem.title}. ${problem.message}`);
+      this.stage.tell(inFull(problem));
     }
   }
 
@@ -225,8 +226,8 @@ class FramePage {
         const last = slices === count;
         if (!last && (took[0] < QUICK || took[0] > BUSY)) continue;
         const address = this.frame.links.human_view + (last ? "" : `&slices=${slices}`);
-        const response = await ask(address, { accept: "image/jpeg", headers: spoken(reason), signal: this.leaving.signal });
-        const bitmap = await createImageBitmap(await read(response, "blob"));
+        const options = { headers: spoken(reason), signal: this.leaving.signal };
+        const bitmap = await pictureInTurn(address, options, (seconds) => mine === this.opened && this.say(inTurn(seconds)));
         if (mine !== this.opened) return;
         this.stage.setHuman(bitmap, slices, count);
         took.push(Math.round(performance.now() - begun));
@@ -239,7 +240,7 @@ class FramePage {
     } catch (problem) {
       if (problem.name === "AbortError" || mine !== this.opened) return;
       if (!(problem instanceof Problem)) throw problem;
-      this.say(`${problem.title}: ${problem.message}. ${REMEDIES[problem.kind] ?? ""}`, true);
+      this.say(inFull(problem, REMEDIES[problem.kind]), true);
     } finally {
       if (mine === this.opened) this.askButton.disabled = false;
     }
@@ -297,7 +298,7 @@ class FramePage {
     } catch (problem) {
       if (problem.name === "AbortError" || mine !== this.opened) return;
       if (!(problem instanceof Problem)) throw problem;
-      this.bits.append(element("p", { class: "quiet" }, `What this view cost cannot be told: ${problem.message}`));
+      this.bits.append(element("p", { class: "quiet" }, `What this view cost cannot be told. ${inFull(problem)}`));
     }
   }
 
@@ -397,7 +398,7 @@ class FramePage {
     try {
       this.note.textContent = await deed();
     } catch (problem) {
-      this.note.textContent = problem instanceof Problem ? `${problem.title}: ${problem.message}` : `The browser does not allow it: copy ${location.href}`;
+      this.note.textContent = problem instanceof Problem ? inFull(problem) : `The browser does not allow it: copy ${location.href}`;
     }
   }
 
@@ -445,7 +446,6 @@ class FramePage {
   async addMarks(container) {
     if (!this.context.session.humanViews) return;
     const { frame, stage } = this;
-    const { marks } = await import("./marks.js");
     await marks(container, frame, { ...this.context, stage, headers: () => spoken(this.reason), signal: this.leaving.signal });
   }
 }
@@ -454,6 +454,10 @@ function tellKeys() {
   const list = element("dl", { class: "facts" });
   for (const [key, deed] of Object.entries(KEYS)) append(list, [element("dt", {}, element("kbd", {}, key)), element("dd", {}, deed)]);
   dialog("Keys", element("div", { class: "content" }, list));
+}
+
+function inTurn(seconds) {
+  return `Others look at pictures; this one is asked for again in ${seconds} s.`;
 }
 
 /** After how many slices the picture is shown anew. */
@@ -486,7 +490,7 @@ function gone(camera, problem) {
   return notice(
     "error",
     problem.title,
-    `${problem.message}. Frames are kept for a while only, unless somebody keeps them.`,
+    problem.kind === "unknown-frame" ? `${problem.message} Frames are kept for a while only, unless somebody keeps them.` : stopped(problem.message),
     element("a", { class: "button", href: `#/cameras/${encodeURIComponent(camera)}` }, "Timeline of the camera"),
     element("a", { class: "button", href: "#/" }, "Wall"),
   );

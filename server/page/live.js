@@ -1,6 +1,7 @@
 // What the server tells by itself: one stream of events for the whole console.
 
 import { Problem, ask } from "./api.js";
+import { inFull } from "./words.js";
 
 const RATE = 2; // results per second and camera: what eyes follow
 const PAUSES = [1000, 2000, 5000, 10_000]; // before a stream that was refused is asked for again
@@ -21,8 +22,9 @@ class Live {
   }
 
   /**
-   * Call `listener` at each "camera" (its document), "result" (a Frame document), "dropped" ({camera, results}) or
-   * "state" ({name: connecting | live | away, detail}). Gives a function that ends it.
+   * Call `listener` at each "camera" (its document), "gone" ({camera}, once it is forgotten), "result" (a Frame
+   * document), "dropped" ({camera, results}) or "state" ({name: connecting | live | away, detail}). Gives a function
+   * that ends it.
    */
   on(type, listener) {
     if (!this.listeners.has(type)) this.listeners.set(type, new Set());
@@ -44,6 +46,7 @@ class Live {
     this.last = "";
     this.cameras.clear();
     this.frames.clear();
+    this.away("Your login has ended. Log in to go on.");
   }
 
   get address() {
@@ -67,11 +70,13 @@ class Live {
       if (source.readyState === EventSource.CONNECTING) this.away("The server cannot be reached. The console goes on by itself.");
       else this.ask();
     };
-    for (const type of ["camera", "result", "dropped"]) {
+    for (const type of ["cameras", "camera", "result", "dropped"]) {
       source.addEventListener(type, (event) => {
         this.heard = Date.now();
         if (event.lastEventId) this.last = event.lastEventId;
-        this.tell(type, JSON.parse(event.data));
+        const told = JSON.parse(event.data);
+        if (type === "cameras") this.keepOnly(new Set(told.cameras));
+        else this.tell(type, told);
       });
     }
   }
@@ -83,13 +88,18 @@ class Live {
       await ask(this.address, { accept: "text/event-stream", signal: asking.signal });
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      this.away(`${problem.title}. ${problem.message}`);
-      if (problem.status === 401) return; // whoever logs in begins anew
+      if (problem.status === 401) return; // the session has ended, and whoever logs in begins anew
+      this.away(inFull(problem));
       if (problem.kind === "invalid-cursor") this.last = "";
     } finally {
       asking.abort();
     }
     this.again = setTimeout(() => this.open(), PAUSES[Math.min(this.refused++, PAUSES.length - 1)]);
+  }
+
+  /** Forget the cameras that there are no longer. */
+  keepOnly(names) {
+    for (const camera of this.cameras.keys()) if (!names.has(camera)) this.tell("gone", { camera });
   }
 
   watch() {
@@ -103,6 +113,10 @@ class Live {
 
   tell(type, told) {
     if (type === "camera") this.cameras.set(told.camera, told);
+    if (type === "gone") {
+      this.cameras.delete(told.camera);
+      this.frames.delete(told.camera);
+    }
     if (type === "result") this.frames.set(told.camera, told);
     if (type === "state") this.state = told;
     for (const listener of this.listeners.get(type) ?? []) listener(told);

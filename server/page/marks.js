@@ -3,7 +3,7 @@
 import { Problem, get, ofCamera, send } from "./api.js";
 import { append, element } from "./dom.js";
 import { colourOf } from "./draw.js";
-import { percent } from "./words.js";
+import { inFull, percent } from "./words.js";
 
 const LEAST = 4; // pixels of a box's sides
 const GONE = new Set(["not_stored", "expired", "evicted", "key_gone"]);
@@ -24,7 +24,7 @@ export async function marks(container, frame, context) {
     await panel.open();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    container.replaceChildren(element("p", { class: "failure" }, `Marks cannot be shown. ${problem.title}: ${problem.message}`));
+    container.replaceChildren(element("p", { class: "failure" }, `Marks cannot be shown. ${inFull(problem)}`));
   }
 }
 
@@ -241,7 +241,7 @@ class Marks {
       await this.sumUp();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      this.tell(`${problem.title}: ${problem.message}`, true);
+      this.tell(inFull(problem), true);
       return false;
     }
     this.tell(this.saved());

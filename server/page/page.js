@@ -1,10 +1,11 @@
 // The console: which page is shown, by the part of the address behind #.
 
 import { Problem } from "./api.js";
-import { failure, notice } from "./dom.js";
+import { element, failure, notice } from "./dom.js";
 import { live } from "./live.js";
 import { letIn, onChange, onLost, session } from "./session.js";
-import { plural } from "./words.js";
+import { mayLeave } from "./unsaved.js";
+import { inFull, plural } from "./words.js";
 
 const ROUTES = [
   ["wall", "Wall", /^\/$/],
@@ -29,8 +30,12 @@ function route() {
   for (const [page, title, pattern] of ROUTES) {
     const match = pattern.exec(path || "/");
     if (!match) continue;
-    const parts = Object.entries(match.groups ?? {}).map(([part, text]) => [part, decodeURIComponent(text)]);
-    return { page, title, parameters: { ...Object.fromEntries(parts), query: new URLSearchParams(query) } };
+    try {
+      const parts = Object.entries(match.groups ?? {}).map(([part, text]) => [part, decodeURIComponent(text)]);
+      return { page, title, parameters: { ...Object.fromEntries(parts), query: new URLSearchParams(query) } };
+    } catch {
+      return null; // a % that does not encode anything
+    }
   }
   return null;
 }
@@ -65,18 +70,28 @@ async function show() {
     if (problem instanceof Problem) root.replaceChildren(failure(problem, show));
     else {
       root.replaceChildren(
-        notice("error", "This page cannot be shown", "It was not loaded, or has a defect. Load it again.", home()),
+        notice("error", "This page cannot be shown", "It was not loaded, or has a defect. Load it again.", again(), home()),
       );
       throw problem;
     }
   }
 }
 
+/**
+ * Load the pages that were not shown yet. Later the server may be away, and a browser does not ask again for a module
+ * that it could not load.
+ */
+function loadOthers() {
+  // One that is not loaded says so when it is shown.
+  for (const [page] of ROUTES) import(`./${page}.js`).catch(() => {});
+}
+
+function again() {
+  return element("button", { type: "button", onclick: () => location.reload() }, "Try again");
+}
+
 function home() {
-  const link = document.createElement("a");
-  link.href = "#/";
-  link.textContent = "Go to the wall";
-  return link;
+  return element("a", { class: "button", href: "#/" }, "Go to the wall");
 }
 
 function tellState({ name, detail }) {
@@ -92,12 +107,12 @@ async function begin() {
       break;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      tellState({ name: "away", detail: `${problem.title}. ${problem.message}` });
+      tellState({ name: "away", detail: inFull(problem) });
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }
   live.on("state", tellState);
-  live.on("camera", () => tellState(live.state));
+  for (const type of ["camera", "gone"]) live.on(type, () => tellState(live.state));
   live.start();
   // Nothing of what was shown stays behind the login.
   onLost(() => {
@@ -111,13 +126,17 @@ async function begin() {
     live.start();
     show();
   });
-  addEventListener("hashchange", () => {
+  addEventListener("hashchange", (event) => {
+    if (!mayLeave()) {
+      history.pushState(null, "", event.oldURL);
+      return;
+    }
     show();
     // At once: when the page is filled somebody may be typing into it.
     main.focus({ preventScroll: true });
     scrollTo(0, 0);
   });
-  await show();
+  await show().finally(loadOthers);
 }
 
 document.querySelector(".skip").addEventListener("click", (event) => {

@@ -4,7 +4,7 @@ import { Problem } from "./api.js";
 import { field } from "./admin.js";
 import { element } from "./dom.js";
 import { colourOf } from "./draw.js";
-import { lasting } from "./words.js";
+import { inFull, lasting } from "./words.js";
 import { ZoneEditor } from "./zones.js";
 
 const UNITS = { 60: "minutes", 3600: "hours", 86400: "days" };
@@ -166,7 +166,7 @@ export class RulesForm {
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       this.saver.disabled = false;
-      this.tellFault(`${problem.title}. ${problem.message}`);
+      this.tellFault(inFull(problem));
       if (problem.kind === "changed-meanwhile") this.fault.append(" ", element("button", { type: "button", onclick: this.reload }, "Load what is there now"));
     }
   }

@@ -1,6 +1,7 @@
 // Who is logged in, where the server asks for that.
 
 import { Problem, get, onUnauthenticated, send } from "./api.js";
+import { inFull } from "./words.js";
 
 const ADDRESS = "/v1/session";
 
@@ -89,7 +90,7 @@ async function logIn() {
       newPassword.focus();
       return;
     }
-    failure.textContent = `${problem.title}: ${problem.message}`;
+    failure.textContent = inFull(problem);
     failure.hidden = false;
   }
 }

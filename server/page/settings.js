@@ -4,6 +4,7 @@ import { Problem, ask, get, ofCamera, picture, send } from "./api.js";
 import { adminsAlone, field, formDialog, openServer, showSecret } from "./admin.js";
 import { element, failure, notice } from "./dom.js";
 import { RulesForm } from "./rules.js";
+import { guard, mayLeave } from "./unsaved.js";
 import { at } from "./words.js";
 
 const TABS = { people: "People", keys: "Keys and tokens", cameras: "Rules" };
@@ -39,7 +40,7 @@ export async function show(root, parameters, { session, live }) {
     tab = name;
     tabs.replaceChildren(
       ...Object.entries(TABS).map(([each, title]) =>
-        element("button", { type: "button", "aria-pressed": String(each === tab), onclick: () => leaving() && go(each) }, title),
+        element("button", { type: "button", "aria-pressed": String(each === tab), onclick: () => mayLeave() && go(each) }, title),
       ),
     );
     body.replaceChildren();
@@ -57,11 +58,7 @@ export async function show(root, parameters, { session, live }) {
     }
   }
 
-  /** Whether what is on the page may go. */
-  let leaving = () => true;
-
   function go(name, more = {}) {
-    leaving = () => true;
     history.replaceState(null, "", `#/settings?${new URLSearchParams({ tab: name, ...more })}`);
     return open(name);
   }
@@ -217,12 +214,10 @@ export async function show(root, parameters, { session, live }) {
     let form = null;
     let chosen = asked ?? names[0] ?? "";
     select.value = chosen;
-    const warn = (event) => form?.dirty && event.preventDefault();
-    addEventListener("beforeunload", warn);
-    leaving = () => !form?.dirty || confirm("What you have changed is not saved. Leave it?");
+    const unguard = guard(() => form?.dirty);
 
     async function choose(camera) {
-      if (!leaving()) {
+      if (!mayLeave()) {
         select.value = chosen;
         return;
       }
@@ -263,7 +258,7 @@ export async function show(root, parameters, { session, live }) {
     await load();
     return () => {
       form?.leave();
-      removeEventListener("beforeunload", warn);
+      unguard();
     };
   }
 

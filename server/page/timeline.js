@@ -4,8 +4,8 @@ import { Problem, get, ofCamera, picture } from "./api.js";
 import { element, notice } from "./dom.js";
 import { chips, drawDetections } from "./draw.js";
 import { Filmstrip } from "./filmstrip.js";
-import { Timescale, inWords } from "./timescale.js";
-import { bytes, lasting, plural } from "./words.js";
+import { LONGEST, SHORTEST, Timescale, inWords } from "./timescale.js";
+import { LAST_MOMENT, bytes, inFull, lasting, plural, stopped, timeOf } from "./words.js";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -32,8 +32,9 @@ class TimelinePage {
     this.leaving = new AbortController();
     this.pictures = new Map(); // by frame, the last used last
     this.loaded = null;
-    const span = Number(query.get("span")) * 1000 || HOUR;
-    const moment = time === undefined ? NaN : Date.parse(time);
+    const asked = Number(query.get("span")) * 1000;
+    const span = asked > 0 ? Math.min(Math.max(asked, SHORTEST), LONGEST) : HOUR;
+    const moment = timeOf(time);
     this.following = Number.isNaN(moment);
     const to = this.following ? Date.now() + AHEAD * span : moment + span / 2;
     this.scale = new Timescale({
@@ -78,13 +79,13 @@ class TimelinePage {
     this.state = element("span", { class: "dot" });
     this.follow = button("Live", "Follow the camera live (L)", () => this.goLive(), { "aria-pressed": "false" });
     this.presets = Object.entries(SPANS).map(([text, span]) =>
-      element("button", { type: "button", "data-span": span, onclick: () => this.goLive(span) }, text),
+      element("button", { type: "button", "data-span": span, onclick: () => this.stretch(span) }, text),
     );
-    this.when = element("input", { type: "datetime-local", step: 1, required: true, "aria-label": "Jump to" });
+    this.when = element("input", { type: "datetime-local", step: 1, max: LAST_MOMENT, required: true, "aria-label": "Jump to" });
     const jump = element("form", { class: "jump" }, this.when, element("button", {}, "Go"));
     jump.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.goTo(new Date(this.when.value).getTime());
+      this.goTo(timeOf(this.when.value));
     });
     this.labels = element("select", { "aria-label": "Label", onchange: () => this.narrow() }, new Option("All labels", ""));
     this.alerts = element("input", { type: "checkbox", onchange: () => this.narrow() });
@@ -181,10 +182,16 @@ class TimelinePage {
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (!(problem instanceof Problem)) throw problem;
-      if (this.scale.timeline) this.tell(`${problem.title}. ${problem.message}`);
+      if (this.scale.timeline) this.tell(inFull(problem));
       else this.fail(problem);
       return;
     }
+    this.showFilm();
+  }
+
+  /** What was seen in the stretch that is shown, as far as clocks may be ahead. */
+  showFilm() {
+    const { from, to } = this.scale;
     this.film.show(from, Math.min(to, Date.now() + HOUR), this.labels.value, this.alerts.checked);
   }
 
@@ -206,7 +213,7 @@ class TimelinePage {
     for (const part of this.content) part.hidden = true;
     const again = element("button", { type: "button", onclick: () => this.load() }, "Try again");
     this.empty.replaceChildren(
-      notice("error", problem.title, problem.message, again, element("a", { class: "button", href: "#/" }, "Go to the wall")),
+      notice("error", problem.title, stopped(problem.message), again, element("a", { class: "button", href: "#/" }, "Go to the wall")),
     );
   }
 
@@ -232,10 +239,16 @@ class TimelinePage {
   narrow() {
     this.scale.label = this.labels.value;
     this.scale.draw();
-    this.film.show(this.scale.from, Math.min(this.scale.to, Date.now() + HOUR), this.labels.value, this.alerts.checked);
+    this.showFilm();
   }
 
   // Moments
+
+  /** Show so much, of now where the camera is followed, else around the moment that is looked at. */
+  stretch(span) {
+    if (this.following) this.goLive(span);
+    else this.scale.look(this.current - span / 2, this.current + span / 2);
+  }
 
   goLive(span = this.scale.span) {
     this.scale.cursor = null;
@@ -322,7 +335,7 @@ class TimelinePage {
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (!(problem instanceof Problem)) throw problem;
-      this.tell(`${problem.title}. ${problem.message}`);
+      this.tell(inFull(problem));
     }
   }
 
@@ -334,7 +347,7 @@ class TimelinePage {
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (!(problem instanceof Problem)) throw problem;
-      this.tell(`${problem.title}. ${problem.message}`);
+      this.tell(inFull(problem));
     }
   }
 
@@ -407,7 +420,7 @@ class TimelinePage {
       } catch (problem) {
         if (problem.name === "AbortError") return;
         if (!(problem instanceof Problem)) throw problem;
-        this.putNothing(`${problem.title}. ${problem.message}`);
+        this.putNothing(inFull(problem));
       } finally {
         this.pointing = 0;
       }
@@ -428,7 +441,7 @@ class TimelinePage {
     }
     let kept = this.pictures.get(frame.frame);
     if (kept) this.pictures.delete(frame.frame);
-    else kept = { frame, bitmap: await picture(`${frame.links.machine_view}&width=${WIDTH}`, this.leaving.signal) };
+    else kept = { frame, bitmap: await picture(`${frame.links.machine_view}&width=${WIDTH}`, { signal: this.leaving.signal }) };
     this.pictures.set(frame.frame, kept);
     if (this.pictures.size > PICTURES) {
       const [oldest] = this.pictures;
@@ -499,7 +512,7 @@ class TimelinePage {
 
   tellStretch() {
     this.follow.setAttribute("aria-pressed", this.following);
-    for (const preset of this.presets) preset.setAttribute("aria-pressed", this.following && Math.abs(Number(preset.dataset.span) / this.scale.span - 1) < 0.01);
+    for (const preset of this.presets) preset.setAttribute("aria-pressed", Math.abs(Number(preset.dataset.span) / this.scale.span - 1) < 0.01);
     if (document.activeElement !== this.when) this.when.value = localText(this.current);
   }
 

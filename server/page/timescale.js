@@ -4,8 +4,9 @@
 import { element } from "./dom.js";
 import { colourOf } from "./draw.js";
 
-const SHORTEST = 10_000;
-const LONGEST = 32 * 86_400_000;
+/** The least and the most that is shown, in milliseconds. */
+export const SHORTEST = 10_000;
+export const LONGEST = 32 * 86_400_000;
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;

@@ -3,7 +3,7 @@
 import { Problem, get, picture } from "./api.js";
 import { element, notice } from "./dom.js";
 import { chips, drawDetections, fit } from "./draw.js";
-import { ago, at, lasting, plural } from "./words.js";
+import { ago, at, inFull, lasting, plural } from "./words.js";
 
 const AT_ONCE = 3; // pictures under way, so that the server has room for others
 const PAUSE = 500; // between two pictures of a camera, ms
@@ -128,6 +128,17 @@ export async function show(root, parameters, { live }) {
     arrange();
   }
 
+  function takeAway({ camera }) {
+    const tile = tiles.get(camera);
+    if (!tile) return;
+    tiles.delete(camera);
+    seen.unobserve(tile.section);
+    sized.unobserve(tile.latest);
+    pictures.leave(tile);
+    tile.section.remove();
+    arrange();
+  }
+
   function takeResult(frame) {
     const tile = tiles.get(frame.camera);
     if (!tile) return;
@@ -138,7 +149,7 @@ export async function show(root, parameters, { live }) {
   for (const camera of live.cameras.values()) takeCamera(camera);
   for (const field of [state, sort, size]) field.addEventListener("change", remember);
   name.addEventListener("input", remember);
-  const offs = [live.on("camera", takeCamera), live.on("result", takeResult), live.on("state", arrange)];
+  const offs = [live.on("camera", takeCamera), live.on("gone", takeAway), live.on("result", takeResult), live.on("state", arrange)];
   const clock = setInterval(() => {
     if (document.hidden) return;
     for (const tile of tiles.values()) {
@@ -309,6 +320,12 @@ class Pictures {
     this.go();
   }
 
+  /** Of a tile that is taken away no more is wanted. */
+  leave(tile) {
+    tile.visible = false;
+    this.waiting.delete(tile);
+  }
+
   go() {
     while (this.underWay < AT_ONCE && this.waiting.size > 0 && !this.ending.signal.aborted) {
       const [tile] = this.waiting;
@@ -326,7 +343,7 @@ class Pictures {
       if (problem.name === "AbortError") return;
       if (!(problem instanceof Problem)) throw problem;
       tile.next = performance.now() + 1000 * (problem.retryAfter ?? 2);
-      if (!tile.shown) tile.tell(`${problem.title}. ${problem.message}`);
+      if (!tile.shown) tile.tell(inFull(problem));
     } finally {
       this.underWay -= 1;
       tile.busy = false;
@@ -340,7 +357,7 @@ class Pictures {
     tile.next = performance.now() + PAUSE;
     // In steps, so that the server makes few sizes of a picture.
     const width = Math.ceil((tile.canvas.width || 160) / 160) * 160;
-    const bitmap = frame.result.width > 0 ? await picture(`${frame.links.machine_view}&width=${width}`, this.ending.signal) : null;
+    const bitmap = frame.result.width > 0 ? await picture(`${frame.links.machine_view}&width=${width}`, { signal: this.ending.signal }) : null;
     if (!this.ending.signal.aborted) tile.put(frame, bitmap);
   }
 

@@ -281,6 +281,18 @@ def faults() -> Iterator[Faults]:
     assert faults.found == []
 
 
+def wait_until(page: Page, condition: str, given: object = None) -> None:
+    """Wait until a script holds in `page`.
+
+    Playwright's own `wait_for_function` evaluates a string in the page at every try but the first,
+    which the pages' security policy forbids: it works only where there is nothing to wait for.
+    """
+    ends = time.monotonic() + PATIENCE_MS / 1000
+    while not page.evaluate(condition, given):
+        assert time.monotonic() < ends, f"never came true: {condition}"
+        page.wait_for_timeout(20)
+
+
 @contextmanager
 def opened(
     browser: Browser, faults: Faults, viewport: ViewportSize = DESKTOP, **settings: object

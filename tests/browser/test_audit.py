@@ -55,7 +55,9 @@ def test_an_admin_finds_verifies_and_downloads(browser: Browser, looked: Serving
         page.get_by_label("What").select_option("human_view")
         expect(page).to_have_url(re.compile(r"#/audit\?subject=human_view&outcome=refused$"))
         expect(page.locator(".records tbody tr:not([data-subject=human_view])")).to_have_count(0)
-        expect(page.locator(".records tbody tr", has_text="vera").first).to_contain_text("a viewer may not")
+        expect(page.locator(".records tbody tr", has_text="vera").first).to_contain_text(
+            "the role viewer may not"
+        )
         assert set(rows(page)) == {("human_view", "refused")}
 
         with page.expect_download() as download:

@@ -9,7 +9,7 @@ import av
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.accessibility import violations
-from tests.browser.conftest import PHONE, Faults, Serving, log_in, opened
+from tests.browser.conftest import PHONE, Faults, Serving, log_in, opened, wait_until
 
 
 def made(page: Page) -> Locator:
@@ -41,7 +41,7 @@ def test_a_clip_is_made_played_downloaded_and_deleted(page: Page, serving: Servi
         assert len(list(film.decode(video=0))) == len(serving.frames)
     job.get_by_role("button", name="Play").click()
     expect(job.locator("video")).to_be_visible()
-    page.wait_for_function("document.querySelector('.job video').currentTime > 0")
+    wait_until(page, "document.querySelector('.job video').currentTime > 0")
     assert violations(page) == []
     job.get_by_role("button", name="Delete").click()
     expect(job).to_have_count(0)

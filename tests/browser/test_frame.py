@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 from secondsight import store_keys
 from secondsight.demo.clip import default_clip
 from tests.browser.accessibility import violations
-from tests.browser.conftest import PHONE, Faults, Serving, opened
+from tests.browser.conftest import PHONE, Faults, Serving, opened, wait_until
 
 PIXELS = "canvas => canvas.toDataURL()"
 
@@ -48,7 +48,7 @@ def test_the_picture_sharpens_slice_by_slice(page: Page, serving: Serving) -> No
     expect(page.locator(".baseline")).to_contain_text("Pillow")
     assert page.locator("#human-view").evaluate(PIXELS) != machine
     expect(page.locator("#human-told")).to_contain_text("sharp after")
-    page.wait_for_function("performance.getEntriesByName('human view sharp').length === 1")
+    wait_until(page, "performance.getEntriesByName('human view sharp').length === 1")
 
 
 def test_the_slider_shows_either_view_by_keyboard(page: Page, serving: Serving) -> None:
@@ -85,11 +85,11 @@ def test_boxes_come_and_go_and_the_picture_is_zoomed_by_keyboard(page: Page, ser
         return wanted === copy.getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean);
     }"""
     boxes = page.locator("#boxes-view")
-    page.wait_for_function(drawn, arg=True)
+    wait_until(page, drawn, True)
     page.keyboard.press("b")
-    page.wait_for_function(drawn, arg=False)
+    wait_until(page, drawn, False)
     page.get_by_label("Boxes").check()
-    page.wait_for_function(drawn, arg=True)
+    wait_until(page, drawn, True)
     before = boxes.evaluate(PIXELS)
     page.locator("h1").click()
     page.keyboard.press("+")
@@ -165,13 +165,56 @@ def test_a_result_that_comes_while_its_frame_is_on_its_way_is_shown(
     def answer(route: Route) -> None:
         assert serving.push("hasty", clip[:1]) == [name]
         found = route.fetch()
-        unopened.wait_for_function("name => heard.some(data => data.includes(name))", arg=f'"{name}"')
+        wait_until(unopened, "name => heard.some(data => data.includes(name))", f'"{name}"')
         route.fulfill(response=found, json=found.json() | {"result": None})
 
     unopened.add_init_script(HEARD)
     unopened.route(f"**/cameras/hasty/frames/{name}", answer, times=1)
     open_frame(unopened, serving, name, "hasty")
     expect(unopened.locator("#detections")).to_be_visible()
+
+
+BUSY = {
+    "status": 503,
+    "headers": {"Retry-After": "1", "Content-Type": "application/problem+json"},
+    "json": {
+        "type": "/problems/views-busy",
+        "title": "Too many views at once",
+        "status": 503,
+        "detail": "try again",
+    },
+}
+
+
+def test_pictures_are_asked_for_again_when_it_is_their_turn(
+    page: Page, serving: Serving, faults: Faults
+) -> None:
+    faults.expected_status = 503
+    page.route("**/image?view=machine*", lambda route: route.fulfill(**BUSY), times=1)
+    page.goto(f"{serving.http}/#/cameras/street/frames/{serving.frames[0]}")
+    expect(page.get_by_text("Others look at pictures")).to_be_visible()
+    expect(page.locator(".stage")).to_have_attribute("data-machine", serving.frames[0])
+    expect(page.get_by_text("Others look at pictures")).to_be_hidden()
+    page.route("**/image?view=human*", lambda route: route.fulfill(**BUSY), times=1)
+    page.get_by_role("button", name="Ask for human view").click()
+    expect(page.locator("#human-told")).to_contain_text("asked for again in 1 s")
+    expect(page.locator(".stage")).to_have_attribute("data-slices", "5")
+
+
+def test_what_is_wrong_and_what_to_do_end_with_one_stop_each(
+    page: Page, serving: Serving, faults: Faults
+) -> None:
+    open_frame(page, serving, serving.frames[0])
+    faults.expected_status = 503
+    told = {"type": "/problems/edge-too-slow", "title": "Not in time", "detail": "It goes on by itself."}
+    page.route(
+        "**/image?view=human*",
+        lambda route: route.fulfill(status=503, content_type="application/problem+json", json=told),
+    )
+    page.get_by_role("button", name="Ask for human view").click()
+    expect(page.locator("#human-told")).to_have_text(
+        "Not in time. It goes on by itself. Ask again; the uplink may be busy."
+    )
 
 
 def test_a_predicted_frame_leads_to_its_key_frame(page: Page, serving: Serving) -> None:
@@ -227,3 +270,10 @@ def test_a_frame_fits_a_phone(browser: Browser, serving: Serving, faults: Faults
         open_frame(page, serving, serving.frames[0])
         ask(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        # The two arrows stay side by side, wherever the line breaks.
+        arrows = [page.get_by_role("button", name=name) for name in ("Frame before", "Next frame")]
+        for width in range(320, 440, 10):
+            page.set_viewport_size({"width": width, "height": 844})
+            before, after = (arrow.bounding_box() for arrow in arrows)
+            assert before is not None and after is not None
+            assert before["y"] == after["y"]

@@ -176,4 +176,5 @@ def test_whose_access_is_taken_away_is_asked_to_log_in(
         faults.expected_status = 401
         command(secured, "access", "user", "remove", "guest")
         expect(page.locator("#login")).to_be_visible()
+        expect(page.locator("#connection")).to_have_text("Your login has ended. Log in to go on.")
         expect(page.locator(".tile")).to_have_count(0)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
 from shared_models import Codec
 from tests.browser.accessibility import violations
@@ -163,6 +163,40 @@ def test_zones_are_drawn_by_mouse_touch_and_keys(page: Page, serving: Serving, f
     page.get_by_role("button", name="Follow all other cameras again").click()
     expect(page.get_by_text("This camera follows the rules of all other cameras")).to_be_visible()
     assert rules_of(serving)["source"] == "default"
+
+
+def test_what_is_not_saved_does_not_go_without_a_question(page: Page, serving: Serving) -> None:
+    asked: list[str] = []
+    answers = [False, False, False, False, True]
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept() if answers[len(asked) - 1] else dialog.dismiss()
+
+    page.goto(f"{serving.http}/#/settings?tab=cameras&camera={CAMERA}")
+    page.on("dialog", answer)
+    page.get_by_role("button", name="Add a zone").click()
+    here, zones, status = page.url, page.locator(".zone-stage .area"), page.get_by_text("Not saved yet")
+    expect(status).to_be_visible()
+    page.get_by_role("link", name="Wall").click()
+    expect(page).to_have_url(here)
+    page.get_by_label("Rules of").select_option("All other cameras")
+    expect(page.get_by_label("Rules of")).to_have_value(CAMERA)
+    page.evaluate("history.back()")  # to the wall that the link led to
+    expect(page).to_have_url(here)
+    with page.expect_event("dialog"):
+        page.evaluate("setTimeout(() => location.reload())")
+    expect(zones).to_have_count(1)
+    expect(status).to_be_visible()
+    page.get_by_role("link", name="Wall").click()
+    expect(page.locator(f'.tile[data-camera="{CAMERA}"]')).to_be_visible()
+    assert asked == [*["confirm"] * 3, "beforeunload", "confirm"]
+    # Nothing is left to be asked about.
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_text("No zones.")).to_be_visible()
+    page.get_by_role("link", name="Wall").click()
+    expect(page.locator(f'.tile[data-camera="{CAMERA}"]')).to_be_visible()
+    assert len(asked) == len(answers)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

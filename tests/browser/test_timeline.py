@@ -92,11 +92,17 @@ def test_any_moment_is_two_clicks_away_and_its_frame_one_more(
     desk.goto(link)
     desk.reload()
     shown_frame(desk, yard[0])
-    # Back to now by a preset, which also is a click.
-    desk.get_by_role("button", name="24 h").click()
-    expect(desk.get_by_role("button", name="Follow the camera live")).to_have_attribute(
-        "aria-pressed", "true"
-    )
+    # A preset shows more around that moment, and Live goes back to now.
+    day = desk.get_by_role("button", name="24 h")
+    day.click()
+    expect(day).to_have_attribute("aria-pressed", "true")
+    live = desk.get_by_role("button", name="Follow the camera live")
+    expect(live).to_have_attribute("aria-pressed", "false")
+    expect(desk).to_have_url(re.compile(rf"#/cameras/{YARD}/at/\d{{4}}-.*\?span=86400$"))
+    shown_frame(desk, yard[0])
+    live.click()
+    expect(live).to_have_attribute("aria-pressed", "true")
+    expect(day).to_have_attribute("aria-pressed", "true")
     expect(desk).to_have_url(re.compile(rf"#/cameras/{YARD}\?span=86400$"))
 
 
@@ -227,7 +233,23 @@ def test_a_camera_that_nobody_knows(desk: Page, serving: Serving, faults: Faults
     faults.expected_status = 404
     desk.goto(f"{serving.http}/#/cameras/nowhere")
     expect(desk.get_by_role("alert")).to_contain_text("Unknown camera")
+    expect(desk.get_by_role("alert")).to_contain_text("The wall shows the cameras that there are.")
     expect(desk.get_by_role("link", name="Go to the wall")).to_be_visible()
+
+
+def test_of_the_future_nothing_is_asked(desk: Page, serving: Serving) -> None:
+    at_camera(desk, serving, f"{YARD}/at/{address_of(time.time() + 3000 * 24 * HOUR)}")
+    expect(desk.locator(".filmstrip")).to_contain_text("This time is yet to come.")
+    expect(desk.locator(".facts")).to_contain_text("this time is yet to come")
+
+
+def test_a_long_note_of_the_timeline_fits_a_phone(
+    browser: Browser, serving: Serving, yard: list[str], faults: Faults
+) -> None:
+    with opened(browser, faults, PHONE) as page:
+        page.goto(f"{serving.http}/#/cameras/{YARD}/at/foo")
+        expect(page.locator(".note")).to_contain_text("foo is no time")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,50 @@ def test_a_broken_stream_of_events_is_told_and_goes_on_where_it_was(
     faults.found.clear()
 
 
+def test_an_erased_camera_leaves_walls_that_are_open(
+    browser: Browser, serving: Serving, clip: list[np.ndarray], faults: Faults
+) -> None:
+    with link(serving.http) as (proxy, loop, http), opened(browser, faults) as page:
+        for camera in ("sold", "stolen"):
+            serving.push(camera, clip[:1])
+        page.goto(http)
+        connection = page.locator("#connection")
+        for camera in ("sold", "stolen"):
+            expect(page.locator(f'.tile[data-camera="{camera}"] .latest[data-frame]')).to_have_count(1)
+        there = page.locator(".tile").count()
+        expect(connection).to_have_text(f"{there} cameras")
+
+        erase(page, serving, "sold")
+        expect(page.locator(".tile")).to_have_count(there - 1)
+        expect(page.locator('.tile[data-camera="sold"]')).to_have_count(0)
+        expect(connection).to_have_text(f"{there - 1} cameras")
+        expect(page.locator(".bar [role=status]")).to_have_text(f"{there - 1} cameras")
+
+        async def cut() -> None:
+            proxy.down = True
+            proxy.reset()
+
+        asyncio.run_coroutine_threadsafe(cut(), loop).result()
+        expect(connection).to_have_attribute("data-state", "away")
+        erase(page, serving, "stolen")
+        proxy.down = False
+        expect(page.locator('.tile[data-camera="stolen"]')).to_have_count(0)
+        expect(connection).to_have_text(f"{there - 2} cameras")
+
+        (name,) = serving.push("sold", clip[1:2])
+        expect(page.locator('.tile[data-camera="sold"] .latest')).to_have_attribute("data-frame", name)
+        expect(connection).to_have_text(f"{there - 1} cameras")
+    assert all("ERR_" in fault for fault in faults.found), faults.found
+    faults.found.clear()
+
+
+def erase(page: Page, serving: Serving, camera: str) -> None:
+    """Once the server no longer takes it for one that is connected."""
+    while (answer := page.request.delete(f"{serving.http}/v1/cameras/{camera}")).status == 409:
+        page.wait_for_timeout(200)
+    assert answer.status == 204, answer.text()
+
+
 def test_the_wall_fits_a_phone(phone: Page, serving: Serving) -> None:
     street = phone.locator('.tile[data-camera="street"]')
     cameras = phone.request.get(f"{serving.http}/v1/cameras").json()["cameras"]

@@ -483,7 +483,7 @@ class ChangedMeanwhileError(ServerError):
     """What is to be changed is no longer as whoever asks has seen it."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} was changed meanwhile; read it again, and send its new ETag as If-Match")
+        super().__init__(f"{what} changed meanwhile: read anew, and send the new ETag as If-Match")
 
 
 class TagRequiredError(ServerError):
@@ -600,7 +600,7 @@ class UnknownRecogniserError(RecogniserError):
 
 
 class InvalidRecogniserError(RecogniserError):
-    """A recogniser's address, or the model that it leads to, is not what it should be."""
+    """A recogniser's address, the model that it leads to, or its answer is not what it should be."""
 
 
 class RecogniserDeviceError(RecogniserError):

@@ -60,7 +60,7 @@ class Principal:
         """Raise ForbiddenError unless its role is enough."""
         if not self.may(permission):
             raise ForbiddenError(
-                f"a {self.role} may not {permission.value}: that takes the role {_LEAST_ROLE[permission]}"
+                f"the role {self.role} may not {permission.value}: that takes the role {_LEAST_ROLE[permission]}"
             )
 
     def sees(self, camera_id: str) -> bool:

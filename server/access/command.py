@@ -24,8 +24,12 @@ app.add_typer(user, name="user")
 app.add_typer(camera, name="camera")
 
 Data = Annotated[
-    Path,
-    typer.Option(envvar="SECONDSIGHT_DATA_FOLDER", help="The server's folder, with access file and audit."),
+    Path | None,
+    typer.Option(
+        envvar="SECONDSIGHT_DATA_FOLDER",
+        help="The server's folder, with access file and audit.",
+        show_default="data",
+    ),
 ]
 File = Annotated[
     Path | None,
@@ -43,7 +47,7 @@ def add_user(
     cameras: Annotated[
         list[str] | None, typer.Option("--camera", help="A camera it may see; all when left out.")
     ] = None,
-    data: Data = _DATA,
+    data: Data = None,
     file: File = None,
     as_json: AsJson = False,
 ) -> None:
@@ -69,7 +73,7 @@ def change_user(
     disabled: Annotated[
         bool | None, typer.Option("--disable/--enable", help="Whether nothing lets it in any more.")
     ] = None,
-    data: Data = _DATA,
+    data: Data = None,
     file: File = None,
     as_json: AsJson = False,
 ) -> None:
@@ -93,7 +97,7 @@ def change_user(
 
 
 @user.command("password")
-def reset_password(name: UserName, data: Data = _DATA, file: File = None, as_json: AsJson = False) -> None:
+def reset_password(name: UserName, data: Data = None, file: File = None, as_json: AsJson = False) -> None:
     """Print a new one-time password of a user, and end its browser sessions. Its API keys stay."""
     from server.access.changes import password_renewed
 
@@ -106,7 +110,7 @@ def reset_password(name: UserName, data: Data = _DATA, file: File = None, as_jso
 
 
 @user.command("list")
-def list_users(data: Data = _DATA, file: File = None, as_json: AsJson = False) -> None:
+def list_users(data: Data = None, file: File = None, as_json: AsJson = False) -> None:
     """Show users with their roles, cameras and keys' prefixes."""
     from server.access.changes import listed
 
@@ -123,7 +127,7 @@ def list_users(data: Data = _DATA, file: File = None, as_json: AsJson = False) -
 
 
 @user.command("remove")
-def remove_user(name: UserName, data: Data = _DATA, file: File = None, as_json: AsJson = False) -> None:
+def remove_user(name: UserName, data: Data = None, file: File = None, as_json: AsJson = False) -> None:
     """Remove a user with its keys; its sessions and calls end within seconds."""
     from server.access.changes import user_removed
 
@@ -136,7 +140,7 @@ def user_key(
     revoke: Annotated[
         str | None, typer.Option(metavar="PREFIX", help="Revoke the key of this prefix instead.")
     ] = None,
-    data: Data = _DATA,
+    data: Data = None,
     file: File = None,
     as_json: AsJson = False,
 ) -> None:
@@ -156,7 +160,7 @@ def user_key(
 @camera.command("add")
 def add_camera(
     camera_id: Annotated[str, typer.Argument(metavar="CAMERA", help="Its name.")],
-    data: Data = _DATA,
+    data: Data = None,
     file: File = None,
     as_json: AsJson = False,
 ) -> None:
@@ -170,7 +174,7 @@ def add_camera(
 
 
 @camera.command("list")
-def list_cameras(data: Data = _DATA, file: File = None, as_json: AsJson = False) -> None:
+def list_cameras(data: Data = None, file: File = None, as_json: AsJson = False) -> None:
     """Show cameras with their tokens' prefixes."""
     known = _file(data, file).read().camera_tokens
     tokens = sorted(known.items(), key=lambda item: (item[1].camera_id, item[1].issued_at))
@@ -188,7 +192,7 @@ def list_cameras(data: Data = _DATA, file: File = None, as_json: AsJson = False)
 @camera.command("revoke")
 def revoke_camera(
     which: Annotated[str, typer.Argument(metavar="CAMERA|PREFIX", help="Of all tokens, or of one.")],
-    data: Data = _DATA,
+    data: Data = None,
     file: File = None,
     as_json: AsJson = False,
 ) -> None:
@@ -210,16 +214,19 @@ def _user_document(name: str, known: User) -> dict[str, object]:
     }
 
 
-def _file(data: Path, file: Path | None) -> AccessFile:
+def _file(data: Path | None, file: Path | None) -> AccessFile:
     from server.access.access_file import AccessFile
 
-    return AccessFile(file or data / "access.json")
+    return AccessFile(file or (data or _DATA) / "access.json")
 
 
-def _change(data: Path, file: Path | None, change: Change, as_json: bool = False) -> None:
+def _change(data: Path | None, file: Path | None, change: Change, as_json: bool = False) -> None:
     """Change the access file with a record in the audit: that first, so that no change goes without one.
 
     What was done is no fact that was asked for, unless `as_json`: then nothing else is printed of it.
+
+    Raises:
+        UserError: nobody said whose audit the record belongs in.
     """
     from server.access.changes import make
     from server.audit.chain import Chain
@@ -227,7 +234,12 @@ def _change(data: Path, file: Path | None, change: Change, as_json: bool = False
     from server.config import ServerConfig
     from server.errors import AuditUnavailableError
 
-    config = ServerConfig(data=data)
+    if data is None and file is not None and file.resolve().parent != _DATA.resolve():
+        raise UserError(
+            f"nobody said which server {file} belongs to: give --data FOLDER as the server has it, "
+            "for the change goes on record in the audit there"
+        )
+    config = ServerConfig(data=data or _DATA)
     # How long records are kept is for the server to say.
     chain = Chain(config.audit_folder, segment_bytes=config.audit_segment_bytes)
 

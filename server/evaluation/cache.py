@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.recognition import Detection, Keypoint, Mask, Recogniser
+from server.recognition.looking import look
 
 _FILE: Final = "recognition.sqlite"
 _TABLES: Final = """
@@ -85,7 +86,7 @@ class Cache:
         ).fetchone()
         if row is not None:
             return [_detection(*found) for found in json.loads(row[0])]
-        (seen,) = recogniser.recognise([picture()])
+        (seen,) = look(recogniser, [picture()])
         made = list(seen.detections)
         with self._database:
             self._database.execute(

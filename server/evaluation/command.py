@@ -18,7 +18,7 @@ from server.evaluation.recognition import Measured, RecognitionMeasurement
 from server.recognition import load_recogniser
 from shared_models import Codec, load_codec, use_threads
 from shared_models.command.as_typed import as_typed
-from shared_models.command.options import WeightsFile
+from shared_models.command.options import FiguresFile, WeightsFile
 from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.evaluation.rate_distortion import BOTH, MACHINE
 
@@ -43,7 +43,7 @@ def recognition(
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps peers' streams and detections for another run.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
+    out: FiguresFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Average precision (COCO's) over bits per pixel, with paired bootstrap intervals over the photos."""
@@ -55,8 +55,6 @@ def recognition(
         name: load_recogniser(name, minimum_score=EVALUATION.minimum_score, threads=threads)
         for name in detector or EVALUATION.recognisers
     }
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
     with Cache(cache) as kept:
         measurement = RecognitionMeasurement(
             photos, recognisers, kept, resamples=resamples, seed=EVALUATION.seed

@@ -17,7 +17,7 @@ from server.recognition import load_recogniser
 from server.recognition.persons import Persons
 from shared_models import load_codec, use_threads
 from shared_models.command.as_typed import as_typed
-from shared_models.command.options import WeightsFile
+from shared_models.command.options import FiguresFile, WeightsFile
 from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 
 
@@ -32,7 +32,7 @@ def losses(
         int, typer.Option(min=0, help="Of the photos, for the intervals.")
     ] = EVALUATION.resamples,
     threads: Annotated[int, typer.Option(min=1, help="Threads of codec and recogniser.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
+    out: FiguresFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Mask AP of the persons recogniser, kept when the machine view takes the original's place in one respect alone."""

@@ -13,10 +13,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pycocotools.coco import COCO
 
 from server.evaluation.errors import AnnotationError
+from shared_models.photo_file import read_picture
 
 ANNOTATIONS: Final = "instances.json"
 
@@ -35,9 +35,12 @@ class Photo:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     def read(self) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB."""
-        with Image.open(self.path) as image:
-            return np.asarray(image.convert("RGB"))
+        """(H, W, 3) uint8 RGB, as the file stores it: COCO's boxes and masks lie on that, whatever its EXIF says.
+
+        Raises:
+            PhotoError: it cannot be read.
+        """
+        return read_picture(self.path, upright=False)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from server.evaluation.stream_codings import (
 from server.recognition import Recogniser, load_recogniser
 from shared_models import Codec, load_codec, use_threads
 from shared_models.command.as_typed import as_typed
-from shared_models.command.options import WeightsFile
+from shared_models.command.options import WeightsFile, file_to_write
 from shared_models.command.printing import AsJson, console_for, print_json, progress_for
 from shared_models.evaluation.peers import JPEG
 from shared_models.evaluation.report_page import PICTURE_TYPES
@@ -41,6 +41,13 @@ from shared_models.group import GROUP
 
 _LEVELS: Final = re.compile(r"(\d+)/(\d+)")
 _JPEG_RUNGS: Final = (5, 15, 40, 75)
+
+
+def _report_to_write(path: Path | None) -> Path | None:
+    """Refuse a file for the figures that the text or the folder of its pictures would take the place of."""
+    if path is not None and path.suffix in ("", ".md"):
+        raise typer.BadParameter(f"{path}: end it in .json; a text and a folder of pictures go beside it")
+    return file_to_write(path)
 
 
 def stream(
@@ -84,7 +91,8 @@ def stream(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="JSON file for all figures; beside it a text of the same name (.md) and its pictures."
+            help="JSON file for all figures; beside it a text of the same name (.md) and its pictures.",
+            callback=_report_to_write,
         ),
     ] = None,
     as_json: AsJson = False,
@@ -96,8 +104,6 @@ def stream(
     wanted = clips_of(clips, frames)
     recognisers = _recognisers(detector, threads, console)
     codings = _codings(codec, _levels(setting, codec), keyint, every, only)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
     with Cache(cache) as kept, progress_for() as progress:
         bar = progress.add_task("", total=len(wanted) * len(codings))
         measurement = StreamMeasurement(codings, recognisers, kept, judged)
@@ -201,6 +207,7 @@ def _contests(found: ClipFindings) -> Table:
 
 def _write(figures: dict[str, object], out: Path) -> None:
     """The figures, and the text with its pictures beside them; pictures of an earlier text go."""
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n")
     report = stream_report(figures, out.stem)
     folder = out.parent / out.stem

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import metadata
 from typing import Final, Protocol, cast
 
-from server.errors import InvalidRecogniserError, UnknownRecogniserError
+from server.errors import InvalidRecogniserError, RecogniserError, UnknownRecogniserError
 from server.recogniser_device import Device
 from server.recognition.recogniser import (
     BaseRecogniser,
@@ -99,10 +99,18 @@ def load_recogniser(
         return NanoDet(minimum_score=minimum_score, threads=threads, device=device)
     others = {point.name: point for point in metadata.entry_points(group=ENTRY_POINTS)}
     if name in others:
-        factory = cast(Factory, others[name].load())
-        made = factory(rest, minimum_score=minimum_score, threads=threads, device=device)
-        if not isinstance(made, Recogniser):
-            lacking = [name for name in _PROMISED if not hasattr(made, name)]
+        try:
+            factory = cast(Factory, others[name].load())
+            made = factory(rest, minimum_score=minimum_score, threads=threads, device=device)
+            lacking = [promised for promised in _PROMISED if not hasattr(made, promised)]
+        except RecogniserError:
+            raise
+        except Exception as error:  # other people's code
+            raise InvalidRecogniserError(
+                f"the recogniser {name}, {others[name].value}, cannot be made ({type(error).__name__}: {error}); mend "
+                "the package that it comes in, or remove it"
+            ) from error
+        if lacking:
             raise InvalidRecogniserError(
                 f"the recogniser {name} has no {', '.join(lacking)}: derive it from server.recognition.OneByOne, or "
                 "BaseRecogniser for several pictures at once"

@@ -11,6 +11,7 @@ from time import perf_counter
 
 from server import metrics
 from server.errors import WarmUpError
+from server.recognition.looking import checked
 from server.recognition.recogniser import Recogniser
 from server.recognition.seen import Seen
 from shared_models.picture import Picture
@@ -33,7 +34,11 @@ class Batching:
         self._work: asyncio.Task[None] | None = None
 
     async def see(self, picture: Picture) -> Seen:
-        """What is in a picture; raises whatever the recogniser raises about it."""
+        """What is in a picture; raises whatever the recogniser raises about it.
+
+        Raises:
+            InvalidRecogniserError: what the recogniser answers is nothing that can be seen.
+        """
         seen: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
         self._waiting.append((picture, seen))
         if self._work is None:
@@ -98,10 +103,8 @@ class Batching:
 
     def _recognise(self, pictures: list[Picture]) -> list[Seen]:
         with metrics.RECOGNISE_SECONDS.time():
-            seen = self._recogniser.recognise(pictures)
-        if len(seen) != len(pictures):
-            raise ValueError(f"{self._recogniser.name} gave {len(seen)} results for {len(pictures)} pictures")
-        return seen
+            answer = self._recogniser.recognise(pictures)
+        return checked(self._recogniser, answer, len(pictures))
 
 
 def _settle(waiting: asyncio.Future[Seen], outcome: Seen | Exception) -> None:

@@ -14,8 +14,10 @@ import typer
 from rich.table import Table
 
 from server.recognition import load_recogniser
+from server.recognition.looking import look
 from shared_models import load_codec, use_threads
 from shared_models.command.as_typed import as_typed
+from shared_models.command.options import FiguresFile
 from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.evaluation.speed import picture_to_time
 
@@ -49,7 +51,7 @@ def recognition(
     height: Annotated[int, typer.Option(min=16, max=8192, help="Of the picture, pixels.")] = 720,
     calls: Annotated[int, typer.Option(min=1, help="Of each, after one that is not counted.")] = 9,
     threads: Annotated[int, typer.Option(min=1, help="Of codec and recognisers.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
+    out: FiguresFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Frames a second of each recogniser, one by one and in batches of 2, 4 and 8 where it takes them."""
@@ -70,7 +72,7 @@ def recognition(
             looking = load_recogniser(address, minimum_score=_SCORE, threads=threads)
             for batch in (size for size in (1, 2, 4, 8) if size <= looking.most_at_once):
                 pictures = [view] * batch
-                per_frame = _median(partial(looking.recognise, pictures), calls) / batch
+                per_frame = _median(partial(look, looking, pictures), calls) / batch
                 paces.append(Pace(looking.name, batch, 1 / per_frame, per_frame / decoding))
             progress.advance(bar)
     table = Table(

@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import numpy as np
 import typer
-from PIL import Image, UnidentifiedImageError
 from rich.console import Console
 from rich.table import Column, Table
 
-from server.errors import RecogniserError
+from server.errors import InvalidRecogniserError, RecogniserError
 from server.recognition import Device, Recogniser, Seen, known_recognisers, load_recogniser
 from server.recognition.conformance import faults_of
+from server.recognition.looking import look as look_at
 from shared_models.command.printing import AsJson, print_json
-from shared_models.picture import Picture
+from shared_models.photo_file import read_picture
 
 _FEW: Final = 5
 
@@ -67,19 +66,24 @@ def list_(
 def _told(address: str, device: Device) -> dict[str, Any]:
     try:
         found = load_recogniser(address, minimum_score=0.5, threads=1, device=device)
+        return {"address": address, **_description(found)}
     except RecogniserError as error:
         return {"address": address, "missing": str(error)}
-    return {"address": address, **_description(found)}
 
 
 def _description(found: Recogniser) -> dict[str, Any]:
-    return {
-        "name": found.name,
-        "device": found.device,
-        "labels": list(found.labels),
-        "most_at_once": found.most_at_once,
-        "inputs": str(found.inputs),
-    }
+    try:
+        return {
+            "name": str(found.name),
+            "device": str(found.device),
+            "labels": list(map(str, found.labels)),
+            "most_at_once": int(found.most_at_once),
+            "inputs": str(found.inputs),
+        }
+    except Exception as error:  # other people's code
+        raise InvalidRecogniserError(
+            f"a {type(found).__name__} cannot say what it is ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _seen(seen: Seen) -> dict[str, Any]:
@@ -124,7 +128,7 @@ def check(
 ) -> None:
     """Try every promise that a recogniser makes to the server. Exit code 1 when one is not kept."""
     tried = load_recogniser(address, minimum_score=minimum_score, threads=threads, device=device)
-    faults = faults_of(tried, [_read(path) for path in pictures or ()])
+    faults = faults_of(tried, [read_picture(path) for path in pictures or ()])
     if as_json:
         kept = [{"promise": fault.promise, "told": fault.told} for fault in faults]
         print_json({**_description(tried), "faults": kept})
@@ -149,7 +153,7 @@ def look(
 ) -> None:
     """Print what a recogniser sees in a picture."""
     looking = load_recogniser(address, minimum_score=minimum_score, threads=threads, device=device)
-    (seen,) = looking.recognise([_read(picture)])
+    (seen,) = look_at(looking, [read_picture(picture)])
     if as_json:
         print_json({"recogniser": looking.name, **_seen(seen)})
         return
@@ -164,11 +168,3 @@ def look(
             kind = "thing" if segment.is_thing else "stuff"
             table.add_row(segment.label, f"{segment.score:.2f}", kind, f"{share:.1%} of the picture")
     Console().print(table)
-
-
-def _read(path: Path) -> Picture:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
-        raise RecogniserError(f"{path} cannot be read as a picture: {error}") from error

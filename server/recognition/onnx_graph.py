@@ -102,7 +102,12 @@ class OnnxGraph:
         self.digest = hashlib.sha256(content).hexdigest()
         self._session = onnx_session(content, address.path, threads, device)
         self.device = in_use(self._session, device)
-        self._image, *others = self._session.get_inputs()
+        inputs = self._session.get_inputs()
+        if not inputs:
+            raise InvalidRecogniserError(
+                f"{address.path} has no input: export it with a picture as its input"
+            )
+        self._image, *others = inputs
         if {other.name for other in others} - {_SIZES_INPUT}:
             raise InvalidRecogniserError(
                 f"{address.path} asks for {', '.join(sorted(other.name for other in others))} beside the picture; "

@@ -41,6 +41,7 @@ def relay(
     Prints one line when it works: `ready targets=N http=HOST:PORT`. How far each target is stays in a folder, so that
     after a restart it goes on there. Ends on SIGTERM or Ctrl-C.
     """
+    from server.relay.check import check_files
     from server.relay.config import RelayConfig
 
     set_up_logging(log_format, log_level.upper())
@@ -48,6 +49,7 @@ def relay(
         context.obj = config
         return
     found = RelayConfig.load(config)
+    check_files(found, config)
     if check:
         targets = ", ".join([*found.mqtt, *found.webhooks])
         typer.echo(f"{config} is well: {targets}")

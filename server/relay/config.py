@@ -26,16 +26,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ssl
 from collections.abc import Hashable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+import httpx
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from secondsight import store_keys
+from secondsight.client import SettingsError, Tls
 from server.config import is_loopback, parse_address
 from server.errors import RelayConfigError, ServerConfigError
 
@@ -56,6 +59,31 @@ def _listened(address: str) -> str:
         parse_address(address)
     except ServerConfigError as error:
         raise ValueError(str(error)) from error
+    return address
+
+
+def _parts(address: str) -> SplitResult | None:
+    """Of an address with a scheme and a host; None where nobody could be reached by it."""
+    try:
+        httpx.URL(address)  # it also looks at what names of hosts may be
+        parts = urlsplit(address)
+        reachable = parts.hostname and parts.port != 0
+    except (ValueError, httpx.InvalidURL):
+        return None
+    return parts if reachable else None
+
+
+def _web(address: str) -> str:
+    parts = _parts(address)
+    if parts is None or parts.scheme not in ("http", "https") or parts.username:
+        raise ValueError("it is no address: give https://HOST:PORT or http://HOST:PORT")
+    return address
+
+
+def _called(address: str) -> str:
+    parts = _parts(f"grpc://{address}")
+    if parts is None or parts.port is None or parts.netloc != address:
+        raise ValueError("it is no address: give HOST:PORT")
     return address
 
 
@@ -125,8 +153,8 @@ class MqttTarget(Target):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> MqttTarget:
-        parts = urlsplit(self.broker)
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path or parts.username:
+        parts = _parts(self.broker)
+        if parts is None or parts.scheme not in ("mqtt", "mqtts") or parts.path or parts.username:
             raise ValueError(f"broker is {self.broker!r}: give mqtts://HOST:PORT, or mqtt://HOST:PORT")
         if self.password_file and not self.username:
             raise ValueError("there is a password_file and no username: give both, or none")
@@ -198,10 +226,12 @@ class WebhookTarget(Target):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> WebhookTarget:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
-            raise ValueError("url is no address: give https://HOST/PATH, without a user and a password in it")
-        if parts.scheme == "http" and not self.allow_plaintext and not is_loopback(parts.hostname):
+        parts = _parts(self.url)
+        if parts is None or parts.scheme not in ("http", "https") or parts.username or parts.fragment:
+            raise ValueError(
+                "url is no address: give https://HOST:PORT/PATH, without a user and a password in it"
+            )
+        if parts.scheme == "http" and not self.allow_plaintext and not is_loopback(parts.hostname or ""):
             raise ValueError(
                 "events would go over the network in the clear: use https://, or set allow_plaintext"
             )
@@ -213,9 +243,9 @@ class WebhookTarget(Target):
 class RelayConfig(_Strict):
     """All of it. `public` is how whoever gets a link calls the server."""
 
-    server: str
-    grpc: str | None = None
-    public: str | None = None
+    server: Annotated[str, AfterValidator(_web)]
+    grpc: Annotated[str, AfterValidator(_called)] | None = None
+    public: Annotated[str, AfterValidator(_web)] | None = None
     api_key_file: Path | None = None
     ca: Path | None = None
     certificate: Path | None = None
@@ -231,12 +261,14 @@ class RelayConfig(_Strict):
     drain_grace_s: Seconds = 3.0
 
     @model_validator(mode="after")
-    def _has_targets(self) -> RelayConfig:
+    def _makes_sense(self) -> RelayConfig:
         if not self.mqtt and not self.webhooks:
             raise ValueError("there is nobody to hand results to: add a section `mqtt` or `webhooks`")
         both = self.mqtt.keys() & self.webhooks.keys()
         if both:
             raise ValueError(f"{', '.join(sorted(both))}: names of targets are given once")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: give both, or none")
         return self
 
     @property
@@ -255,6 +287,8 @@ class RelayConfig(_Strict):
             content: Any = _Loader(path.read_text()).get_single_data()
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise RelayConfigError(f"{path} cannot be read: {error}") from error
+        except RecursionError as error:
+            raise RelayConfigError(f"{path} cannot be read: it is nested too deeply") from error
         try:
             config = cls.model_validate(content or {})
         except ValidationError as error:
@@ -279,6 +313,18 @@ def read_secret(path: Path, what: str) -> str:
     if not secret or "\n" in secret:
         raise RelayConfigError(f"{path} holds no {what}: write it there, on one line")
     return secret
+
+
+def tls_of(ca: Path | None, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+    """How somebody is spoken to by TLS, by files in PEM.
+
+    Raises:
+        RelayConfigError: a file cannot be read, or is not what it should be.
+    """
+    try:
+        return Tls(ca=ca, certificate=certificate, key=key).context()
+    except SettingsError as error:
+        raise RelayConfigError(str(error)) from error
 
 
 def signing_key(path: Path) -> bytes:
@@ -319,11 +365,22 @@ def _beside(config: RelayConfig, folder: Path) -> RelayConfig:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would forget one."""
+    """Refuses a key that is given twice, of which YAML would forget one, and names the place of every fault."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # as of a month 13
+            raise yaml.MarkedYAMLError(
+                problem=f"no {node.tag.rpartition(':')[2]} can be made of this ({error})",
+                problem_mark=node.start_mark,
+            ) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key is one word", problem_mark=key.start_mark)
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
             seen.add(key.value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import ssl
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from secondsight.cancelling import cancel_all
 from secondsight.client import AsyncClient, ClientError, Result
 from server.errors import RelayConfigError
 from server.relay import metrics
-from server.relay.config import MqttTarget, read_secret
+from server.relay.config import MqttTarget, read_secret, tls_of
 from server.relay.frigate import FrigateEvents
 from server.relay.home_assistant import Discovery, Entity
 from server.relay.pauses import pause
@@ -63,8 +62,8 @@ class Mqtt:
         self._cameras: dict[str, Sightings] = {}
         self._shown: dict[str, str] = {}
         """What the broker keeps, by topic, as far as this connection has told it."""
-        self._tls = self._context()
-        self._password()
+        self._tls = tls_of(target.ca, target.certificate, target.key) if target.secure else None
+        password_of(target)
 
     async def run(self) -> None:
         """Hand on until cancelled, over as many connections as it takes."""
@@ -125,7 +124,7 @@ class Mqtt:
             target.host,
             target.port,
             username=target.username,
-            password=self._password(),
+            password=password_of(target),
             identifier=target.client_id or f"secondsight-relay-{self.name}",
             will=aiomqtt.Will(self._topics.available, OFFLINE, qos=1, retain=True),
             tls_context=self._tls,
@@ -236,20 +235,12 @@ class Mqtt:
         await self._broker.publish(topic, payload, qos=1, retain=retain, timeout=self._target.answer_within_s)
         metrics.MESSAGES.labels(self.name).inc()
 
-    def _password(self) -> str | None:
-        path = self._target.password_file
-        return None if path is None else read_secret(path, "MQTT password")
 
-    def _context(self) -> ssl.SSLContext | None:
-        target = self._target
-        if not target.secure:
-            return None
-        try:
-            context = ssl.create_default_context(cafile=target.ca)
-            if target.certificate is not None:
-                context.load_cert_chain(target.certificate, target.key)
-        except (OSError, ssl.SSLError) as error:
-            raise RelayConfigError(
-                f"the certificates of {self.name} cannot be used; they are files in PEM: {error}"
-            ) from error
-        return context
+def password_of(target: MqttTarget) -> str | None:
+    """For its broker.
+
+    Raises:
+        RelayConfigError: it cannot be read.
+    """
+    path = target.password_file
+    return None if path is None else read_secret(path, "MQTT password")

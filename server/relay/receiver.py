@@ -7,7 +7,6 @@ import base64
 import hashlib
 import hmac
 import json
-import ssl
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -18,9 +17,8 @@ from typing import Any, Final
 
 import httpx
 
-from server.errors import RelayConfigError
 from server.relay import metrics
-from server.relay.config import WebhookTarget, signing_key
+from server.relay.config import WebhookTarget, signing_key, tls_of
 
 _UNTAKABLE: Final = frozenset({400, 413, 415, 422})
 """Answers that say that this very event will never be taken."""
@@ -49,10 +47,7 @@ class Receiver:
         self._name = name
         self._target = target
         self._keys = [signing_key(path) for path in target.secret_files]
-        try:
-            self._tls = ssl.create_default_context(cafile=target.ca)
-        except (OSError, ssl.SSLError) as error:
-            raise RelayConfigError(f"{target.ca} holds no certificates in PEM: {error}") from error
+        self._tls = tls_of(target.ca)
 
     @asynccontextmanager
     async def reached(self) -> AsyncIterator[None]:

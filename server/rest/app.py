@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.routing import compile_path
 
 from server.rest import (
     audit,
@@ -43,6 +45,7 @@ from server.rest.request_limits import RequestLimits
 from server.rest.safe_headers import SafeHeaders
 from server.rest.services import Services
 
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CLOSED: Final = tuple(
     module.router
     for module in (
@@ -95,6 +98,19 @@ def bare_app() -> Application:
     return app
 
 
+async def _nothing_there(request: Request) -> None:
+    """Of an address that is none, or takes other methods: the page behind would answer as if it were a file."""
+    known = {
+        method.upper()
+        for path, methods in request.app.openapi()["paths"].items()
+        if compile_path(path)[0].fullmatch(request.url.path)
+        for method in methods
+    }
+    if known:
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(known))})
+    raise HTTPException(HTTPStatus.NOT_FOUND)
+
+
 def create_app(services: Services) -> FastAPI:
     """The application over these services. Its documentation page is left out: it would load files of others."""
     app = bare_app()
@@ -109,6 +125,8 @@ def create_app(services: Services) -> FastAPI:
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(let_in)])
     async def get_document() -> JSONResponse:
         return JSONResponse(app.openapi())
+
+    app.add_api_route("/v1/{rest:path}", _nothing_there, methods=[*_METHODS], include_in_schema=False)
 
     # All that lies in this folder is served, so it is no package and holds no module.
     page = Path(str(resources.files("server"))) / "page"

@@ -27,6 +27,7 @@ class ClipOrder(jobs.Period):
     """What a clip is to show."""
 
     model_config = ConfigDict(
+        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -38,7 +39,7 @@ class ClipOrder(jobs.Period):
                     "width": 854,
                 }
             ]
-        }
+        },
     )
 
     camera: jobs.CameraId

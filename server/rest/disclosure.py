@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import unicodedata
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,10 +19,10 @@ from server.audit.audit import Audit
 from server.audit.record import Event, Outcome, Subject
 from server.config import ServerConfig
 from server.errors import AccessError, AuditUnavailableError, ReasonError, ServerError
+from server.plain_text import is_plain
 from server.rest.on_record import subject_of
 
 _LONGEST_NAME: Final = 128
-_UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 REQUEST_HEADER: Final = "Secondsight-Request"
 
 ReasonQuery = Annotated[
@@ -234,15 +233,24 @@ class Disclosures:
             throttle.take(principal.name, count)
 
     def _checked(self, reason: str | None) -> str:
-        told = (reason or "").strip()
+        told = self.reason(reason)
         if not told and not self._access.open:
             raise ReasonError(
                 "say what the human view is for, by `reason` in the query or the header Secondsight-Reason; "
                 "the audit keeps it"
             )
+        return told
+
+    def reason(self, given: str | None) -> str:
+        """A reason as it is kept; none has to be given.
+
+        Raises:
+            ReasonError: it is too long, or no line of text.
+        """
+        told = (given or "").strip()
         if len(told) > self._config.reason_characters:
             raise ReasonError(f"a reason has at most {self._config.reason_characters} characters")
-        if any(unicodedata.category(character) in _UNPRINTABLE for character in told):
+        if not is_plain(told):
             raise ReasonError("a reason is one line of text, without control characters")
         return told
 

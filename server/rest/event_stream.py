@@ -74,21 +74,22 @@ class EventStream:
         """Likewise: when the next one may be sent."""
         self._unsent: list[_Result] = []
         """What could not be sent, because the store does not answer."""
+        self._changes: int | None = None
+        """Up to which the reader has been told of cameras; None when it has not yet been."""
+        self._cameras: set[str] = set()
+        """Those that it has been told of."""
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The stream, in pieces of some size; ends with the server or with the reader's access."""
         most_behind = None if self._period else self._config.stream_behind
         retry = round(1000 * self._config.reconnect_after)
         yield self._told_where(format_sse_event(retry=retry))
-        told, spoke_at = 0, time.monotonic()
+        spoke_at = time.monotonic()
         with self._subscriptions.following(
             self._wanted, self._principal, self._positions, most_behind=most_behind
         ) as subscription:
             while not self._subscriptions.leaving:
-                pieces = []
-                for camera in self._live.changed(told, self._principal, self._wanted.cameras):
-                    pieces.append(_event("camera", camera.text))
-                told = self._live.changes
+                pieces = self._of_cameras()
                 try:
                     pieces += await self._results(subscription)
                 except StoreUnavailableError:
@@ -102,6 +103,20 @@ class EventStream:
                     spoke_at = time.monotonic()
                 if self._period is not None:
                     await asyncio.sleep(min(self._config.stream_gather, self._period))
+
+    def _of_cameras(self) -> list[bytes]:
+        """Which cameras there are, at first and when one has gone, and those that have changed."""
+        if self._changes == self._live.changes:
+            return []
+        cameras = self._live.cameras(self._principal, self._wanted.cameras)
+        names = [told.document.camera for told in cameras]
+        pieces = []
+        if self._changes is None or not self._cameras.issubset(names):
+            pieces.append(_event("cameras", json.dumps({"cameras": names})))
+        since = self._changes or 0
+        pieces += [_event("camera", told.text) for told in cameras if told.change > since]
+        self._changes, self._cameras = self._live.changes, set(names)
+        return pieces
 
     async def _results(self, subscription: Subscription) -> list[bytes]:
         pieces = []

@@ -97,9 +97,10 @@ async def follow_events(
 ) -> EventResponse:
     """A stream of server-sent events, until the server or the reader's access ends.
 
-    `result`: a Frame document; its `id` is where a later stream goes on. `camera`: a Camera document, of each camera at
-    first and of one whose state has changed then. `dropped`: `{"camera", "results"}`, results that this reader missed
-    by being slow, or, with `null`, that were no longer kept when it came back.
+    `result`: a Frame document; its `id` is where a later stream goes on. `cameras`: `{"cameras"}`, the names of all
+    that there are, at first and whenever one has gone. `camera`: a Camera document, of each camera at first and of one
+    whose state has changed then. `dropped`: `{"camera", "results"}`, results that this reader missed by being slow, or,
+    with `null`, that were no longer kept when it came back.
     """
     subscriptions = services.subscriptions
     wanted = Wanted(camera or (), label or (), minimum_score, task)

@@ -29,6 +29,7 @@ class ExportOrder(jobs.Period):
     """What an export is to hold."""
 
     model_config = ConfigDict(
+        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -38,7 +39,7 @@ class ExportOrder(jobs.Period):
                     "to": "2026-05-02T00:00:00Z",
                 }
             ]
-        }
+        },
     )
 
     kind: Literal[Kind.RESULTS, Kind.VIEWS, Kind.LAYERS, Kind.MARKS] = Field(

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Self
 
 from fastapi import Header, Path, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
 from starlette.types import Receive, Scope, Send
 
 from secondsight import store_keys
@@ -22,6 +22,7 @@ from server.audit.record import Event, Outcome, Subject
 from server.errors import JobNotDoneError, JobTooLargeError, UnknownJobError
 from server.jobs.job import Job, JobFile, Kind, LeftOut, Order, Planned, State
 from server.jobs.jobs import job_events
+from server.plain_text import plain_text
 from server.rest.byte_ranges import ACCEPTED, asked_range
 from server.rest.conditional import is_current, not_modified, strong_tag, tagged
 from server.rest.disclosure import address_of
@@ -41,7 +42,7 @@ KeyHeader = Annotated[
 ]
 CameraId = Annotated[str, Field(pattern=f"^{store_keys.CAMERA_ID_PATTERN}$")]
 Reason = Annotated[
-    str | None,
+    Annotated[str, AfterValidator(plain_text)] | None,
     Field(
         description="What human views are for; the audit keeps it. Needed when the server asks who is there."
     ),
@@ -76,6 +77,8 @@ class Period(BaseModel):
             raise ValueError("`from` is before 1970")
         if self.until <= self.since:
             raise ValueError("`to` has to be after `from`")
+        if self.since >= datetime.now(UTC):
+            raise ValueError("`from` is yet to come")
         return self
 
     @property
@@ -173,12 +176,13 @@ async def ask(
 async def _disclosed(
     services: Services, principal: Principal, order: Order, key: str | None, key_of: str
 ) -> Job:
+    disclosures = services.disclosures
     if not order.shows_people:
         for camera in order.cameras:
             principal.check_sees(camera)
+        order = order.model_copy(update={"reason": disclosures.reason(order.reason)})
         plan = await services.jobs.plan(order)
         return await services.jobs.add(order, plan, request="", key=key, key_of=key_of)
-    disclosures = services.disclosures
     asked = Event(
         subject=Subject.CLIP if order.kind is Kind.CLIP else Subject.EXPORT,
         outcome=Outcome.ASKED,

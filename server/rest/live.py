@@ -65,7 +65,7 @@ class Live:
 
     def __init__(self, catalogue: Catalogue, config: ServerConfig) -> None:
         self.changes = 0
-        """Of cameras, so far."""
+        """Of cameras, so far: those that came, changed or went."""
         self._cameras: dict[str, CameraTold] = {}
         self._catalogue = catalogue
         self._config = config
@@ -104,14 +104,12 @@ class Live:
                 looking, self._looking = self._looking, None
                 await cancel_all([looking])
 
-    def changed(self, since: int, principal: Principal, named: Sequence[str]) -> list[CameraTold]:
-        """Cameras that have changed since this change: of those named, or all, what the principal may see."""
-        if since == self.changes:
-            return []
+    def cameras(self, principal: Principal, named: Sequence[str]) -> list[CameraTold]:
+        """Cameras that there are, by name: of those named, or all, what the principal may see."""
         return [
             told
             for camera_id, told in self._cameras.items()
-            if told.change > since and principal.sees(camera_id) and (not named or camera_id in named)
+            if principal.sees(camera_id) and (not named or camera_id in named)
         ]
 
     async def frames(self, results: Sequence[Published], task: str) -> list[FrameTold]:
@@ -145,12 +143,17 @@ class Live:
                 _log.warning("the state of the cameras: %s", error)
 
     async def _look(self) -> None:
+        cameras: dict[str, CameraTold] = {}
         for camera in await self._catalogue.cameras():
             document = camera_document(camera)
-            before = self._cameras.get(document.camera)
-            if before is None or _lasting(before.document) != _lasting(document):
+            told = self._cameras.get(document.camera)
+            if told is None or _lasting(told.document) != _lasting(document):
                 self.changes += 1
-                self._cameras[document.camera] = CameraTold(self.changes, document)
+                told = CameraTold(self.changes, document)
+            cameras[document.camera] = told
+        if self._cameras.keys() - cameras.keys():
+            self.changes += 1
+        self._cameras = cameras
 
 
 def _lasting(document: Camera) -> dict[str, object]:

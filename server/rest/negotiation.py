@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from server.errors import NotAcceptableError
 from server.views import ImageFormat
 
-_SPECIFICITY = {"exact": 2, "image/*": 1, "*/*": 0}
+_SPECIFICITY: Final = {"exact": 2, "image/*": 1, "*/*": 0}
+_QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+"""A weight (RFC 9110, section 12.4.2)."""
 
 
 def negotiate_format(accept: str | None) -> ImageFormat:
@@ -38,8 +43,5 @@ def _q_value(parameters: list[str]) -> float:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":
-            try:
-                return min(max(float(value), 0.0), 1.0)
-            except ValueError:
-                return 0.0
+            return float(value) if _QUALITY.fullmatch(value.strip()) else 0.0
     return 1.0

@@ -153,6 +153,7 @@ _KINDS: Final[dict[type[errors.ServerError], _Kind]] = {
 _LIMITS: Final = (
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.REQUEST_URI_TOO_LONG,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
 )
 _INVALID_REQUEST: Final = _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "Invalid request")
@@ -248,6 +249,15 @@ async def _server_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    if any(
+        fault["loc"] == ("body",) and fault["type"] == "model_attributes_type" for fault in error.errors()
+    ):
+        content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if content_type != "application/json" and not content_type.endswith("+json"):
+            given = f"not {content_type}" if content_type else "with `Content-Type: application/json`"
+            return answer_by_status(
+                request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a body is sent as application/json, {given}"
+            )
     found = [{"where": fault["loc"], "what": fault["msg"]} for fault in error.errors()]
     detail = "; ".join(
         f"{'.'.join(str(part) for part in fault['where'])}: {fault['what']}" for fault in found

@@ -22,6 +22,7 @@ cameras:
 from __future__ import annotations
 
 from importlib.util import find_spec
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -33,15 +34,18 @@ from pydantic import (
     Field,
     ValidationError,
     field_serializer,
+    field_validator,
     model_validator,
 )
 
 from secondsight.store_keys import InvalidCameraIdError, checked_camera_id
 from server.errors import RulesError
+from server.plain_text import plain_name
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _MOST_ZONES = 64
 _MOST_CORNERS = 256
+_LONGEST_LABEL = 256
 _YEAR_S = 366 * 24 * 3600
 TRACKING_MISSING: Final = (
     "track things, which takes packages that are not installed: "
@@ -65,8 +69,11 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Label = Annotated[str, Field(max_length=_LONGEST_LABEL), AfterValidator(plain_name)]
+
+
 class _Labelled(_Strict):
-    labels: frozenset[str] | None = Field(default=None, max_length=1024)
+    labels: frozenset[Label] | None = Field(default=None, max_length=1024)
 
     @field_serializer("labels")
     def _in_order(self, labels: frozenset[str] | None) -> list[str] | None:
@@ -88,6 +95,17 @@ class Zone(_Labelled):
     minimum_score: Share = 0.0
     dwell_s: Annotated[float, Field(ge=0, le=86400)] = 0.0
     alert: bool = False
+
+    @field_validator("polygon")
+    @classmethod
+    def _covers_something(cls, polygon: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        (left, top), *_ = polygon
+        across = [(x - left, y - top) for x, y in polygon]
+        if all(
+            abs(x * later_y - later_x * y) == 0.0 for (x, y), (later_x, later_y) in combinations(across, 2)
+        ):
+            raise ValueError("its corners lie on one line, so that nothing can be in it")
+        return polygon
 
 
 class Retention(_Strict):
@@ -127,7 +145,7 @@ class CameraRules(_Labelled):
     minimum_size: Share = 0.0
     track: bool = False
     lost_after_s: Annotated[float, Field(gt=0, le=3600)] = 3.0
-    zones: dict[Annotated[str, Field(min_length=1, max_length=64)], Zone] = Field(
+    zones: dict[Annotated[str, Field(min_length=1, max_length=64), AfterValidator(plain_name)], Zone] = Field(
         default_factory=dict, max_length=_MOST_ZONES
     )
     retention: Retention = Retention()

@@ -7,10 +7,11 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -125,6 +126,8 @@ async def test_cameras_at_first_and_results_as_they_come(
         await push(edge, encoded, 1)
         await recognised(client, 1)
         async with events(server) as following:
+            there = await following()
+            assert (there.name, there.data) == ("cameras", {"cameras": ["front-door"]})
             camera = await following()
             assert (camera.name, camera.data["camera"], camera.data["state"]) == (
                 "camera",
@@ -285,6 +288,8 @@ async def test_cameras_are_told_to_those_that_may_see_them(
         async with events(server, people.header("yuri")) as following:
             await publish(client, 2, camera_id="gate")
             await publish(client, 2, camera_id="yard")
+            there = await following()
+            assert (there.name, there.data) == ("cameras", {"cameras": ["yard"]})
             told = [await following() for _ in range(2)]
             assert {(event.name, event.data["camera"]) for event in told} == {
                 ("camera", "yard"),
@@ -294,6 +299,95 @@ async def test_cameras_are_told_to_those_that_may_see_them(
             answer = await http.get("/v1/events", params={"camera": "gate"}, headers=people.header("yuri"))
             assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
             assert (await http.get("/v1/events")).status_code == 401
+
+
+async def test_an_erased_camera_is_told_and_may_come_back(start_server: StartServer, client: Redis) -> None:
+    async with (
+        start_server(cameras_look=0.05) as server,
+        httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http,
+    ):
+        for camera_id in ("gate", "yard"):
+            await publish(client, 1, camera_id=camera_id)
+        async with events(server, rate=1) as following:
+            assert (await named(following, "cameras")).data == {"cameras": ["gate", "yard"]}
+            assert {(await named(following, "camera")).data["camera"] for _ in range(2)} == {"gate", "yard"}
+            assert (await http.delete("/v1/cameras/gate")).status_code == 204
+            assert (await following()).data == {"cameras": ["yard"]}
+            async with events(server, rate=1) as later:
+                assert (await later()).data == {"cameras": ["yard"]}
+                assert (await later()).data["camera"] == "yard"
+            await publish(client, 2, camera_id="gate")
+            told = {(event.name, event.data["camera"]) for event in [await following() for _ in range(2)]}
+            assert told == {("camera", "gate"), ("result", "gate")}
+
+
+async def test_a_camera_erased_while_nobody_looked_is_told_to_none(
+    start_server: StartServer, client: Redis
+) -> None:
+    async with (
+        start_server(cameras_look=60.0) as server,
+        httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http,
+    ):
+        await publish(client, 1, camera_id="gate")
+        async with events(server) as following:
+            assert (await following()).data == {"cameras": ["gate"]}
+
+        async def closed() -> bool:
+            return metrics.EVENT_STREAMS._value.get() == 0
+
+        await until(closed)
+        assert (await http.delete("/v1/cameras/gate")).status_code == 204
+        async with events(server) as following:
+            assert (await following()).data == {"cameras": []}
+
+
+async def test_of_an_erased_camera_hears_nobody_who_may_not_see_it(
+    start_server: StartServer, people: People, client: Redis
+) -> None:
+    async with (
+        start_server(access_file=people.file.path, cameras_look=0.05) as server,
+        httpx.AsyncClient(base_url=f"http://{server.http_address}", timeout=PATIENCE) as http,
+    ):
+        for camera_id in ("gate", "yard"):
+            await publish(client, 1, camera_id=camera_id)
+        async with (
+            events(server, people.header("anna")) as all_see,
+            events(server, people.header("yuri")) as following,
+        ):
+            assert (await named(all_see, "cameras")).data == {"cameras": ["gate", "yard"]}
+            assert (await named(following, "cameras")).data == {"cameras": ["yard"]}
+            assert (await named(following, "camera")).data["camera"] == "yard"
+            for camera_id, left in (("gate", ["yard"]), ("yard", [])):
+                erased = await http.delete(
+                    f"/v1/cameras/{camera_id}", params={"reason": "a test"}, headers=people.header("anna")
+                )
+                assert erased.status_code == 204, erased.text
+                assert (await named(all_see, "cameras")).data == {"cameras": left}
+            assert (await following()).data == {"cameras": []}
+
+
+async def test_cameras_stay_while_the_store_is_away(
+    start_server: StartServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = StoreConfig(data=tmp_path / "own", port=0)
+    with ExitStack() as stores:
+        store = stores.enter_context(EmbeddedStore(config))
+        client = open_client(store.url)
+        async with start_server(url=store.url, store_patience=0.2, cameras_look=0.05) as server:
+            await publish(client, 1)
+            async with events(server) as following:
+                assert (await named(following, "cameras")).data == {"cameras": ["front-door"]}
+                assert (await following()).name == "camera"
+                stores.close()
+
+                async def looked() -> bool:
+                    return "the state of the cameras" in caplog.text
+
+                await until(looked)
+                stores.enter_context(EmbeddedStore(replace(config, port=urlsplit(store.url).port or 0)))
+                await publish(client, 2)
+                assert (await following()).data["frame"] == "1-2"
+        await client.aclose()
 
 
 async def test_a_stream_ends_with_the_access(
@@ -342,7 +436,7 @@ async def test_streams_are_limited_and_their_room_is_given_back(
 
         await until(closed)
         async with events(server, people.header("vera")) as following:
-            assert (await following()).name == "camera"
+            assert (await following()).name == "cameras"
 
 
 async def test_a_slow_reader_is_told_how_much_it_missed(start_server: StartServer, client: Redis) -> None:

@@ -189,6 +189,7 @@ async def test_the_human_view_is_what_the_codec_fuses(
         ("image/avif", "image/avif"),
         ("image/avif, image/*;q=0.8", "image/avif"),
         ("image/avif;q=0.2, image/*;q=0.1", "image/avif"),
+        ("image/jpeg;q=nan, image/png;q=0.1", "image/png"),
     ],
 )
 async def test_the_format_is_negotiated(
@@ -479,10 +480,37 @@ async def test_views_beyond_the_limit_are_503_and_told_when_to_come_back(
 
 async def test_an_unknown_path_and_a_wrong_method_are_problems_too(start_server: StartServer) -> None:
     async with start_server() as server, rest(server) as http:
-        for response, status in ((await http.get("/v1/nothing"), 404), (await http.post("/v1/cameras"), 405)):
-            assert response.status_code == status
+        for method, address, status in (
+            ("GET", "/v1/nothing", 404),
+            ("POST", "/v1/nothing/at/all", 404),
+            ("DELETE", "/v1/nothing", 404),
+            ("POST", "/v1/cameras", 405),
+            ("DELETE", "/v1/users", 405),
+        ):
+            response = await http.request(method, address)
+            assert response.status_code == status, address
             assert response.headers["content-type"] == "application/problem+json"
             assert response.json()["type"] == "about:blank"
+        assert (await http.delete("/v1/users")).headers["allow"] == "GET, POST"
+        for known in ("/v1/cameras", f"{FRAMES}/1-1/image"):
+            probed = await http.head(known)
+            assert (probed.status_code, probed.headers["allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+async def test_a_body_that_does_not_say_that_it_is_json_is_told_to(
+    start_server: StartServer, content_type: str | None
+) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    async with start_server() as server, rest(server) as http:
+        refused = await http.post("/v1/clips", content=b'{"camera": "gate"}', headers=headers)
+        assert refused.status_code == 415
+        assert "application/json" in refused.json()["detail"]
+        said = {"Content-Type": "application/json; charset=utf-8"}
+        problem(
+            await http.post("/v1/clips", content=b'{"camera": "gate"}', headers=said), 422, "invalid-request"
+        )
+        problem(await http.post("/v1/clips", content=b"[]", headers=said), 422, "invalid-request")
 
 
 async def test_probes_and_metrics(

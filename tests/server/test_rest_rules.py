@@ -115,6 +115,11 @@ async def test_nobodys_change_is_lost(http: httpx.AsyncClient) -> None:
         ({"zones": {"a": {"polygon": [[0, 0], [1, 1]]}}}, "zones.a.polygon"),
         ({"zones": {"a": {"polygon": [[0, 0], [1, 1], [1, 7]]}}}, "zones.a.polygon.2.1"),
         ({"zones": {"a": {"polygon": [[0, 0], [1, 1], [1, 0]], "dwell_s": 3}}}, "set track"),
+        ({"zones": {"a": {"polygon": [[0, 0], [0.5, 0.5], [1, 1]]}}}, "zones.a.polygon"),
+        ({"zones": {" ": {"polygon": [[0, 0], [1, 1], [1, 0]]}}}, "more than spaces"),
+        ({"zones": {"a\0": {"polygon": [[0, 0], [1, 1], [1, 0]]}}}, "one line of text"),
+        ({"labels": ["car\n"]}, "one line of text"),
+        ({"labels": ["c" * 257]}, "256 characters"),
         ({"retention": {"detection_s": 20, "alert_s": 10}}, "detection_s is above alert_s"),
     ],
 )
@@ -123,6 +128,12 @@ async def test_rules_that_cannot_be(http: httpx.AsyncClient, rules: dict[str, An
     assert problem(refused) == (422, "invalid-request")
     assert told in refused.json()["detail"]
     assert (await http.get(GATE)).json()["source"] == "default"
+
+
+async def test_half_a_character_is_no_label(http: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": "application/json", "If-Match": "*"}
+    refused = await http.put(GATE, content=rb'{"labels": ["\ud800"]}', headers=headers)
+    assert problem(refused) == (422, "invalid-request")
 
 
 async def test_names_that_no_camera_can_have(http: httpx.AsyncClient) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     Picture = NDArray[np.uint8] | Image.Image | bytes | Path | str
-    """RGB as uint8, height x width x 3; a Pillow picture; or a file that Pillow reads, by its bytes or its path."""
+    """RGB as uint8, height x width x 3; a Pillow picture; or a file that Pillow reads, by its bytes or its path. The
+    latter two are turned upright by their EXIF."""
 
 
 class PictureEncoder:
@@ -71,7 +72,10 @@ class PictureEncoder:
         Raises:
             PictureError: it is none, or has a size that cannot be encoded.
         """
-        pixels = _pixels(picture)
+        try:
+            pixels = _pixels(picture)
+        except self._codec_error as error:
+            raise PictureError(str(error)) from error
         if newest_key is None:
             self._encoder.request_key()
         began = time.perf_counter_ns()
@@ -91,16 +95,14 @@ class PictureEncoder:
 
 def _pixels(picture: Any) -> NDArray[np.uint8]:
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
-    try:
-        if isinstance(picture, Image.Image):
-            return np.asarray(picture.convert("RGB"))
-        if isinstance(picture, (bytes, str, Path)):
-            with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as opened:
-                return np.asarray(opened.convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise PictureError(f"a picture cannot be read: {error}") from error
+    from shared_models.photo_file import pixels_of_picture, read_picture
+
+    if isinstance(picture, Image.Image):
+        return pixels_of_picture(picture)
+    if isinstance(picture, (bytes, str, Path)):
+        return read_picture(io.BytesIO(picture) if isinstance(picture, bytes) else Path(picture))
     if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3:
         return picture
     raise PictureError(

@@ -81,6 +81,20 @@ def test_what_makes_no_sense_is_told_and_changes_nothing(
     assert (tmp_path / "access.json").read_bytes() == before
 
 
+def test_a_change_of_a_file_elsewhere_has_to_say_whose_audit_it_belongs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    elsewhere = tmp_path / "etc" / "access.json"
+    refused = CliRunner().invoke(app, ["user", "add", "anna", "--file", str(elsewhere)])
+    assert isinstance(refused.exception, UserError)
+    assert "--data FOLDER" in str(refused.exception)
+    assert list(tmp_path.iterdir()) == []
+    access(tmp_path / "data", "user", "add", "anna", "--file", str(elsewhere))
+    assert [record.event.detail for record in records(tmp_path / "data" / "audit")]
+    assert "anna" in CliRunner().invoke(app, ["user", "list", "--file", str(elsewhere)]).stdout
+
+
 def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     file = AccessFile(tmp_path / "access.json")
 

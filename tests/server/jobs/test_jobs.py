@@ -216,8 +216,15 @@ async def test_what_is_asked_for_is_bounded(
             {"camera": "gate", "width": 8},
             {"camera": "gate", "slices": 6},
             {"camera": "No Camera"},
+            {"camera": "gate", "veiw": "human"},
+            {"camera": "gate", "reason": "one line\nand another"},
+            {"camera": "gate", "from": "2999-01-01T00:00:00Z", "to": "2999-01-02T00:00:00Z"},
         ):
             assert problem(await asking.post("clips", **wrong)) == (422, "invalid-request"), wrong
+        assert problem(await asking.post("clips", camera="gate", reason="why " * 1000)) == (
+            422,
+            "reason-required",
+        )
         short = {"to": told(BEGAN + timedelta(seconds=1))}
         addresses = []
         for _ in range(2):

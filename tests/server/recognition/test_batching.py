@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
 
+from server.errors import InvalidRecogniserError
 from server.recognition import BaseRecogniser, Detection, Seen
 from server.recognition.batching import Batching
 
@@ -107,7 +109,17 @@ async def test_who_has_gone_is_not_looked_for(recogniser: Counting, batching: Ba
     assert recogniser.calls == [[1], [3]]
 
 
-async def test_too_few_results_are_an_error(recogniser: Counting, batching: Batching) -> None:
-    recogniser.recognise = lambda images: []  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match="counting gave 0 results for 1 pictures"):
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ([], "counting gave 0 results for 1 pictures"),
+        (None, "counting gave nothing for 1 pictures"),
+        ([None], "counting gave nothing for a picture"),
+    ],
+)
+async def test_an_answer_that_is_none_is_an_error(
+    recogniser: Counting, batching: Batching, answer: Any, told: str
+) -> None:
+    recogniser.recognise = lambda images: answer  # type: ignore[method-assign]
+    with pytest.raises(InvalidRecogniserError, match=told):
         await level(batching, 1)

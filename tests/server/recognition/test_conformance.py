@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from server.recognition import Detection, Device, Mask, OneByOne, Seen, Segment, Segmentation, load_recogniser
 from server.recognition.conformance import faults_of
 from server.recognition.networks import network_folder
+from tests.conftest import ROOT
+from tests.documents.code_block import blocks_of
 
 
 class Sound(OneByOne):
@@ -37,6 +40,13 @@ def test_what_is_packaged_keeps_every_promise(address: str) -> None:
 
 def test_a_sound_recogniser_has_no_faults() -> None:
     assert faults_of(Sound(), [np.zeros((8, 8, 3), np.uint8)]) == []
+
+
+def test_the_documented_recogniser_keeps_every_promise() -> None:
+    (block,) = (block for block in blocks_of(ROOT / "docs/recognition.md") if block.language == "python")
+    shown: dict[str, Any] = {}
+    exec(block.code, shown)
+    assert faults_of(shown["Doors"]("", minimum_score=0.05, threads=1, device=Device.AUTO)) == []
 
 
 def changed(change: Callable[[Seen, np.ndarray], Seen]) -> Sound:

@@ -205,6 +205,15 @@ def test_a_file_is_held_to_its_digest(tmp_path: Path) -> None:
         seen_by(f"{address}?sha256={digest[::-1]}")
 
 
+def test_a_graph_without_inputs_is_told(tmp_path: Path) -> None:
+    address = constant_graph(tmp_path / "net.onnx", {"output0": yolov8_columns()})
+    model = onnx.load(tmp_path / "net.onnx")
+    del model.graph.input[:]
+    onnx.save(model, tmp_path / "net.onnx")
+    with pytest.raises(InvalidRecogniserError, match=r"net\.onnx has no input"):
+        seen_by(address)
+
+
 def test_unknown_outputs_are_told_with_the_families_to_choose_from(tmp_path: Path) -> None:
     address = constant_graph(tmp_path / "net.onnx", {"logits": np.zeros((1, 1000), np.float32)})
     with pytest.raises(InvalidRecogniserError, match=r"logits \[1, 1000\].*name it with head=.*yolox"):

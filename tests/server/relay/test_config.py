@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from secondsight.certificates.authority import Authority
 from server.errors import RelayConfigError
 from server.relay.command import app
 from server.relay.config import RelayConfig, signing_key
@@ -50,25 +51,36 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
         load(
             tmp_path,
             """
-            server: https://hq
+            server: http://hq:99999
+            grpc: nonsense
+            public: cameras.example
             listen: everywhere
             speed: 7
             mqtt:
               home: {broker: broker.example}
               Away: {broker: "mqtt://10.0.0.1", username: me, password_file: secret}
+              far: {broker: "mqtt://broker:99999"}
+              odd: {broker: "mqtt://broker:abc"}
             webhooks:
               guard: {url: "http://guard.example", events: [everything], cameras: [No Camera], minimum_score: 2}
+              far: {url: "https://guard.example:99999/"}
             """,
         )
     for told in (
+        "server: it is no address",
+        "grpc: it is no address",
+        "public: it is no address",
         "listen: ",
         "speed: Extra inputs",
         "mqtt.home: broker is 'broker.example'",
         "mqtt.Away",
+        "mqtt.far: broker is",
+        "mqtt.odd: broker is",
         "in the clear: use mqtts://",
         "webhooks.guard.events",
         "webhooks.guard.cameras.0",
         "webhooks.guard.minimum_score",
+        "webhooks.far: url is no address",
     ):
         assert told in str(refusal.value)
 
@@ -79,16 +91,31 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
         ("server: https://hq", "nobody to hand results to"),
         ("server: https://hq\nserver: https://hq2", "server is given twice"),
         ("server: [", "cannot be read"),
+        ("{[a, b]: c}: d", "a key is one word"),
+        ("server: 2024-13-45", "no timestamp can be made of this (month must be in 1..12)"),
+        ("server: &a [*a]", "server: Input should be"),
+        ("server: &a {<<: [*a]}", "cannot be"),
+        ("server: " + 2000 * "[", "nested too deeply"),
+        ("server: foo", "give https://HOST"),
+        ("server: http://hq:0", "give https://HOST"),
+        ("server: http://me:secret@hq", "give https://HOST"),
+        ("server: https://hq\ngrpc: http://hq:50051", "give HOST:PORT"),
+        ("server: https://hq\ngrpc: hq", "give HOST:PORT"),
+        (
+            'server: https://hq\ncertificate: c.pem\nwebhooks: {x: {url: "https://c"}}',
+            "certificate and key go together",
+        ),
+        ('server: https://hq\nwebhooks: {x: {url: "https://é..example"}}', "url is no address"),
         ("- a", "cannot be"),
         (
-            'server: a\nmqtt: {x: {broker: "mqtt://b"}}\nwebhooks: {x: {url: "https://c"}}',
+            'server: https://hq\nmqtt: {x: {broker: "mqtt://b"}}\nwebhooks: {x: {url: "https://c"}}',
             "names of targets are given once",
         ),
-        ('server: a\nwebhooks: {x: {url: "http://guard.example"}}', "use https://"),
-        ('server: a\nwebhooks: {x: {url: "https://me:secret@guard.example"}}', "without a user"),
-        ('server: a\nwebhooks: {x: {url: "https://guard.example", events: []}}', "events is empty"),
-        ('server: a\nmqtt: {x: {broker: "mqtt://b", ca: ca.pem}}', "for mqtts:// alone"),
-        ('server: a\nmqtt: {x: {broker: "mqtt://b", prefix: "a/#"}}', "prefix"),
+        ('server: https://hq\nwebhooks: {x: {url: "http://guard.example"}}', "use https://"),
+        ('server: https://hq\nwebhooks: {x: {url: "https://me:secret@guard.example"}}', "without a user"),
+        ('server: https://hq\nwebhooks: {x: {url: "https://guard.example", events: []}}', "events is empty"),
+        ('server: https://hq\nmqtt: {x: {broker: "mqtt://b", ca: ca.pem}}', "for mqtts:// alone"),
+        ('server: https://hq\nmqtt: {x: {broker: "mqtt://b", prefix: "a/#"}}', "prefix"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, text: str, told: str) -> None:
@@ -120,8 +147,58 @@ def test_two_relays_do_not_share_a_folder(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("logging_as_before")
 def test_a_file_is_checked_without_being_used(tmp_path: Path) -> None:
     path = tmp_path / "relay.yaml"
-    path.write_text(GOOD)
+    for file, content in (
+        ("relay.key", "ssk_1"),
+        ("mqtt.password", "one"),
+        ("guard.secret", f"whsec_{base64.b64encode(bytes(32)).decode()}"),
+    ):
+        (tmp_path / file).write_text(content)
+    Authority(tmp_path / "tls")
+    path.write_text(GOOD.replace("/etc/ca.pem", "tls/ca.pem").replace("secrets/mqtt", "mqtt.password"))
     found = CliRunner().invoke(app, ["--config", str(path), "--check"])
     assert (found.exit_code, found.stdout) == (0, f"{path} is well: home, guard\n")
+    assert not (tmp_path / "relay-data").exists()
     path.write_text("server: x")
     assert isinstance(CliRunner().invoke(app, ["--config", str(path), "--check"]).exception, RelayConfigError)
+
+
+@pytest.mark.usefixtures("logging_as_before")
+@pytest.mark.parametrize("words", [["--check"], []])
+def test_every_file_that_cannot_be_used_is_told_at_once(tmp_path: Path, words: list[str]) -> None:
+    path = tmp_path / "relay.yaml"
+    path.write_text(
+        """
+        server: https://hq
+        api_key_file: relay.key
+        ca: ca.pem
+        mqtt:
+          home: {broker: "mqtts://broker", username: me, password_file: mqtt.password, ca: ca.pem}
+        webhooks:
+          guard: {url: "https://guard.example", secret_files: [guard.secret, missing.secret], ca: none.pem}
+        """
+    )
+    (tmp_path / "ca.pem").write_text("this is no PEM")
+    (tmp_path / "guard.secret").write_text(base64.b64encode(bytes(32)).decode())
+    found = CliRunner().invoke(app, ["--config", str(path), *words])
+    assert isinstance(found.exception, RelayConfigError)
+    assert [line.partition(": ")[0].strip() for line in str(found.exception).splitlines()[1:]] == [
+        "api_key_file",
+        "ca, certificate and key",
+        "mqtt.home.password_file",
+        "mqtt.home",
+        "webhooks.guard.secret_files.0",
+        "webhooks.guard.secret_files.1",
+        "webhooks.guard.ca",
+    ]
+    assert not (tmp_path / "relay-data").exists()
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_key_that_would_go_in_the_clear_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "relay.yaml"
+    path.write_text(
+        'server: http://hq\napi_key_file: relay.key\nwebhooks: {x: {url: "https://guard.example"}}'
+    )
+    (tmp_path / "relay.key").write_text("ssk_1")
+    found = CliRunner().invoke(app, ["--config", str(path), "--check"])
+    assert "api_key_file: the API key would go to hq in the clear" in str(found.exception)

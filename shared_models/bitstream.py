@@ -21,6 +21,7 @@ import numpy as np
 
 from shared_models.config import LIMITS, MODEL_ID_BYTES
 from shared_models.errors import (
+    BitstreamError,
     CorruptError,
     FrameSizeError,
     FrameTypeError,
@@ -31,6 +32,7 @@ from shared_models.errors import (
     VersionError,
 )
 
+BytesLike = bytes | bytearray | memoryview
 MAGIC: Final = b"2NDS"
 VERSION: Final = 1
 _HEADER: Final = struct.Struct(f"<4sBBBBBBH{MODEL_ID_BYTES}sHHQII")
@@ -127,12 +129,15 @@ class Bitstream:
         return b"".join(parts)
 
     @classmethod
-    def parsed(cls, data: bytes, layer: Layer) -> Bitstream:
+    def parsed(cls, data: BytesLike, layer: Layer) -> Bitstream:
         """Read and check everything that can be checked without decoding.
 
         Raises:
-            BitstreamError: the subclass names what is wrong.
+            BitstreamError: these are no bytes, or the subclass names what is wrong with them.
         """
+        if not isinstance(data, BytesLike):
+            raise BitstreamError(f"a layer is bytes, not {type(data).__name__}")
+        data = bytes(data)
         header = _parsed_header(data, layer)
         most = 1 if layer is Layer.MACHINE else header.slices
         segments: list[Segment] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,13 +15,14 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from shared_models.bitstream import Bitstream, FrameType, Header, Layer
+from shared_models.bitstream import Bitstream, BytesLike, FrameType, Header, Layer
 from shared_models.coder import MOST_BYTES_PER_SYMBOL, SymbolModels
 from shared_models.config import CodecConfig
 from shared_models.device import compute_dtype, keep_freed_memory, resolved_device
 from shared_models.entropy_model import EntropyModel, Level, Prediction
 from shared_models.environment import Environment
 from shared_models.errors import (
+    CodecError,
     CorruptError,
     DesynchronisedError,
     FrameTypeError,
@@ -106,7 +108,8 @@ class Codec:
     Args:
         weights: the model.
         device: ``"auto"`` (CUDA when there is one), ``"cpu"`` or ``"cuda"``.
-        dtype: of the transforms' blocks; by default bfloat16 where the device computes it natively, else float32.
+        dtype: of the transforms' blocks and of all in the entropy models that need not be exact; by default bfloat16
+            where the device computes it natively, else float32.
             Streams made with one decode with the other.
 
     Raises:
@@ -197,14 +200,15 @@ class Codec:
         """
         config = self.config
         most = config.enhancement_slices
-        if slices is not None and not 1 <= slices <= most:
+        count = most if slices is None else _whole(slices, "slices", SlicesError)
+        if not 1 <= count <= most:
             raise SlicesError(f"slices={slices}: this model has 1 to {most}")
         return OperatingPoint(
             quality=_level(quality, config.default_quality, config.enhancement.levels, "quality"),
             machine_quality=_level(
                 machine_quality, config.default_machine_quality, config.machine.levels, "machine_quality"
             ),
-            slices=most if slices is None else slices,
+            slices=count,
         )
 
     @torch.inference_mode()
@@ -318,7 +322,7 @@ class Codec:
 
     @torch.inference_mode()
     def reference(
-        self, machine: bytes, enhancement: bytes | None = None, reference: Reference | None = None
+        self, machine: BytesLike, enhancement: BytesLike | None = None, reference: Reference | None = None
     ) -> Reference:
         """Decode a frame as far as frames predicted from it need it.
 
@@ -339,7 +343,7 @@ class Codec:
         return Reference(stream.header, decoded, added.header, fine)
 
     @torch.inference_mode()
-    def decode_machine(self, machine: bytes, reference: Reference | None = None) -> Picture:
+    def decode_machine(self, machine: BytesLike, reference: Reference | None = None) -> Picture:
         """The machine view, (H, W, 3) uint8 RGB; eq. (4).
 
         Args:
@@ -360,8 +364,8 @@ class Codec:
     @torch.inference_mode()
     def decode_human(
         self,
-        machine: bytes,
-        enhancement: bytes,
+        machine: BytesLike,
+        enhancement: BytesLike,
         slices: int | None = None,
         reference: Reference | None = None,
     ) -> Picture:
@@ -387,7 +391,7 @@ class Codec:
         with self.stages.stage("picture"):
             return picture_of(view, stream.header.width, stream.header.height)
 
-    def inspect(self, data: bytes, layer: Layer = Layer.MACHINE) -> Header:
+    def inspect(self, data: BytesLike, layer: Layer = Layer.MACHINE) -> Header:
         """Check a bitstream as far as that is possible without decoding it, and return its header.
 
         Raises:
@@ -395,7 +399,7 @@ class Codec:
         """
         return self._parsed(data, layer).header
 
-    def cut(self, enhancement: bytes, slices: int) -> bytes:
+    def cut(self, enhancement: BytesLike, slices: int) -> bytes:
         """The enhancement layer's first `slices` slices: a valid stream, cut out without decoding.
 
         Raises:
@@ -405,7 +409,7 @@ class Codec:
         stream = self._parsed(enhancement, Layer.ENHANCEMENT)
         return Bitstream(stream.header, stream.segments[: _held(stream, slices)]).packed()
 
-    def _parsed(self, data: bytes, layer: Layer) -> Bitstream:
+    def _parsed(self, data: BytesLike, layer: Layer) -> Bitstream:
         stream = Bitstream.parsed(data, layer)
         header = stream.header
         model = self._model_of(header.frame_type)
@@ -463,7 +467,7 @@ class Codec:
         size = self._size(header)
         return self.config.latents * math.prod(size) + self.config.hyper_latents * math.prod(hyper_size(size))
 
-    def _parsed_beside(self, machine: Bitstream, enhancement: bytes) -> Bitstream:
+    def _parsed_beside(self, machine: Bitstream, enhancement: BytesLike) -> Bitstream:
         """The enhancement layer beside a machine layer."""
         added = self._parsed(enhancement, Layer.ENHANCEMENT)
         ours, theirs = machine.header, added.header
@@ -568,7 +572,8 @@ def load_codec(
         device, dtype: as for `Codec`.
 
     Raises:
-        WeightsError: there is no such profile, or the file cannot be used, or has another m.
+        ProfileError: there is no such profile.
+        WeightsError: the file cannot be used, or has another m.
         DeviceError: there is no such device.
     """
     wanted = profile_named(profile)
@@ -601,14 +606,22 @@ def _checked(header: Header, reference: Reference | None) -> Reference:
 def _held(stream: Bitstream, slices: int | None) -> int:
     """`slices`, or all that the stream holds."""
     held = len(stream.segments)
-    count = held if slices is None else slices
+    count = held if slices is None else _whole(slices, "slices", SlicesError)
     if not 1 <= count <= held:
         raise SlicesError(f"slices={slices}: this enhancement layer holds {held}")
     return count
 
 
 def _level(given: int | None, default: int, levels: int, name: str) -> int:
-    level = default if given is None else given
+    level = default if given is None else _whole(given, name, QualityError)
     if not 0 <= level < levels:
         raise QualityError(f"{name}={given}: this profile has 0 to {levels - 1}")
     return level
+
+
+def _whole(given: int, name: str, error: type[CodecError]) -> int:
+    """A whole number of any type, NumPy's too."""
+    try:
+        return operator.index(given)
+    except TypeError:
+        raise error(f"{name}={given!r} is no whole number") from None

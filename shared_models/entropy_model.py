@@ -15,7 +15,10 @@ HYPER_STRIDE: Final = 4
 """Latent positions a side that one hyper latent stands for."""
 
 Visit = Callable[[int, Tensor, Tensor], Tensor]
-"""Takes a slice's number, its spread and its means, both (B, w, H, W); returns its integers q."""
+"""Takes a slice's number, its spread and its means, both (B, w, H, W); returns its integers q.
+
+In a predicted frame, with the reference's integers where nothing changed (`Prediction.completed`).
+"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class Prediction:
         height, width = self.changed.shape[-2:]
         padding = (0, -width % HYPER_STRIDE, 0, -height % HYPER_STRIDE)
         return F.max_pool2d(F.pad(self.changed.float(), padding), HYPER_STRIDE) > 0
+
+    def completed(self, k: int, q: Tensor) -> Tensor:
+        """Integers (B, w, H, W) of slice `k`, with the reference's where nothing changed."""
+        width = q.shape[1]
+        return torch.where(self.changed, q, self.symbols[:, k * width : (k + 1) * width])
 
     def difference(self, y: Tensor) -> Tensor:
         """What changed of latents `y`, (B, M, H, W): what their hyper latents tell of."""
@@ -119,8 +127,7 @@ class EntropyModel(nn.Module, ABC):
         Args:
             z: rounded hyper latents.
             size: height and width of the latents.
-            prediction: of a predicted frame. `visit` is given table 0 for all that did not change, and what it returns
-                there is not looked at.
+            prediction: of a predicted frame. `visit` is given table 0 for all that did not change.
 
         Returns:
             symbols and decoded latents, (B, slices * w, H, W) each.

@@ -7,12 +7,13 @@
     +-- QualityError                no such quality level
     +-- SlicesError                 no such number of slices, or more than the stream holds
     +-- WeightsError                the weights file is missing, damaged or of another profile
+    |   +-- ProfileError            there is no such profile
     +-- DeviceError                 the device that was asked for is not there
     +-- PeerError                   a codec to compare with is missing or failed
     +-- ResultsError                a file of measurements is missing, damaged or about another model
     +-- TrainingError
     |   +-- TrainingDataError       the training photos cannot be used
-    |   |   +-- PhotoError          one of them cannot be used
+    |   |   +-- PhotoError          a photo's file cannot be used, here or anywhere
     |   +-- MaskError               edge masks cannot be made
     |   +-- CheckpointError         the checkpoint belongs to another run
     |   +-- RecipeError             a recipe's numbers are wrong
@@ -34,9 +35,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Final
+
+_USAGE: Final = 2
+
 
 class CodecError(Exception):
-    """Root of everything that the codec raises on purpose."""
+    """Root of everything that the codec raises on purpose.
+
+    `exit_code` is what the command line ends with: 2 where what was asked for cannot be, else 1.
+    """
+
+    exit_code: ClassVar[int] = 1
 
 
 class ImageError(CodecError, ValueError):
@@ -46,17 +56,29 @@ class ImageError(CodecError, ValueError):
 class QualityError(CodecError, ValueError):
     """No such quality level."""
 
+    exit_code = _USAGE
+
 
 class SlicesError(CodecError, ValueError):
     """No such number of slices, or more than the stream holds."""
+
+    exit_code = _USAGE
 
 
 class WeightsError(CodecError):
     """The weights file is missing, damaged or of another profile."""
 
 
+class ProfileError(WeightsError):
+    """There is no such profile."""
+
+    exit_code = _USAGE
+
+
 class DeviceError(CodecError):
     """The device that was asked for is not there."""
+
+    exit_code = _USAGE
 
 
 class PeerError(CodecError):
@@ -76,7 +98,7 @@ class TrainingDataError(TrainingError):
 
 
 class PhotoError(TrainingDataError):
-    """One of the training photos cannot be used."""
+    """A photo's file, of those for training or any other, cannot be used."""
 
 
 class MaskError(TrainingError):

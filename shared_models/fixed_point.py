@@ -121,4 +121,4 @@ def requantised_relu(x: Tensor) -> Tensor:
 
 def as_activation(integers: Tensor) -> Tensor:
     """Integers of any size as activations, clamped to +-15."""
-    return integers.clamp(-15.0, 15.0) / ACTIVATION_UNIT
+    return integers.clamp(-15.0, 15.0).div_(ACTIVATION_UNIT)

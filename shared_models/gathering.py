@@ -22,8 +22,8 @@ class Gathering:
                              net 0        net 1        net 2
 
     Net k sees what was added before it was asked for. Whatever is added is multiplied at once with the weights of all
-    nets that are still to come: one large product in place of many small ones, and nothing is joined or read twice.
-    In fixed point the order of a sum changes nothing.
+    nets that are still to come, and nothing is joined. In fixed point the order of a sum changes nothing. Parts are
+    taken in the precision of the convolutions.
 
     Args:
         convolutions: of the nets, all of one width.
@@ -37,8 +37,7 @@ class Gathering:
         self._rows = rows
         operands = [_operands(convolution) for convolution in convolutions]
         self._weights = [weight.flatten(1) for weight, _ in operands]
-        self._sums = torch.cat([bias for _, bias in operands])
-        self._width = len(operands[0][1])
+        self._sums = [bias for _, bias in operands]
         self._seen = 0
         self._positions: tuple[int, int, int] | None = None
 
@@ -48,25 +47,26 @@ class Gathering:
         self._seen += part.shape[1]
         if not self._weights:
             return
-        weight = torch.cat([weight[:, channels] for weight in self._weights])
-        flat = part.permute(0, 2, 3, 1).reshape(-1, part.shape[1])
+        flat = part.to(self._weights[0].dtype).permute(0, 2, 3, 1).reshape(-1, part.shape[1])
         if self._rows is not None:
             flat = flat[self._rows]
-        if self._positions is None or torch.is_grad_enabled():
-            self._sums = torch.addmm(self._sums, flat, weight.T)
-        else:
-            self._sums.addmm_(flat, weight.T)
+        # A sum begins as the bias, which is not ours to overwrite.
+        add = torch.addmm if self._positions is None or torch.is_grad_enabled() else Tensor.addmm_
+        self._sums = [
+            add(total, flat, weight[:, channels].T)
+            for total, weight in zip(self._sums, self._weights, strict=True)
+        ]
         self._positions = (len(part), *part.shape[2:])
 
     def next(self) -> Tensor:
         """Output of the next net's convolution, (B, width, H, W)."""
         assert self._positions is not None, "nothing is known yet"
-        total, self._sums = self._sums[:, : self._width], self._sums[:, self._width :]
+        total, *self._sums = self._sums
         self._weights = self._weights[1:]
         if self._rows is not None:
-            everywhere = total.new_zeros(math.prod(self._positions), self._width)
+            everywhere = total.new_zeros(math.prod(self._positions), total.shape[1])
             total = everywhere.index_copy(0, self._rows, total)
-        return total.reshape(*self._positions, self._width).permute(0, 3, 1, 2)
+        return total.reshape(*self._positions, -1).permute(0, 3, 1, 2)
 
 
 def _operands(convolution: nn.Conv2d | FixedPointConv2d) -> tuple[Tensor, Tensor]:

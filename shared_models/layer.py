@@ -59,7 +59,7 @@ class IndexNet(nn.Module):
     def forward(self, gathered: Tensor, level: Level) -> Tensor:
         x = requantised_relu(self.spread(requantised_relu(gathered)))
         bias = on_grid(self.level_bias)[level.own] + on_grid(self.context_bias)[level.context]
-        return index_of(self.index(x) * ACTIVATION_UNIT + bias[:, :, None, None])
+        return index_of(torch.add(bias[:, :, None, None], self.index(x), alpha=ACTIVATION_UNIT))
 
 
 class MeanNet(nn.Module):
@@ -77,9 +77,9 @@ class MeanNet(nn.Module):
         nn.init.zeros_(last.bias)
         self.net = nn.Sequential(
             nn.Conv2d(inputs, width, 1),
-            nn.LeakyReLU(_SLOPE),
+            nn.LeakyReLU(_SLOPE, inplace=True),
             nn.Conv2d(width, width, 3, padding=1, groups=width),
-            nn.LeakyReLU(_SLOPE),
+            nn.LeakyReLU(_SLOPE, inplace=True),
             *(DepthwiseBlock(width) for _ in range(blocks)),
             last,
         )
@@ -152,7 +152,7 @@ class LayerEntropyModel(EntropyModel):
 
     def hyper_latents(self, y: Tensor, level: Level) -> Tensor:
         height, width = y.shape[-2:]
-        scaled = y * self.gain(level) / self._typical_symbol(level)
+        scaled = y * (self.gain(level) / self._typical_symbol(level))
         padding = (0, -width % HYPER_STRIDE, 0, -height % HYPER_STRIDE)
         return self.hyper_analysis(F.pad(scaled, padding, mode="replicate"))
 
@@ -201,7 +201,6 @@ class LayerEntropyModel(EntropyModel):
             q = visit(k, index, mean * gain[:, channels])
             latent = mean + q * inverse_gain[:, channels]
             if prediction is not None:
-                q = torch.where(prediction.changed, q, prediction.symbols[:, channels])
                 latent = torch.where(prediction.changed, latent, prediction.latents[:, channels])
             symbols.append(q)
             latents.append(latent)
@@ -219,8 +218,8 @@ class LayerEntropyModel(EntropyModel):
         return spread
 
     def settle(self, dtype: torch.dtype) -> None:
-        for block in (part for part in self.mean_nets.modules() if isinstance(part, DepthwiseBlock)):
-            block.to(dtype)
+        for part in (self.hyper_analysis, self.hyper_mean, self.mean_nets):
+            part.to(dtype)
 
     @torch.no_grad()
     def start_predicted(self, still: LayerEntropyModel) -> None:

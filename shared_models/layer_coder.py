@@ -126,7 +126,7 @@ class LayerCoder:
             index = entropy.index(spread)
             q = _quantised(scaled[k] - mean, index)
             # Only what has an index is coded, but the checksum covers what the reference tells, too.
-            q = _completed(q, k, prediction)
+            q = q if prediction is None else prediction.completed(k, q)
             writer.add(q, index)
             writer.end_slice()
             return q
@@ -174,7 +174,8 @@ class LayerCoder:
         slices = entropy.slices if self._one_segment else len(segments)
 
         def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
-            q = _completed(reader.take(entropy.index(spread)), k, prediction)
+            q = reader.take(entropy.index(spread))
+            q = q if prediction is None else prediction.completed(k, q)
             reader.count(q)
             if not self._one_segment or k == slices - 1:
                 reader.end_segment()
@@ -328,14 +329,6 @@ def _quantised(values: Tensor, index: Tensor) -> Tensor:
     """
     limit = LIMITS.largest_symbol
     return torch.round(values).nan_to_num_(0.0).clamp_(-limit, limit) * (index > 0)
-
-
-def _completed(symbols: Tensor, k: int, prediction: Prediction | None) -> Tensor:
-    """Integers of slice `k`, with the reference's where nothing changed."""
-    if prediction is None:
-        return symbols
-    width = symbols.shape[1]
-    return torch.where(prediction.changed, symbols, prediction.symbols[:, k * width : (k + 1) * width])
 
 
 def _indices(index: Tensor, models: SymbolModels) -> Indices:

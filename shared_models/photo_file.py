@@ -1,4 +1,4 @@
-"""One photo or mask from a file, at the size at which training sees it."""
+"""One picture from a file; photos and masks at the size at which training sees them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import BITSPERSAMPLE
 
 from shared_models.errors import PhotoError
 
@@ -32,6 +33,41 @@ class PhotoLimits:
 LIMITS: Final = PhotoLimits()
 
 _COLOUR: Final = frozenset({"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV"})
+_UNSCALED: Final = {"I": "32-bit integers", "F": "floating-point numbers"}
+
+
+def read_picture(file: Path | BinaryIO, *, upright: bool = True) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of any file that Pillow reads, in its own size.
+
+    Args:
+        file: the file, or what it holds.
+        upright: turn it as its EXIF says; otherwise it lies as it is stored.
+
+    Raises:
+        PhotoError: the file cannot be read, is larger than Pillow trusts, or does not say which of its numbers is
+            white.
+    """
+    with _reading(file), Image.open(file) as image:
+        return pixels_of_picture(image, file, upright=upright)
+
+
+def pixels_of_picture(
+    image: Image.Image, name: object = "the picture", *, upright: bool = True
+) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of a Pillow picture, as `read_picture` has it of a file; `name` is for the errors."""
+    if image.mode in _UNSCALED:
+        raise PhotoError(
+            f"the pixels of {_told(name)} are {_UNSCALED[image.mode]}, and nothing says which of them is white: "
+            "scale it to 8 or 16 bits a channel first"
+        )
+    with _reading(name):
+        white = _white(image)
+        turned = ImageOps.exif_transpose(image) if upright else image
+        if turned.mode.startswith("I;16"):
+            # Pillow's own conversion clips at 255.
+            grey = (np.asarray(turned).astype(np.uint32) * 255 + white // 2) // white
+            return np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        return np.asarray(turned.convert("RGB"))
 
 
 def photo_size(path: Path) -> tuple[int, int]:
@@ -98,6 +134,12 @@ def write_mask(edges: NDArray[np.bool_], photo: Path, path: Path) -> None:
     temporary.replace(path)
 
 
+def _white(image: Image.Image) -> int:
+    """The largest number of a picture of 16 bits a pixel; Pillow holds TIFFs of 12 bits so too."""
+    bits: int = getattr(image, "tag_v2", {}).get(BITSPERSAMPLE, (16,))[0]
+    return 2**bits - 1
+
+
 def _reduced(image: Image.Image) -> tuple[int, int]:
     width, height = image.size
     longest = max(width, height)
@@ -116,9 +158,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(file: object) -> Iterator[None]:
     # Pillow's decoders raise all of these for damaged files.
     try:
         yield
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PhotoError(f"{path} cannot be read: {error}") from error
+        raise PhotoError(f"{_told(file)} cannot be read: {error}") from error
+
+
+def _told(file: object) -> str:
+    """What errors call it; what comes from memory has no name."""
+    return str(file) if isinstance(file, (str, Path)) else "the picture"

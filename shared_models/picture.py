@@ -20,6 +20,11 @@ def pixels_of(image: Picture, stride: int, device: torch.device) -> Tensor:
     Raises:
         ImageError: it is no such picture, or its size is outside the limits.
     """
+    if not isinstance(image, np.ndarray):
+        raise ImageError(
+            f"an image is a NumPy array, uint8 (H, W, 3) RGB, not {type(image).__name__}: "
+            "`shared_models.photo_file` makes one of a file or of a Pillow picture"
+        )
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(f"an image is uint8 (H, W, 3) RGB, not {image.dtype} {image.shape}")
     height, width = image.shape[:2]

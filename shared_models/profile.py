@@ -9,7 +9,7 @@ from shared_models.analysis import Analysis
 from shared_models.config import PROFILES, CodecConfig, LayerConfig, LiteConfig, LiteLayerConfig, PaperConfig
 from shared_models.enhancement import EnhancementLayer
 from shared_models.entropy_model import EntropyModel
-from shared_models.errors import WeightsError
+from shared_models.errors import ProfileError, WeightsError
 from shared_models.layer import LayerEntropyModel
 from shared_models.predicted import PredictedModels
 from shared_models.single import SingleLayer
@@ -21,10 +21,10 @@ def profile_named(name: str) -> CodecConfig:
     """The profile of that name.
 
     Raises:
-        WeightsError: there is none.
+        ProfileError: there is none.
     """
     if name not in PROFILES:
-        raise WeightsError(f"there is no profile {name!r}; known: {', '.join(sorted(PROFILES))}")
+        raise ProfileError(f"there is no profile {name!r}; known: {', '.join(sorted(PROFILES))}")
     return PROFILES[name]
 
 

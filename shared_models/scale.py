@@ -22,9 +22,9 @@ def index_of(log_sigma: Tensor) -> Tensor:
 
     The gradient passes through the rounding, and through the clamp wherever it would lead back into the range.
     """
-    index = floor_through(log_sigma / INDEX_STEP + 0.5)
+    index = floor_through((log_sigma / INDEX_STEP).add_(0.5))
     if not index.requires_grad:
-        return index.clamp(0.0, LEVELS - 1.0)
+        return index.clamp_(0.0, LEVELS - 1.0)
     return _ClampKeepingWayBack.apply(index)  # type: ignore[no-untyped-call]
 
 

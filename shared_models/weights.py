@@ -75,13 +75,21 @@ class Weights:
         return digest.digest()[:MODEL_ID_BYTES]
 
     def save(self, path: Path) -> None:
-        """Write the file."""
+        """Write the file, with the folders on the way to it.
+
+        Raises:
+            WeightsError: it cannot be written there.
+        """
         metadata = {
             _PROFILE: self.config.name,
             _SWITCHES: _switches(self.config),
             _TRAINING: json.dumps(self.training),
         }
-        save_file(self._tensors(), path, metadata)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(self._tensors(), path, metadata)
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"{path} cannot be written: {error}") from error
 
     @classmethod
     def load(cls, path: Path) -> Weights:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from shared_models.codec import Codec, load_codec
 from shared_models.command.as_typed import as_typed
-from shared_models.command.options import WeightsFile
+from shared_models.command.options import FiguresFile, WeightsFile
 from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.complexity import kilo_macs_per_pixel
 from shared_models.config import PAPER
@@ -65,7 +65,7 @@ def codec(
     paper: Annotated[
         bool, typer.Option(help="Time the paper's model, too, untrained: minutes on a CPU.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
+    out: FiguresFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Time encoding and decoding of one frame, stage by stage, and other codecs' encoders in the same run.

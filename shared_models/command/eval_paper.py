@@ -12,7 +12,7 @@ from rich.table import Table
 
 from shared_models.codec import Codec
 from shared_models.command.as_typed import as_typed
-from shared_models.command.options import PhotoCount, WeightsFile, Workers
+from shared_models.command.options import PhotoCount, WeightsFile, Workers, file_to_write
 from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.config import LITE
 from shared_models.device import use_threads
@@ -37,7 +37,9 @@ def paper(
     ] = None,
     images: PhotoCount = None,
     workers: Workers = None,
-    out: Annotated[Path, typer.Option(help="JSON file for all figures.")] = Path("docs/results/paper.json"),
+    out: Annotated[Path, typer.Option(help="JSON file for all figures.", callback=file_to_write)] = Path(
+        "docs/results/paper.json"
+    ),
     as_json: AsJson = False,
 ) -> None:
     """Parameters against m, PSNR against lambda and m, rate and distortion: with the values that the paper prints."""
@@ -54,7 +56,6 @@ def paper(
         "photos": count,
         **paper_figures(loaded, curves, f"{count} photos of {folder.resolve().name}"),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
     put_figures(figures, out, as_json)
     console.print(_table_1(figures["table_1"]))
     console.print(_table_2(figures["table_2"]))

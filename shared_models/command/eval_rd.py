@@ -15,7 +15,7 @@ from rich.table import Table
 
 from shared_models.codec import Codec, load_codec
 from shared_models.command.as_typed import as_typed
-from shared_models.command.options import PhotoCount, WeightsFile, Workers
+from shared_models.command.options import FiguresFile, PhotoCount, WeightsFile, Workers
 from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.device import use_threads
 from shared_models.evaluation.comparison import comparisons
@@ -69,7 +69,7 @@ def rd(
             help="An earlier JSON file. Codecs that are the same now as then are not measured again for its photos."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
+    out: FiguresFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Bits per pixel, PSNR and MS-SSIM of both views beside other codecs, with Bjøntegaard delta rates.
@@ -88,8 +88,6 @@ def rd(
     wanted = _wanted(only, names)
     tasks = [partial(layered, codec, photo) for photo in photos] if _LAYERS in wanted else []
     before = {} if earlier is None else read_results(earlier, _MADE_BY, ("identities", "images"))
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
     identities: dict[str, str] = {}
     known: list[Measured] = []
     for kind, those in offered.items():

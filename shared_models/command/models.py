@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared_models.codec import Codec
+from shared_models.command.options import file_to_write
 from shared_models.command.printing import AsJson, print_json
 from shared_models.complexity import kilo_macs_per_pixel
 from shared_models.config import PAPER
@@ -111,7 +112,7 @@ def import_checkpoints(
             help="The authors' files: machine layer, enhancement layer, or one of them with --weights."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The weights file to write.")],
+    out: Annotated[Path, typer.Option(help="The weights file to write.", callback=file_to_write)],
     weights: Annotated[
         Path | None, typer.Option(help="A weights file of the profile paper that has the other layer.")
     ] = None,
@@ -131,7 +132,7 @@ def import_checkpoints(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option(help="The weights file to write.")],
+    out: Annotated[Path, typer.Option(help="The weights file to write.", callback=file_to_write)],
     machine: Annotated[Path | None, typer.Option(help="Folder of the machine layer's run.")] = None,
     enhancement: Annotated[
         Path | None, typer.Option(help="Folder of the enhancement layer's run; that of --weights otherwise.")

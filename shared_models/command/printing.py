@@ -36,8 +36,9 @@ def print_json(document: Any) -> None:
 
 
 def put_figures(figures: Any, out: Path | None, as_json: bool, indent: int = 1) -> None:
-    """Write figures to the file that is wanted, and print them if that is."""
+    """Write figures to the file that is wanted, with the folders on the way to it, and print them if that is."""
     if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(figures, indent=indent, allow_nan=False) + "\n")
     if as_json:
         print_json(figures)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from shared_models.command.as_typed import as_typed
 from shared_models.command.options import WeightsFile as ShippedOrFile
 from shared_models.command.printing import AsJson, print_json
 from shared_models.config import LITE, CodecConfig, LiteConfig
 from shared_models.device import resolved_device, use_threads
+from shared_models.errors import RecipeError
 from shared_models.profile import profile_named
 from shared_models.single import SingleLayer
 from shared_models.training.configured import configured
@@ -31,7 +33,19 @@ from shared_models.training.recipe import Recipe
 from shared_models.training.task import Task
 from shared_models.weights import Weights, shipped_weights
 
+
+class TrainGroup(TyperGroup):
+    """Tells a recipe that cannot be as an option that cannot be, by usage and exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RecipeError as error:
+            raise typer.BadParameter(str(error)) from error
+
+
 app = typer.Typer(
+    cls=TrainGroup,
     help="Train the codec's layers: first `machine`, then `enhancement`; `human` and `difference` to compare with.",
     no_args_is_help=True,
 )
@@ -303,6 +317,8 @@ def _train_predicted(
     config = loaded.config
     if not isinstance(config, LiteConfig):
         raise typer.BadParameter(f"the profile {config.name} has no predicted frames")
+    # For its refusals alone: the switches are those of the layers.
+    configured(config, recipe)
     begin_with = None
     if loaded.predicted is not None:
         begin_with = (

@@ -12,13 +12,13 @@ from typing import Any, Final, Literal
 import numpy as np
 from bjontegaard import bd_rate
 from numpy.typing import NDArray
-from PIL import Image
 
 from shared_models.codec import Codec
 from shared_models.config import CodecConfig
 from shared_models.errors import ImageError
 from shared_models.evaluation.peers import Peer
 from shared_models.evaluation.quality import ms_ssim_db, psnr
+from shared_models.photo_file import read_picture
 from shared_models.photo_folder import photo_paths
 
 Kind = Literal["ours", "comparison", "peer", "published"]
@@ -139,11 +139,12 @@ def photos_of(folder: Path, most: int | None = None) -> list[Photo]:
 
     Raises:
         ImageError: there is none.
+        PhotoError: one of them cannot be read.
     """
     paths = photo_paths(folder)[:most]
     if not paths:
         raise ImageError(f"{folder} holds no photo")
-    return [Photo(path.name, np.asarray(Image.open(path).convert("RGB"))) for path in paths]
+    return [Photo(path.name, read_picture(path)) for path in paths]
 
 
 def layered(codec: Codec, photo: Photo) -> list[Measured]:

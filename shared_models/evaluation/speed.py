@@ -19,6 +19,7 @@ from shared_models.codec import Codec
 from shared_models.device import use_threads
 from shared_models.evaluation.peers import Peer
 from shared_models.group import GROUP, GroupEncoder
+from shared_models.photo_file import read_picture
 from shared_models.picture import Picture
 
 ENDLESS_GROUP: Final = replace(GROUP, longest=2**63, least_patience=math.inf, scene_cut=math.inf)
@@ -53,8 +54,8 @@ def picture_to_time(path: Path | None, height: int, width: int) -> Picture:
     """A photo at this size, Lanczos; `pink_noise` without one."""
     if path is None:
         return pink_noise(height, width)
-    with Image.open(path) as photo:
-        return np.asarray(photo.convert("RGB").resize((width, height), Image.Resampling.LANCZOS))
+    photo = Image.fromarray(read_picture(path))
+    return np.asarray(photo.resize((width, height), Image.Resampling.LANCZOS))
 
 
 @dataclass(frozen=True)

@@ -55,14 +55,15 @@ def stream_goals(clip: Mapping[str, Any], limits: StreamLimits = LIMITS) -> list
             clip,
             limits,
             "both_ratio",
-            f"both layers at every frame: at most {limits.both_ratio:g} times x265's bits at equal PSNR",
+            f"both layers at every frame: at most {limits.both_ratio:g} times x265's bits at equal PSNR, "
+            "at one setting",
             limits.both_ratio,
         ),
         _ratios(
             clip,
             limits,
             share,
-            f"human views of {share} of the frames: fewer bits than x265 at equal PSNR",
+            f"human views of {share} of the frames: fewer bits than x265 at equal PSNR, at one setting",
             1.0,
         ),
     ]
@@ -106,13 +107,13 @@ def _machine_rates(clip: Mapping[str, Any], limits: StreamLimits, wanted: str) -
 
 
 def _ratios(clip: Mapping[str, Any], limits: StreamLimits, key: str, text: str, most: float) -> Goal:
-    """Reached where it is at one of our settings at least; told is which are not."""
+    """Reached where it is at one of our settings at least: who runs a camera chooses it. Told are all."""
     points = against(clip, limits.anchor)
     ratios = {point["setting"]: _ratio(point, key) for point in points}
     if not ratios:
         return Goal(text, None, "x265 was not measured around the PSNR of our settings")
     told = "; ".join(f"{setting}: {ratio:.2f} times" for setting, ratio in ratios.items())
-    return Goal(text, all(ratio <= most for ratio in ratios.values()), told)
+    return Goal(text, any(ratio <= most for ratio in ratios.values()), told)
 
 
 def _no_worse_than_keys(clip: Mapping[str, Any]) -> Goal:

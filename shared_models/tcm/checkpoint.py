@@ -89,7 +89,9 @@ class AuthorsCheckpoint:
         except FileNotFoundError as error:
             raise WeightsError(f"{path} is missing: name the authors' checkpoint file") from error
         except Exception as error:  # torch's reader lets through whatever damaged bytes lead it to
-            raise WeightsError(f"{path} is no PyTorch checkpoint: {error}") from error
+            raise WeightsError(
+                f"{path} is damaged, or no PyTorch checkpoint: name the authors' checkpoint file"
+            ) from error
         if isinstance(content, dict):
             content = content.get("state_dict", content)
         if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from shared_models.config import CodecConfig, LiteConfig, TransformConfig
 from shared_models.profile import machine_layer
+from shared_models.training.configured import configured
 from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.loop import TrainingRun
 from shared_models.training.photos import Photos
@@ -118,6 +119,9 @@ def ablated(
         out: folder of the runs.
         device: what computes.
         advance: called after every step.
+
+    Raises:
+        RecipeError: the profile of `weights` has no such model.
     """
     outcomes: list[Outcome] = []
     for variant in variants:
@@ -176,7 +180,7 @@ def _run(
 
 
 def _config(config: CodecConfig, variant: Variant, recipe: Recipe) -> CodecConfig:
-    config = replace(config, condition_on_machine=recipe.condition_on_machine, residual=recipe.residual)
+    config = configured(config, recipe)
     if variant.synthesis is not None:
         assert isinstance(config, LiteConfig)
         config = replace(config, enhancement=replace(config.enhancement, synthesis=variant.synthesis))

@@ -37,6 +37,7 @@ def measured(
 
     Raises:
         RecipeError: `only` names no variant.
+        TrainingDataError: the photos cannot be used.
     """
     variants = _chosen(only)
     if result is not None:

@@ -15,6 +15,11 @@ def configured(profile: CodecConfig, recipe: Recipe) -> CodecConfig:
     Raises:
         RecipeError: the profile has no such model.
     """
+    if recipe.slices > profile.slices:
+        raise RecipeError(
+            f"slices = {recipe.slices}: an enhancement layer of profile {profile.name} has 1 to {profile.slices}; "
+            "0 draws them at random, or means all of them in the profile paper"
+        )
     if isinstance(profile, PaperConfig):
         return _paper(profile, recipe)
     if recipe.operating_point:
@@ -28,8 +33,6 @@ def _paper(profile: PaperConfig, recipe: Recipe) -> PaperConfig:
             "the profile paper begins at random and codes latents of its own with nothing of the machine layer: set "
             "start = 'random', condition_on_machine = false and residual = false, as its shipped recipes do"
         )
-    if not 0 <= recipe.slices <= profile.slices:
-        raise RecipeError(f"slices = {recipe.slices}: an enhancement layer has 1 to {profile.slices}")
     chosen = replace(profile, m=recipe.slices or profile.slices)
     if recipe.operating_point:
         point = LayerConfig(lambdas=(recipe.operating_point,))

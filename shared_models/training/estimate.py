@@ -59,7 +59,9 @@ def estimate(
     def visit(k: int, spread: Tensor, mean: Tensor) -> Tensor:
         values = scaled[k] - mean
         rates.append((entropy.bits(quantised(values), spread) * changed).flatten(1).sum(1) * (k < held))
-        return round_through(values) if prediction is None else torch.round(values).detach()
+        if prediction is None:
+            return round_through(values)
+        return prediction.completed(k, torch.round(values).detach())
 
     size = (y.shape[-2], y.shape[-1])
     z = round_through(continuous_z)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from torch import Tensor, nn
 
 from shared_models.comparison_weights import ComparisonWeights
 from shared_models.config import CodecConfig
@@ -19,6 +20,7 @@ from shared_models.profile import (
     probability_tables,
 )
 from shared_models.single import SingleLayer
+from shared_models.training.checkpoint import load_module, read_checkpoint
 from shared_models.training.loop import BEST
 from shared_models.weights import Weights
 
@@ -26,6 +28,8 @@ _PREDICTED_MACHINE: Final = "predicted-machine"
 _PREDICTED_ENHANCEMENT: Final = "predicted-enhancement"
 _STEPS: Final = "log_gain"
 """Quantiser steps, which a run of predicted frames keeps as its layer has them."""
+_OF_PROFILE: Final = "name a run of profile {}, or the profile that this one was trained for"
+_TRAIN_ON: Final = "train again, or name another folder"
 
 
 def trained_machine(folder: Path, config: CodecConfig) -> SingleLayer:
@@ -35,7 +39,7 @@ def trained_machine(folder: Path, config: CodecConfig) -> SingleLayer:
         CheckpointError: the folder holds no such run.
     """
     layer = machine_layer(config)
-    layer.load_state_dict(_best(folder, "machine")["module"])
+    _load(layer, _best(folder, "machine"), folder, config)
     return layer
 
 
@@ -46,9 +50,10 @@ def exported(machine: Path, enhancement: Path, config: CodecConfig) -> Weights:
         CheckpointError: a folder holds no such run.
     """
     states = {"machine": _best(machine, "machine"), "enhancement": _best(enhancement, "enhancement")}
+    _expect_profile(states["enhancement"], enhancement, config)
     config = replace(config, **states["enhancement"]["switches"])
     layer = enhancement_layer(config)
-    layer.load_state_dict(states["enhancement"]["module"])
+    _load(layer, states["enhancement"], enhancement, config)
     training: dict[str, object] = {name: _history(state) for name, state in states.items()}
     alone = trained_machine(machine, config)
     return Weights(config, alone, layer, probability_tables(alone.entropy, layer.entropy), training)
@@ -87,13 +92,14 @@ def with_predicted(machine: Path, enhancement: Path, weights: Weights) -> Weight
         (_PREDICTED_ENHANCEMENT, enhancement, models.enhancement, weights.enhancement.entropy),
     ):
         state = _best(folder, name)
-        own, trained = still.state_dict(), state["module"]
-        if state["switches"] != weights.config.switches or not torch.equal(own[_STEPS], trained[_STEPS]):
+        own, trained = still.state_dict(), state["module"].get(_STEPS)
+        fits = isinstance(trained, Tensor) and torch.equal(own[_STEPS], trained)
+        if state["switches"] != weights.config.switches or not fits:
             raise CheckpointError(
                 f"{folder / BEST} was trained for other layers than those of model {weights.model_id.hex()}: "
                 "name the weights that the run was given"
             )
-        model.load_state_dict(trained)
+        _load(model, state, folder, weights.config)
         training[name] = _history(state)
     return replace(weights, predicted=models, training=training)
 
@@ -106,7 +112,7 @@ def exported_comparison(run: Path, config: CodecConfig) -> ComparisonWeights:
     """
     state = _best(run, "human", "difference")
     layer = comparison_layer(config)
-    layer.load_state_dict(state["module"])
+    _load(layer, state, run, config)
     return ComparisonWeights(state["task"], config, layer, probability_tables(layer.entropy), _history(state))
 
 
@@ -114,11 +120,25 @@ def _history(state: dict[str, Any]) -> dict[str, object]:
     return {"steps": state["step"], "recipe": state["recipe"]}
 
 
+def _expect_profile(state: dict[str, Any], folder: Path, config: CodecConfig) -> None:
+    if state["switches"].keys() != config.switches.keys():
+        raise CheckpointError(f"{folder / BEST} holds another model: {_OF_PROFILE.format(config.name)}")
+
+
+def _load(layer: nn.Module, state: dict[str, Any], folder: Path, config: CodecConfig) -> None:
+    _expect_profile(state, folder, config)
+    load_module(layer, state, folder / BEST, _OF_PROFILE.format(config.name))
+
+
 def _best(folder: Path, *tasks: str) -> dict[str, Any]:
     path = folder / BEST
     if not path.is_file():
         raise CheckpointError(f"{path} is missing: train first, or name another folder")
-    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    if state["task"] not in tasks:
-        raise CheckpointError(f"{path} comes from a run of {state['task']}: name one of {' or '.join(tasks)}")
+    state = read_checkpoint(path, _TRAIN_ON)
+    if not isinstance(state.get("switches"), dict):
+        raise CheckpointError(f"{path} is no checkpoint of a training run: {_TRAIN_ON}")
+    if state.get("task") not in tasks:
+        raise CheckpointError(
+            f"{path} comes from a run of {state.get('task')}: name one of {' or '.join(tasks)}"
+        )
     return state

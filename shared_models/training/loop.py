@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,17 +15,22 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from shared_models.errors import CheckpointError
+from shared_models.errors import CheckpointError, RecipeError, WeightsError
+from shared_models.training.checkpoint import load_module, read_checkpoint
+from shared_models.training.interruption import Interruption
 from shared_models.training.learning_curve import LearningCurve
 from shared_models.training.photos import Crops, Photos
 from shared_models.training.recipe import Recipe
 from shared_models.training.task import Randomness, Task
+
+_log = logging.getLogger(__name__)
 
 CHECKPOINT: Final = "checkpoint.pt"
 BEST: Final = "best.pt"
 """Averaged weights of the best validation, or of the last step when there is none, without the optimizer's state."""
 CURVE: Final = "curve.csv"
 VALIDATION: Final = "validation.csv"
+_BEGIN_ANEW: Final = "use another folder, or delete it to begin anew"
 
 
 @dataclass(frozen=True)
@@ -63,25 +69,34 @@ class TrainingRun:
         """Load the checkpoint; without one, begin with the weights of `trained`, or else from the photos.
 
         Raises:
-            CheckpointError: the folder's checkpoint belongs to a run of another task, or with another seed, batch, crop
-                or other switches.
+            CheckpointError: the folder's checkpoint is damaged, or belongs to a run of another task, or with another
+                seed, batch, crop or other switches.
+            WeightsError: the weights of `trained` do not fit.
         """
         path = self.folder / CHECKPOINT
-        state = torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
+        state = read_checkpoint(path, _BEGIN_ANEW) if path.exists() else None
         if state is not None:
             self._expect_same_run(state)
-            self.task.module.load_state_dict(state["module"])
+            load_module(self.task.module, state, path, _BEGIN_ANEW)
         elif trained is not None:
-            self.task.module.load_state_dict(trained.state_dict())
+            try:
+                self.task.module.load_state_dict(trained.state_dict())
+            except RuntimeError as error:
+                raise WeightsError(
+                    f"the weights to go on from do not fit profile {self.task.config.name}: name weights of its own"
+                ) from error
         else:
             self.task.start(photos, np.random.default_rng(self.recipe.seed))
         self.task.to(self.device)
         self.average = AveragedModel(self.task.module, avg_fn=self._averaged)
         self.optimizer = torch.optim.Adam(self.task.module.parameters(), lr=self.recipe.learning_rate)
         if state is not None:
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.average.load_state_dict(state["average"])
-            self.step, self.best = state["step"], state["best"]
+            try:
+                self.optimizer.load_state_dict(state["optimizer"])
+                self.average.load_state_dict(state["average"])
+                self.step, self.best = state["step"], state["best"]
+            except (KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+                raise CheckpointError(f"{path} lacks what a run goes on from: {_BEGIN_ANEW}") from error
 
     def run(self, photos: Photos, validation: Sequence[Tensor], report: Callable[[Report], None]) -> None:
         """Train to the recipe's last step.
@@ -90,11 +105,15 @@ class TrainingRun:
             photos: to train on.
             validation: photos (1, 3, H, W) for ``validation.csv``.
             report: called after every step.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed; the checkpoint is that of the step it fell into.
         """
         recipe = self.recipe
         with (
             LearningCurve(self.folder / CURVE, self.step) as curve,
             LearningCurve(self.folder / VALIDATION, self.step) as validated,
+            Interruption() as interruption,
         ):
             while self.step < recipe.steps:
                 rate = learning_rate(recipe, self.step)
@@ -126,8 +145,13 @@ class TrainingRun:
                         self._write(BEST, {"module": self.average.module.state_dict()})
                 elif last and not validation:
                     self._write(BEST, {"module": self.average.module.state_dict()})
-                if self.step % recipe.save_every == 0 or last:
+                if self.step % recipe.save_every == 0 or last or interruption.wanted:
                     self.save()
+                if interruption.wanted:
+                    _log.warning(
+                        "%s: stopped after step %d; the same command goes on there", self.folder, self.step
+                    )
+                    raise KeyboardInterrupt
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
@@ -172,7 +196,13 @@ class TrainingRun:
         return average + (1.0 - decay) * (current - average)
 
     def _expect_same_run(self, state: dict[str, Any]) -> None:
-        now, before = self.recipe, Recipe.from_checkpoint(state["recipe"])
+        now = self.recipe
+        try:
+            before = Recipe.from_checkpoint(state["recipe"])
+        except (RecipeError, TypeError) as error:
+            raise CheckpointError(
+                f"{self.folder / CHECKPOINT} has a recipe that cannot be ({error}): {_BEGIN_ANEW}"
+            ) from error
         own = self.task.config.switches
         # Older checkpoints do not name their task.
         if state.get("task", self.task.name) != self.task.name or state.get("switches", own) != own:

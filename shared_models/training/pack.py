@@ -12,6 +12,8 @@ from typing import Any, Final
 from shared_models.errors import PackError
 from shared_models.photo_folder import photo_paths, photo_set
 from shared_models.training.recipe import Recipe
+from shared_models.training.validation import validation_photos
+from shared_models.weights import Weights
 
 DEFAULT_LIMIT_MIB: Final = 64.0
 _PACKAGE: Final = Path(__file__).parents[1]
@@ -79,7 +81,8 @@ def packed(
     Raises:
         PackError: `out` exists, a mask is missing, the annotations cannot be read or have no weights beside them, or
             nothing fits.
-        TrainingDataError: there are no photos.
+        TrainingDataError: there are no photos, or those to validate on cannot be used.
+        WeightsError: the weights file is none.
     """
     if out.exists():
         raise PackError(f"{out} exists: name a folder that does not")
@@ -88,6 +91,10 @@ def packed(
             "predicted frames are trained for layers that are there: name their weights file, too"
         )
     code = [path for path in sorted(_PACKAGE.rglob("*")) if path.suffix in _CODE]
+    # Read now, for on the machine that trains they could not be mended.
+    if weights is not None:
+        Weights.load(weights)
+    validation_photos(validation, Recipe().validation_photos)
     checked = [] if validation is None else photo_paths(validation)[: Recipe().validation_photos]
     files = [path for path in (weights, annotations) if path is not None]
     room = limit_mib * _MIB - _size(code) - _size(checked) - _size(files)
@@ -106,20 +113,26 @@ def packed(
         pairs.append((path, mask))
     if not pairs:
         raise PackError(f"{limit_mib} MiB hold the code but no photo: allow more with --limit-mib")
-    for path in code:
-        _copy(path, out / _PACKAGE.name / path.relative_to(_PACKAGE))
-    for path, mask in pairs:
-        _copy(path, out / "photos" / path.name)
-        _copy(mask, out / "masks" / mask.name)
-    for path in checked:
-        _copy(path, out / "validation" / path.name)
-    if weights is not None:
-        _copy(weights, out / "weights.safetensors")
-    if annotations is not None:
-        outlines = _annotations_of(annotations, {path.name for path, _ in pairs})
-        (out / "instances.json").write_text(json.dumps(outlines))
+    names = {path.name for path, _ in pairs}
+    outlines = None if annotations is None else _annotations_of(annotations, names)
     readme = _README if annotations is None else _README + _PREDICTED
-    (out / "README.md").write_text(readme.format(options=" --validation validation" if checked else ""))
+    try:
+        for path in code:
+            _copy(path, out / _PACKAGE.name / path.relative_to(_PACKAGE))
+        for path, mask in pairs:
+            _copy(path, out / "photos" / path.name)
+            _copy(mask, out / "masks" / mask.name)
+        for path in checked:
+            _copy(path, out / "validation" / path.name)
+        if weights is not None:
+            _copy(weights, out / "weights.safetensors")
+        if outlines is not None:
+            (out / "instances.json").write_text(json.dumps(outlines))
+        (out / "README.md").write_text(readme.format(options=" --validation validation" if checked else ""))
+    except BaseException:
+        # Half of it would stand in the way of the next try.
+        shutil.rmtree(out, ignore_errors=True)
+        raise
     total = _size(path for path in out.rglob("*") if path.is_file())
     return f"{len(pairs)} of {len(chosen)} photos, {total / _MIB:.1f} MiB"
 

@@ -38,6 +38,8 @@ def trained(
     ) as progress:
         reading = progress.add_task("photos", figures="", total=None)
 
+        pictures = validation_photos(validation, run.recipe.validation_photos)
+
         def read(count: int, total: int) -> None:
             progress.update(reading, completed=count, total=total)
 
@@ -51,5 +53,5 @@ def trained(
             figures = f"loss {report.loss:.3f}  {report.bits_per_pixel:.3f} bpp  {report.psnr:.2f} dB"
             progress.update(bar, completed=report.step, figures=figures)
 
-        run.run(pool, validation_photos(validation, run.recipe.validation_photos), show)
+        run.run(pool, pictures, show)
     return last

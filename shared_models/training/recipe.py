@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -12,6 +13,8 @@ from shared_models.errors import RecipeError
 from shared_models.training.losses import ErrorWeights
 
 _SHIPPED: Final = Path(__file__).parent / "recipes"
+_SEEDS: Final = 2**32
+"""With the number of a step it makes the 64 bits of torch's seed."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,18 @@ class Recipe:
     """In the profile paper, whose models have one quality level: its lambda in eq. (1) to (3); 0 for the profile's."""
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if isinstance(value := getattr(self, field.name), float) and not math.isfinite(value):
+                raise RecipeError(f"{field.name} = {value}: use a finite number")
         if self.steps < 1 or self.batch < 1:
             raise RecipeError("a run has at least one step and one crop a batch")
         for name in ("warm_up", "save_every", "validate_every"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} = {getattr(self, name)}: use 1 step or more")
+        if self.validation_photos < 1:
+            raise RecipeError(
+                f"validation_photos = {self.validation_photos}: use 1 or more, or leave --validation out"
+            )
         if self.crop < 64 or self.crop % 64:
             raise RecipeError(f"crop = {self.crop}: crops are multiples of 64 pixels a side")
         if self.start not in ("klt", "random"):
@@ -69,8 +79,14 @@ class Recipe:
             raise RecipeError(
                 f"edge_detail = {self.edge_detail}: use 0 to {1.0 - self.detail:g}, with detail = {self.detail}"
             )
-        if self.colour < 0.0:
-            raise RecipeError(f"colour = {self.colour}: use 0 or more")
+        for name in ("learning_rate", "gradient_norm"):
+            if getattr(self, name) <= 0.0:
+                raise RecipeError(f"{name} = {getattr(self, name)}: use more than 0")
+        for name in ("colour", "slices"):
+            if getattr(self, name) < 0:
+                raise RecipeError(f"{name} = {getattr(self, name)}: use 0 or more")
+        if not 0 <= self.seed < _SEEDS:
+            raise RecipeError(f"seed = {self.seed}: use 0 to {_SEEDS - 1}")
         if self.operating_point < 0.0:
             raise RecipeError(
                 f"operating_point = {self.operating_point}: use a lambda, or 0 for the profile's"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
 from shared_models import Codec
-from shared_models import layer as lite
 from shared_models.fixed_point import FixedPointConv2d
-from shared_models.gathering import Gathering
 from shared_models.layer import LayerEntropyModel
 
 
@@ -47,13 +44,6 @@ def plain_layout(codec: Codec) -> Iterator[None]:
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-class _CastingGathering(Gathering):
-    """Takes its parts in the convolutions' own precision."""
-
-    def add(self, part: Tensor) -> None:
-        super().add(part.to(self._sums.dtype))
-
-
 @contextmanager
 def double_means(codec: Codec) -> Iterator[None]:
     """The nets that means come from compute in float64."""
@@ -61,7 +51,6 @@ def double_means(codec: Codec) -> Iterator[None]:
     for entropy in entropy_models(codec):
         nets += [entropy.hyper_mean, *entropy.mean_nets]
     with ExitStack() as undo:
-        undo.enter_context(mock.patch.object(lite, "Gathering", _CastingGathering))
         for net in nets:
             net.double()
             undo.callback(net.float)

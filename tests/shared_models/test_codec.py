@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from shared_models import Codec, EncodedFrame, Layer, errors, load_codec
-from shared_models.bitstream import Bitstream, Segment
+from shared_models.bitstream import Bitstream, BytesLike, Segment
+from shared_models.codec import OperatingPoint
 from shared_models.evaluation.quality import psnr
 from shared_models.evaluation.speed import pink_noise
 from shared_models.profile import enhancement_layer
@@ -114,6 +118,47 @@ def test_levels_and_slices_outside_the_limits_are_refused(codec: Codec, picture:
         codec.encode(picture, machine_quality=-1)
     with pytest.raises(errors.SlicesError):
         codec.encode(picture, slices=0)
+
+
+@pytest.mark.parametrize("image", [None, [[[0, 0, 0]]], Image.new("RGB", (64, 64)), "a.png"])
+def test_what_is_no_array_is_no_image(codec: Codec, image: object) -> None:
+    with pytest.raises(errors.ImageError, match=f"not {type(image).__name__}"):
+        codec.encode(image)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [1.5, "1", [1]])
+def test_levels_and_slices_are_whole_numbers(
+    codec: Codec, picture: np.ndarray, frame: EncodedFrame, wrong: Any
+) -> None:
+    with pytest.raises(errors.QualityError, match="whole number"):
+        codec.encode(picture, quality=wrong)
+    with pytest.raises(errors.QualityError, match="whole number"):
+        codec.encode(picture, machine_quality=wrong)
+    for call in (
+        lambda: codec.encode(picture, slices=wrong),
+        lambda: codec.decode_human(frame.machine, frame.enhancement, slices=wrong),
+        lambda: codec.cut(frame.enhancement, wrong),
+    ):
+        with pytest.raises(errors.SlicesError, match="whole number"):
+            call()
+    assert codec.operating_point(np.int64(1), np.uint8(2), np.int32(3)) == OperatingPoint(1, 2, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_layers_are_any_bytes(codec: Codec, frame: EncodedFrame, kind: Callable[[bytes], BytesLike]) -> None:
+    machine, enhancement = kind(frame.machine), kind(frame.enhancement)
+    assert np.array_equal(codec.decode_machine(machine), codec.decode_machine(frame.machine))
+    human = codec.decode_human(frame.machine, frame.enhancement)
+    assert np.array_equal(codec.decode_human(machine, enhancement), human)
+    assert codec.inspect(machine) == codec.inspect(frame.machine)
+    assert codec.cut(enhancement, 2) == codec.cut(frame.enhancement, 2)
+    assert isinstance(codec.cut(enhancement, 2), bytes)
+
+
+@pytest.mark.parametrize("wrong", [None, "layer", 40])
+def test_what_is_no_bytes_is_no_layer(codec: Codec, wrong: Any) -> None:
+    with pytest.raises(errors.BitstreamError, match=f"not {type(wrong).__name__}"):
+        codec.decode_machine(wrong)
 
 
 def test_layers_of_different_frames_are_told_apart(codec: Codec, frame: EncodedFrame) -> None:

@@ -40,7 +40,7 @@ ARITHMETICS: dict[str, Callable[[Codec], AbstractContextManager[None]]] = {
 
 @pytest.fixture(scope="session")
 def half_codec() -> Codec:
-    """With bfloat16 in the transforms' blocks, whether or not this processor computes it natively."""
+    """With bfloat16 in transforms and means, whether or not this processor computes it natively."""
     return load_codec("lite", device="cpu", dtype=torch.bfloat16)
 
 

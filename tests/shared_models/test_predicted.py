@@ -54,7 +54,8 @@ def walked(
 
     def visit(k: int, index: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
         indices.append(index)
-        return torch.round(scaled[k] - mean) * (index > 0)
+        q = torch.round(scaled[k] - mean) * (index > 0)
+        return q if told is None else told.completed(k, q)
 
     with torch.no_grad():
         z = torch.round(entropy.hyper_latents(y, LEVEL))

@@ -55,8 +55,8 @@ def test_wrong_bytes_are_one_line_and_exit_code_1(run, tmp_path: Path) -> None: 
         "models export-comparison m --out out",
     ],
 )
-def test_an_unknown_profile_is_one_line_and_exit_code_1(run, command: str) -> None:  # type: ignore[no-untyped-def]
-    output = run(*command.split(), "--profile", "heavy", code=1)
+def test_an_unknown_profile_is_one_line_and_exit_code_2(run, command: str) -> None:  # type: ignore[no-untyped-def]
+    output = run(*command.split(), "--profile", "heavy", code=2)
     assert "there is no profile 'heavy'; known: lite, paper" in output
 
 

@@ -43,6 +43,16 @@ def test_one_that_costs_more_does_not_and_is_told_to() -> None:
     assert all(verdict.startswith("x265") for verdict in verdicts)
 
 
+def test_one_setting_that_reaches_a_goal_suffices_and_all_are_told() -> None:
+    ours = curve([point(50, 35, 1.0, enhancement=50), point(500, 36, 1.0, enhancement=50)], GROUPS)
+    *_, every, share = stream_goals(told(findings(ours, PEER)), LIMITS)
+    assert every.reached is True
+    assert share.reached is True
+    for goal in (every, share):
+        cheap, dear = (float(each.split(": ")[1].split()[0]) for each in goal.found.split("; "))
+        assert cheap < 1.0 < 2.0 < dear
+
+
 def test_our_lowest_setting_counts_as_what_it_costs_and_the_others_as_no_more_than_known() -> None:
     peer = curve([point(10, 30, 1.0), point(400, 40, 1.0)])
     ours = curve([point(20, 35, 1.0, enhancement=1), point(100, 36, 1.0, enhancement=1)], GROUPS)

@@ -74,7 +74,7 @@ def test_other_files_are_refused(path: Path) -> None:
         AuthorsCheckpoint.read(path)
     for content in (b"", b"text", b"PK\x03\x04 no archive"):
         path.write_bytes(content)
-        with pytest.raises(WeightsError, match="no PyTorch checkpoint"):
+        with pytest.raises(WeightsError, match="no PyTorch checkpoint: name the authors'"):
             AuthorsCheckpoint.read(path)
     torch.save([1, 2], path)
     with pytest.raises(WeightsError, match="something else than tensors"):
@@ -83,5 +83,5 @@ def test_other_files_are_refused(path: Path) -> None:
     with pytest.raises(WeightsError, match="no checkpoint of LIC-TCM"):
         AuthorsCheckpoint.read(path)
     torch.save(Path("/"), path)
-    with pytest.raises(WeightsError, match="no PyTorch checkpoint"):
+    with pytest.raises(WeightsError, match="no PyTorch checkpoint: name the authors'"):
         AuthorsCheckpoint.read(path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,15 @@ from shared_models.training.enhancement import EnhancementTask
 from shared_models.training.export import exported, exported_comparison, trained_machine
 from shared_models.training.human import HumanTask
 from shared_models.training.learning_curve import LearningCurve
-from shared_models.training.loop import BEST, CURVE, VALIDATION, Report, TrainingRun, learning_rate
+from shared_models.training.loop import (
+    BEST,
+    CHECKPOINT,
+    CURVE,
+    VALIDATION,
+    Report,
+    TrainingRun,
+    learning_rate,
+)
 from shared_models.training.machine import MachineTask
 from shared_models.training.photos import Photos
 from shared_models.training.recipe import Recipe
@@ -59,6 +68,42 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path, pho
     expected, found = whole.task.module.state_dict(), resumed.task.module.state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
     assert (tmp_path / "parts" / CURVE).read_text() == (tmp_path / "whole" / CURVE).read_text()
+
+
+def test_ctrl_c_leaves_the_checkpoint_of_its_step(
+    tmp_path: Path, photos: Photos, caplog: pytest.LogCaptureFixture
+) -> None:
+    def press(now: Report) -> None:
+        if now.step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    recipe = replace(TINY, steps=3, start="random", save_every=100)
+    whole = machine_run(tmp_path / "whole", photos, recipe)
+    whole.run(photos, [], lambda report: None)
+    with pytest.raises(KeyboardInterrupt):
+        machine_run(tmp_path / "parts", photos, recipe).run(photos, [], press)
+    assert "stopped after step 2; the same command goes on there" in caplog.text
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resumed = machine_run(tmp_path / "parts", photos, recipe)
+    assert resumed.step == 2
+    resumed.run(photos, [], lambda report: None)
+    expected, found = whole.average.state_dict(), resumed.average.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert (tmp_path / "parts" / CURVE).read_text() == (tmp_path / "whole" / CURVE).read_text()
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, photos: Photos) -> None:
+    steps: list[int] = []
+
+    def press_twice(now: Report) -> None:
+        steps.append(now.step)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        machine_run(tmp_path, photos, replace(TINY, start="random")).run(photos, [], press_twice)
+    assert steps == [1]
+    assert not (tmp_path / CHECKPOINT).exists()
 
 
 def test_training_lowers_the_loss(tmp_path: Path, photos: Photos) -> None:

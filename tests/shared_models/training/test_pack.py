@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared_models.errors import PackError
+from shared_models.errors import PackError, TrainingDataError, WeightsError
 from shared_models.training.loop import BEST
 from shared_models.training.pack import packed
 from shared_models.weights import shipped_weights
@@ -81,6 +81,18 @@ def test_what_cannot_be_packed_is_named(folders: tuple[Path, Path], tmp_path: Pa
         pack(folders, tmp_path / "masks missing")
 
 
+def test_photos_to_validate_on_are_looked_at_before_anything_is_packed(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "a.png").write_text("no photo")
+    for validation, problem in ((tmp_path / "nothere", "holds no photo"), (broken, "cannot be read")):
+        with pytest.raises(TrainingDataError, match=problem):
+            pack(folders, tmp_path / "pack", validation=validation)
+    assert not (tmp_path / "pack").exists()
+
+
 def test_a_pack_with_annotations_trains_predicted_frames_on_its_own(
     folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -123,3 +135,23 @@ def test_annotations_that_cannot_be_packed_are_named(folders: tuple[Path, Path],
     (tmp_path / "instances.json").write_text("[]")
     with pytest.raises(PackError, match="name a COCO instances file"):
         pack_with(tmp_path / "instances.json", shipped_weights("lite"))
+    with pytest.raises(WeightsError, match="no weights file"):
+        pack_with(annotated(folders[0]), next(folders[0].iterdir()))
+    assert not (tmp_path / "pack").exists()
+
+
+def test_half_a_pack_does_not_stand_in_the_way(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "pack"
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(f"no space left for {target}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.copyfile", full)
+        with pytest.raises(OSError, match="no space left"):
+            pack(folders, out)
+    assert not out.exists()
+    pack(folders, out)
+    assert (out / "README.md").is_file()

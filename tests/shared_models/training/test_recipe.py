@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from shared_models.command.train import app
 from shared_models.config import LITE, PAPER, PROFILES, CodecConfig
 from shared_models.errors import RecipeError
 from shared_models.training.configured import configured
@@ -33,6 +35,7 @@ def test_a_recipe_sets_the_model_of_the_profile_paper() -> None:
         (PAPER, {"residual": True}),
         (PAPER, {"slices": 6}),
         (LITE, {"operating_point": 0.01}),
+        (LITE, {"slices": 6}),
     ],
 )
 def test_models_that_a_profile_does_not_have_are_refused(
@@ -61,6 +64,19 @@ def test_a_file_changes_what_it_names_and_settings_change_the_file(tmp_path: Pat
         ("start='zero'", "klt"),
         ("outside=2.0", "0 to 1"),
         ("save_every=0", "1 step or more"),
+        ("validation_photos=0", "leave --validation out"),
+        ("validation_photos=-1", "leave --validation out"),
+        ("learning_rate=nan", "finite"),
+        ("colour=nan", "finite"),
+        ("gradient_norm=inf", "finite"),
+        ("learning_rate=-1.0", "more than 0"),
+        ("learning_rate=0", "more than 0"),
+        ("gradient_norm=-1.0", "more than 0"),
+        ("colour=-1", "0 or more"),
+        ("slices=-1", "0 or more"),
+        ("seed=-1", "0 to 4294967295"),
+        ("seed=4294967296", "0 to 4294967295"),
+        ("operating_point=-0.1", "use a lambda"),
         ("steps", "name=value"),
     ],
 )
@@ -76,3 +92,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_checkpoint_may_be_older_than_the_recipe() -> None:
     assert Recipe.from_checkpoint({"steps": 7, "forgotten": 1}).steps == 7
+
+
+@pytest.mark.parametrize("wrong", [["--set", "bach=1"], ["--recipe", "none.toml"], ["--set", "slices=6"]])
+def test_the_command_ends_as_with_any_option_that_cannot_be(tmp_path: Path, wrong: list[str]) -> None:
+    given = ["human", "--photos", str(tmp_path), "--out", str(tmp_path / "run"), *wrong]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 2
+    assert "Invalid value" in result.output

@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
-import yaml
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
@@ -30,12 +29,12 @@ from pydantic_settings import (
 from edge.config import EdgeConfig, SiteConfig
 from edge.errors import ConfigError
 from edge.site_schema import section_of, site_model
+from secondsight.yaml_tree import KeyPath, YamlTreeError, parse_yaml
 
 PREFIX: Final = "SECONDSIGHT_EDGE__"
 _DELIMITER: Final = "__"
 
 _Tree = dict[str, Any]
-_KeyPath = tuple[str, ...]
 
 _REMEDIES: Final = {
     "int_": "give a whole number",
@@ -67,8 +66,7 @@ def read_site(path: Path, secrets: Path | None = None) -> SiteConfig:
         raise ConfigError(
             f"{path}: cannot be read ({reason}): give the site's YAML file (--config)"
         ) from error
-    document = _Document(text, path)
-    origins = [_environment(), *([] if secrets is None else [_secrets(secrets)]), document.origin]
+    origins = [_environment(), *([] if secrets is None else [_secrets(secrets)]), _document(text, path)]
     return _Reading(path, origins).site()
 
 
@@ -82,10 +80,10 @@ class _Origin:
     """
 
     tree: _Tree
-    place: Callable[[_KeyPath], str]
+    place: Callable[[KeyPath], str]
     secret: bool = False
 
-    def has(self, path: _KeyPath) -> bool:
+    def has(self, path: KeyPath) -> bool:
         """Whether there is a value at `path`."""
         tree: Any = self.tree
         for key in path:
@@ -95,77 +93,25 @@ class _Origin:
         return True
 
 
-class _Document:
-    """The file's tree, and the line of each key. Keys are text, whatever YAML would make of them."""
+def _document(text: str, path: Path) -> _Origin:
+    """What the file at `path` says."""
+    try:
+        tree = parse_yaml(text)
+    except YamlTreeError as error:
+        line = "" if error.line is None else f":{error.line}"
+        raise ConfigError(
+            f"{path}{line}: {error.problem}: mend the YAML; sections are indented by spaces"
+        ) from error
+    root = {} if tree.root is None else tree.root
+    if not isinstance(root, dict):
+        raise ConfigError(f"{path}:1: holds no section of keys: begin with `cameras:`")
 
-    def __init__(self, text: str, path: Path) -> None:
-        self._path = path
-        self._lines: dict[_KeyPath, int] = {}
-        try:
-            self._loader = yaml.SafeLoader(text)
-            try:
-                node = self._loader.get_single_node()
-                tree = {} if node is None else self._value(node, (), ())
-            finally:
-                self._loader.dispose()
-        except yaml.MarkedYAMLError as error:
-            line = f":{error.problem_mark.line + 1}" if error.problem_mark is not None else ""
-            raise ConfigError(
-                f"{path}{line}: {error.problem or error.context}: mend the YAML; sections are indented by spaces"
-            ) from error
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: {error}: write the file as UTF-8 text") from error
-        except RecursionError as error:
-            raise ConfigError(f"{path}: sections lie too deep in one another: mend the YAML") from error
-        if not isinstance(tree, dict):
-            raise ConfigError(f"{path}:1: holds no section of keys: begin with `cameras:`")
-        self.origin = _Origin(tree, self._place)
+    def place(key: KeyPath) -> str:
+        while key and key not in tree.lines:
+            key = key[:-1]
+        return f"{path}:{tree.lines[key]}" if key else str(path)
 
-    def _place(self, path: _KeyPath) -> str:
-        while path and path not in self._lines:
-            path = path[:-1]
-        return f"{self._path}:{self._lines[path]}" if path else str(self._path)
-
-    def _value(self, node: yaml.Node, path: _KeyPath, around: tuple[yaml.Node, ...]) -> Any:
-        """What `node` holds; it stands at `path`, in the nodes `around`."""
-        if any(node is outer for outer in around):
-            raise yaml.MarkedYAMLError(problem="an alias holds itself", problem_mark=node.start_mark)
-        around = (*around, node)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._value(item, (*path, str(index)), around) for index, item in enumerate(node.value)]
-        if not isinstance(node, yaml.MappingNode):
-            return self._scalar(node)
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if _name(key) in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{'.'.join((*path, key.value))} is given twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
-        self._loader.flatten_mapping(node)
-        tree = {}
-        for key, value in node.value:
-            name = _name(key)
-            self._lines[(*path, name)] = key.start_mark.line + 1
-            tree[name] = self._value(value, (*path, name), around)
-        return tree
-
-    def _scalar(self, node: yaml.Node) -> Any:
-        try:
-            return self._loader.construct_object(node, deep=True)
-        except (ValueError, LookupError, AttributeError, OverflowError) as error:
-            # PyYAML lets through what Python's own types raise.
-            kind = node.tag.rpartition(":")[2]
-            raise yaml.MarkedYAMLError(
-                problem=f"{node.value!r} is no {kind}, write text in quotes", problem_mark=node.start_mark
-            ) from error
-
-
-def _name(key: yaml.Node) -> str:
-    if not isinstance(key, yaml.ScalarNode):
-        raise yaml.MarkedYAMLError(problem="a key is no text", problem_mark=key.start_mark)
-    name: str = key.value
-    return name
+    return _Origin(root, place)
 
 
 @cache
@@ -217,7 +163,7 @@ def _named_values(
             f"{kind} {PREFIX}... ({error}): give a section as JSON, or each of its keys by itself"
         ) from error
 
-    def place(path: _KeyPath) -> str:
+    def place(path: KeyPath) -> str:
         return f"{kind} {PREFIX}{_DELIMITER.join(path).upper().replace('-', '_')}"
 
     return _Origin(tree, place, secret)
@@ -229,7 +175,7 @@ class _Reading:
     def __init__(self, path: Path, origins: list[_Origin]) -> None:
         self._path = path
         self._faults: list[str] = []
-        self._left_out: set[_KeyPath] = set()
+        self._left_out: set[KeyPath] = set()
         self._origins = [*(_renamed(origin, origins[-1]) for origin in origins[:-1]), origins[-1]]
 
     def site(self) -> SiteConfig:
@@ -272,7 +218,7 @@ class _Reading:
         except ValidationError as error:
             raise self._refusal() from error
 
-    def _built(self, cls: type, values: _Tree, path: _KeyPath, fallback: str | None = None) -> object:
+    def _built(self, cls: type, values: _Tree, path: KeyPath, fallback: str | None = None) -> object:
         """`values` as `cls`; None after a fault.
 
         What keys mean to one another is not judged where one of them was left out: the remedy would be wrong.
@@ -332,13 +278,13 @@ class _Reading:
         shown = "the value" if self._origin(path).secret else _shown(fault["input"])
         self._fault(path, f"{shown} cannot be: {remedy or fault['msg']}{_meaning(path)}")
 
-    def _origin(self, path: _KeyPath) -> _Origin:
+    def _origin(self, path: KeyPath) -> _Origin:
         """Where the value at `path` comes from; what concerns the whole site, or is nowhere, belongs into the file."""
         if not path:
             return self._origins[-1]
         return next((origin for origin in self._origins if origin.has(path)), self._origins[-1])
 
-    def _fault(self, path: _KeyPath, problem: str) -> None:
+    def _fault(self, path: KeyPath, problem: str) -> None:
         place = self._origin(path).place(path)
         fault = ": ".join(filter(None, (place, ".".join(path), problem)))
         # One of the defaults is one of every camera.
@@ -358,7 +304,7 @@ def _merged(below: _Tree, above: _Tree) -> _Tree:
     return merged
 
 
-def _without(tree: _Tree, path: _KeyPath) -> _Tree:
+def _without(tree: _Tree, path: KeyPath) -> _Tree:
     """`tree` without the key at `path`, if it is there."""
     kept = dict(tree)
     held = kept.pop(path[0], None)
@@ -383,7 +329,7 @@ def _dataclass_of(hint: Any) -> type | None:
     return next((cls for cls in named if dataclasses.is_dataclass(cls)), None)
 
 
-def _section_at(path: _KeyPath) -> type[BaseModel] | None:
+def _section_at(path: KeyPath) -> type[BaseModel] | None:
     """The section that holds the key at the end of `path`."""
     section: type[BaseModel] | None = site_model()
     keys = iter(path[:-1])
@@ -394,13 +340,13 @@ def _section_at(path: _KeyPath) -> type[BaseModel] | None:
     return section
 
 
-def _meaning(path: _KeyPath) -> str:
+def _meaning(path: KeyPath) -> str:
     section = _section_at(path)
     field = section.model_fields.get(path[-1]) if section is not None and path else None
     return f" ({path[-1]}: {field.description})" if field is not None and field.description else ""
 
 
-def _nearest_key(path: _KeyPath) -> str:
+def _nearest_key(path: KeyPath) -> str:
     """What may have been meant by the last key of `path`: one that has this name elsewhere, or a similar one here."""
     section, key = _section_at(path), path[-1]
     here = list(section.model_fields) if section is not None else []
@@ -421,7 +367,7 @@ def _nearest(key: str, known: list[str]) -> str:
     return f"did you mean {similar[0]}?" if similar else f"there are {', '.join(known)}"
 
 
-def _keys_below(section: type[BaseModel], path: _KeyPath = ()) -> Iterator[_KeyPath]:
+def _keys_below(section: type[BaseModel], path: KeyPath = ()) -> Iterator[KeyPath]:
     """Every key of `section` and of the sections in it, except those of single cameras."""
     for key in section.model_fields:
         yield (*path, key)

@@ -27,18 +27,17 @@ from __future__ import annotations
 import base64
 import binascii
 import ssl
-from collections.abc import Hashable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from secondsight import store_keys
 from secondsight.client import SettingsError, Tls
+from secondsight.yaml_tree import YamlTreeError, parse_yaml
 from server.config import is_loopback, parse_address
 from server.errors import RelayConfigError, ServerConfigError
 
@@ -284,11 +283,9 @@ class RelayConfig(_Strict):
             RelayConfigError: names every fault.
         """
         try:
-            content: Any = _Loader(path.read_text()).get_single_data()
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            content = parse_yaml(path.read_text("utf-8")).root
+        except (OSError, UnicodeDecodeError, YamlTreeError) as error:
             raise RelayConfigError(f"{path} cannot be read: {error}") from error
-        except RecursionError as error:
-            raise RelayConfigError(f"{path} cannot be read: it is nested too deeply") from error
         try:
             config = cls.model_validate(content or {})
         except ValidationError as error:
@@ -362,26 +359,3 @@ def _beside(config: RelayConfig, folder: Path) -> RelayConfig:
 
     settled_config: RelayConfig = settled(config)
     return settled_config
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would forget one, and names the place of every fault."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, TypeError, LookupError, AttributeError) as error:  # as of a month 13
-            raise yaml.MarkedYAMLError(
-                problem=f"no {node.tag.rpartition(':')[2]} can be made of this ({error})",
-                problem_mark=node.start_mark,
-            ) from error
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key is one word", problem_mark=key.start_mark)
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)

@@ -24,9 +24,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -39,6 +38,7 @@ from pydantic import (
 )
 
 from secondsight.store_keys import InvalidCameraIdError, checked_camera_id
+from secondsight.yaml_tree import YamlTreeError, parse_yaml
 from server.errors import RulesError
 from server.plain_text import plain_name
 
@@ -178,8 +178,8 @@ class Rules(_Strict):
             RulesError: it cannot be read, or says what cannot be.
         """
         try:
-            content: Any = yaml.safe_load(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            content = parse_yaml(path.read_text("utf-8")).root
+        except (OSError, UnicodeDecodeError, YamlTreeError) as error:
             raise RulesError(f"the rules in {path} cannot be read: {error}") from error
         try:
             rules = cls.model_validate(content or {})

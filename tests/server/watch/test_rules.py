@@ -42,6 +42,10 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("default: {zones: {a: {polygon: [[0, 0], [1, 1], [1, 0]], dwell_s: 5}}}", "set track"),
         ("default: {minimum_score: high}", r"default\.minimum_score: .*number"),
         ("default: [", "cannot be read"),
+        ("default: {}\ndefault: {}", "cannot be read: line 2: default is given twice"),
+        ("default: {minimum_score: 2024-13-45}", "cannot be read: line 1: '2024-13-45' is no timestamp"),
+        ("default: " + 2000 * "[", "cannot be read: sections lie too deep"),
+        ("default: &a {zones: *a}", "cannot be read: line 1: an alias holds itself"),
         ("- default", "the file: "),
     ],
 )

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Final
-
 from torch import Tensor
-
-BITS_OF_SQUARED_STEP: Final = 6.0 / math.log(2.0)
-"""Bits that a squared quantiser step of error is worth at the optimum, whatever the channel and the level.
-
-From ``R = -log2(step)`` and ``D = step**2 / 12`` per symbol: 8.7.
-"""
 
 
 def change(y: Tensor, before: Tensor, gain: Tensor) -> Tensor:

@@ -28,10 +28,11 @@ class GroupConfig:
     Attributes:
         longest: frames of a group, at most.
         thresholds: squared quantiser steps beyond the camera's noise from which a position is coded, in the machine and
-            in the enhancement layer: about what its bits cost (`change.py`).
+            in the enhancement layer. Few steps of the machine layer are a change that no detector sees; of the
+            enhancement layer, which few frames are asked for, one that people do.
         noise_margin: of the camera's noise, so many times as much counts as noise.
         noise_quantile: share of the positions that stand still in most frames: what they do is noise.
-        noise_memory: share of the noise that is remembered from frame to frame.
+        noise_memory: share of the noise that is remembered from frame to frame; the first frames count alike.
         most_noise: squared quantiser steps. More than this is no noise but a picture that changes everywhere.
         scene_cut: share of changed positions from which a frame is a key frame.
         most_stirred: squared quantiser steps. A place that changed by more is another thing, in whatever light.
@@ -41,7 +42,7 @@ class GroupConfig:
     """
 
     longest: int = 250
-    thresholds: tuple[float, float] = (3.0, 6.0)
+    thresholds: tuple[float, float] = (6.0, 2.0)
     noise_margin: float = 2.0
     noise_quantile: float = 0.25
     noise_memory: float = 0.9
@@ -79,7 +80,8 @@ class _Since:
 
     light: Light
     machine: Tensor
-    enhancement_threshold: float
+    enhancement_noise: float | None
+    """None where nothing has been heard of it yet."""
 
 
 @dataclass
@@ -98,6 +100,27 @@ class _Group:
     """Mean cost of the first predicted frames."""
     recent: float = 0.0
     """Mean cost of the last ones, by and by forgetting earlier ones."""
+
+
+class _Noise:
+    """What a camera's noise does to the latents of a layer, in squared quantiser steps; None before any was heard."""
+
+    def __init__(self, config: GroupConfig) -> None:
+        self.level: float | None = None
+        self._config = config
+        self._times = 0
+
+    def hear(self, stirred: Tensor) -> None:
+        """Learn from what happened between two frames."""
+        self._times += 1
+        weight = max(1.0 - self._config.noise_memory, 1.0 / self._times)
+        before = 0.0 if self.level is None else self.level
+        self.level = before + weight * (_noise_in(stirred, self._config) - before)
+
+
+def _noise_in(stirred: Tensor, config: GroupConfig) -> float:
+    """What places do that stand still in most frames."""
+    return min(stirred.flatten().quantile(config.noise_quantile).item(), config.most_noise)
 
 
 class GroupEncoder:
@@ -127,7 +150,7 @@ class GroupEncoder:
         self._key_requested = False
         self._before: AnalysedFrame | None = None
         self._earlier: AnalysedFrame | None = None
-        self._noise = [0.0, 0.0]
+        self._noise = (_Noise(config), _Noise(config))
         self._patience = config.least_patience
         self._cost_before = 0.0
 
@@ -196,13 +219,10 @@ class GroupEncoder:
         group = self._group
         if group is not None and not self._ends(group, turn, analysed, point):
             light, stirred = self._relit(group.key, analysed, point)
-            machine_threshold, enhancement_threshold = (
-                threshold + self._config.noise_margin * noise
-                for threshold, noise in zip(self._config.thresholds, self._noise, strict=True)
-            )
-            machine = stirred > machine_threshold
+            of_machine, of_enhancement = self._noise
+            machine = self._beyond_noise(Layer.MACHINE, stirred, of_machine.level)
             if machine.float().mean().item() < self._config.scene_cut:
-                return group, _Since(light, machine, enhancement_threshold)
+                return group, _Since(light, machine, of_enhancement.level)
         self._key_requested = False
         self._cost_before = 0.0 if group is None else group.recent
         self._group = _Group(turn, analysed, point.slices)
@@ -230,16 +250,20 @@ class GroupEncoder:
         machine_gain, gain = self._codec.gains(point)
         if before is None or before.machine.shape != analysed.machine.shape:
             return
-        self._hear(0, change(analysed.machine, before.machine, machine_gain))
+        of_machine, of_enhancement = self._noise
+        of_machine.hear(change(analysed.machine, before.machine, machine_gain))
         if earlier is None or earlier.machine.shape != before.machine.shape:
             return
         if not (earlier.coming.exception() or before.coming.exception()):
-            self._hear(1, change(before.enhancement, earlier.enhancement, gain))
+            of_enhancement.hear(change(before.enhancement, earlier.enhancement, gain))
 
-    def _hear(self, layer: int, stirred: Tensor) -> None:
+    def _beyond_noise(self, layer: Layer, stirred: Tensor, noise: float | None) -> Tensor:
+        """Where a layer changed by more than its camera's noise; by more than this frame's, where that is unknown."""
         config = self._config
-        heard = min(stirred.flatten().quantile(config.noise_quantile).item(), config.most_noise)
-        self._noise[layer] += (1.0 - config.noise_memory) * (heard - self._noise[layer])
+        if noise is None:
+            noise = _noise_in(stirred, config)
+        threshold = config.thresholds[0 if layer is Layer.MACHINE else 1]
+        return stirred > threshold + config.noise_margin * noise
 
     def _relit(
         self, key: AnalysedFrame, analysed: AnalysedFrame, point: OperatingPoint
@@ -272,7 +296,8 @@ class GroupEncoder:
             """Of the enhancement layer."""
             before = self._codec.relit(group.key, since.light, Layer.ENHANCEMENT)
             _, gain = self._codec.gains(point)
-            return change(analysed.enhancement, before, gain) > since.enhancement_threshold
+            stirred = change(analysed.enhancement, before, gain)
+            return self._beyond_noise(Layer.ENHANCEMENT, stirred, since.enhancement_noise)
 
         changes = Changes(group.coding.result(), since.light, since.machine, changed)
         coded: CodedFrame = self._codec.code(analysed, point, changes)

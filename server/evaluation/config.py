@@ -48,6 +48,7 @@ class StreamConfig:
         agreement: average precision against them at overlap 0.5, at which rates are told.
         shares: of the frames with human views, for which costs are told.
         seed: of the drawing of those frames.
+        draws: of those frames, over which costs are means.
         keyint: frames from one key frame of x264 and x265 to the next, at most.
         suffixes: of the files that count as clips in a folder.
     """
@@ -57,6 +58,7 @@ class StreamConfig:
     agreement: float = 0.95
     shares: tuple[float, ...] = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
     seed: int = 1
+    draws: int = 100
     keyint: int = 125
     suffixes: tuple[str, ...] = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".ts", ".m4v", ".h264", ".hevc")
 

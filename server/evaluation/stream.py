@@ -67,7 +67,7 @@ class StreamMeasurement:
             clip.shape,
             judge.truths,
             tuple(StreamCurve.of(series, clip.shape, measured) for series, measured in points.items()),
-            HumanViews(STREAM.shares, STREAM.seed),
+            HumanViews(STREAM.shares, STREAM.seed, STREAM.draws),
             _ANCHORS,
             STREAM.agreement,
         )

@@ -123,6 +123,7 @@ def stream(
         "keyint": keyint,
         "group": asdict(GROUP),
         "seed": STREAM.seed,
+        "draws": STREAM.draws,
         "truth_score": STREAM.truth_score,
         "clips": [found.as_dict() for found in findings],
     }

@@ -236,14 +236,14 @@ class StreamCurve:
 
 @dataclass(frozen=True)
 class ShareCost:
-    """Machine layers of all frames and what human views of a share of them need.
+    """Machine layers of all frames and what human views of a share of them need, in the mean over the draws.
 
     `views` frames are drawn; `layers` enhancement layers are fetched for them, those of keys included.
     """
 
     share: float
     views: int
-    layers: int
+    layers: float
     rate: Rate
 
 
@@ -271,26 +271,39 @@ class Against:
 
 @dataclass(frozen=True)
 class HumanViews:
-    """Which frames people ask to see: drawn at random, more of them where the share is larger.
+    """Which frames people ask to see: drawn at random, many times.
+
+    What few views cost depends on how many of them happen to share a key frame, so that one draw tells little.
 
     Attributes:
         shares: of the frames, 0 to 1, that costs are told for.
         seed: of the drawing.
+        draws: over which costs are means.
     """
 
     shares: tuple[float, ...]
     seed: int
+    draws: int
 
     def costs(self, shape: Shape, sizes: LayerSizes) -> list[ShareCost]:
         """Of every share."""
-        order = self.order(len(sizes.key))
-        bytes_of = sizes.costs(order)
+        frames = len(sizes.key)
+        bytes_of = self.mean_bytes(sizes)
+        orders = self.orders(frames)
         costs = []
         for share in self.shares:
-            views = self._count(share, len(order))
-            layers = {each for place in order[:views] for each in (place, sizes.key[place])}
-            costs.append(ShareCost(share, views, len(layers), shape.rate(bytes_of[views], len(order))))
+            views = self._count(share, frames)
+            layers = [
+                len({each for place in order[:views] for each in (place, sizes.key[place])})
+                for order in orders
+            ]
+            costs.append(ShareCost(share, views, float(np.mean(layers)), shape.rate(bytes_of[views], frames)))
         return costs
+
+    def mean_bytes(self, sizes: LayerSizes) -> list[float]:
+        """`LayerSizes.costs` in the mean over the draws; entry n is for n views."""
+        drawn = [sizes.costs(order) for order in self.orders(len(sizes.key))]
+        return [float(cost) for cost in np.mean(drawn, 0)]
 
     def against(self, ours: StreamCurve, point: StreamPoint, other: StreamCurve) -> Against:
         """A point of ours, with sizes, at its PSNR."""
@@ -298,10 +311,7 @@ class HumanViews:
         theirs = other.rate_at_psnr(psnr_db)
         if theirs is None or point.sizes is None:
             return Against(point.setting, psnr_db, None)
-        costs = [
-            ours.shape.rate(size, point.frames).bits_per_pixel
-            for size in point.sizes.costs(self.order(point.frames))
-        ]
+        costs = [ours.shape.rate(size, point.frames).bits_per_pixel for size in self.mean_bytes(point.sizes)]
         cheaper = sum(cost <= theirs for cost in costs) - 1
         return Against(
             point.setting,
@@ -313,9 +323,10 @@ class HumanViews:
             cheaper / point.frames if cheaper >= 0 else None,
         )
 
-    def order(self, frames: int) -> list[int]:
-        """In which frames are drawn."""
-        return [int(place) for place in np.random.default_rng(self.seed).permutation(frames)]
+    def orders(self, frames: int) -> list[list[int]]:
+        """In which frames are drawn; one a draw."""
+        random = np.random.default_rng(self.seed)
+        return [[int(place) for place in random.permutation(frames)] for _ in range(self.draws)]
 
     @staticmethod
     def _count(share: float, frames: int) -> int:

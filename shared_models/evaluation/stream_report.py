@@ -12,7 +12,7 @@ from shared_models.evaluation.plots import OURS, Level, Line, Style, in_words, l
 from shared_models.evaluation.stream import GROUPS, KEYS_ALONE
 from shared_models.evaluation.stream_goals import LIMITS, against, contests, rates_at_agreement, stream_goals
 
-STREAM_KEYS: Final = ("command", "model", "keyint", "group", "seed", "truth_score", "clips")
+STREAM_KEYS: Final = ("command", "model", "keyint", "group", "seed", "draws", "truth_score", "clips")
 _RATE: Final = "kbit/s"
 _STYLES: Final = {GROUPS: Style(OURS, "o", "-", 2.6, 6.0), KEYS_ALONE: Style("#e8707a", "s", "-.", 1.6)}
 _SHADES: Final = ("#f4a6a6", "#e8707a", "#d63c4e", "#a80d26", "#6d0618")
@@ -63,7 +63,8 @@ def _clip(report: Report, clip: Mapping[str, Any], level: int) -> None:
     _plots(report, clip)
     report.heading(level + 1, "Costs of human views at equal PSNR")
     report.paragraph(
-        "Ours over x265's bits when people look at a share of the frames, drawn at random; enhancement layers of key "
+        "Ours over x265's bits when people look at a share of the frames, drawn at random, in the mean over the draws; "
+        "enhancement layers of key "
         "frames that these need are counted. The last column is the share up to which ours costs no more."
     )
     _costs(report, clip)

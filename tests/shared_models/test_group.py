@@ -161,10 +161,14 @@ def test_the_noise_of_a_camera_is_no_change(encoder: GroupEncoder) -> None:
     assert all(frame.changed == 0.0 and len(frame.enhancement) < MOST_FOR_NOTHING for frame in frames)
 
 
-def test_noise_beyond_the_thresholds_is_learned(predicting_codec: Codec) -> None:
-    encoder = GroupEncoder(predicting_codec, replace(GROUP, thresholds=(0.2, 2.0), noise_memory=0.5))
-    _, *frames = encoded(encoder, [noisy(number, 8.0) for number in range(14)])
-    assert np.mean([cost(frame) for frame in frames[-4:]]) < 0.5 * cost(frames[0])
+def test_noise_beyond_the_thresholds_is_known_from_the_first_predicted_frame_on(
+    predicting_codec: Codec,
+) -> None:
+    encoder = GroupEncoder(predicting_codec, replace(GROUP, thresholds=(0.2, 2.0)))
+    key, *frames = encoded(encoder, [noisy(number, 8.0) for number in range(6)])
+    assert all(cost(frame) < 2 * MOST_FOR_NOTHING for frame in frames)
+    deaf = GroupEncoder(predicting_codec, replace(GROUP, thresholds=(0.2, 2.0), noise_margin=0.0))
+    assert max(map(cost, encoded(deaf, [noisy(number, 8.0) for number in range(6)])[1:])) > 0.5 * cost(key)
 
 
 def test_light_that_changes_as_a_whole_is_no_change(predicting_codec: Codec, encoder: GroupEncoder) -> None:

@@ -23,7 +23,7 @@ SHAPE = Shape(100, 80, Fraction(10))
 """8000 pixels: 1000 bytes a frame are one bit per pixel."""
 X265 = "x265 (libx265, by hand)"
 FRAMES = 8
-VIEWS = HumanViews((0.0, 0.05, 0.25, 1.0), seed=1)
+VIEWS = HumanViews((0.0, 0.05, 0.25, 1.0), seed=1, draws=20)
 
 
 def point(

@@ -43,13 +43,27 @@ def test_a_keys_enhancement_counts_once_and_with_every_view_of_its_group() -> No
 def test_shares_of_human_views_are_drawn_by_the_seed_and_grow() -> None:
     sizes = LayerSizes(tuple(range(100)), tuple(range(100, 200)), (0,) * 100)
     shares = (0.0, 0.001, 0.05, 0.5, 1.0)
-    first, again, other = (HumanViews(shares, seed).costs(SHAPE, sizes) for seed in (1, 1, 2))
+    first, again, other = (HumanViews(shares, seed, draws=1).costs(SHAPE, sizes) for seed in (1, 1, 2))
     assert first == again
     assert first[2].rate != other[2].rate
     assert [cost.views for cost in first] == [0, 1, 5, 50, 100]
     assert first[0].rate == SHAPE.rate(sum(sizes.machine), 100)
     assert first[-1].rate == SHAPE.rate(sum(sizes.machine) + sum(sizes.enhancement), 100)
     assert [cost.layers for cost in first] == [0, 2, 6, 51, 100]
+
+
+def test_costs_are_means_over_the_draws() -> None:
+    """Of four frames in two groups, with keys of 100 and 300 bytes, others of 10 and 30."""
+    sizes = LayerSizes((1, 1, 1, 1), (100, 10, 300, 30), (0, 0, 2, 2))
+    views = HumanViews((0.0, 0.25, 1.0), seed=1, draws=2000)
+    none, one, both = views.costs(SHAPE, sizes)
+    assert (none.layers, both.layers) == (0, 4)
+    assert one.layers == pytest.approx(1.5, abs=0.05)
+    assert views.mean_bytes(sizes)[1] == pytest.approx(4 + (100 + 110 + 300 + 330) / 4, rel=0.02)
+    (first,), (second,) = (
+        [HumanViews((0.25,), seed, draws=2000).costs(SHAPE, sizes)[0].rate.bits_per_pixel] for seed in (1, 2)
+    )
+    assert first == pytest.approx(second, rel=0.02)
 
 
 def test_decibels_are_those_of_the_mean_error() -> None:
@@ -131,7 +145,7 @@ def test_ours_against_another_at_equal_psnr() -> None:
     assert against.share_ratios[1.0] == against.both_ratio
     # 800 bytes are five enhancement layers and a bit: those of both keys and three more, or fewer views beside them.
     assert own.sizes is not None
-    affordable = [cost <= 1600 for cost in own.sizes.costs(VIEWS.order(FRAMES))]
+    affordable = [cost <= 1600 for cost in VIEWS.mean_bytes(own.sizes)]
     assert against.break_even == (sum(affordable) - 1) / FRAMES
     assert 3 <= sum(affordable) - 1 <= 5
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import csv
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +70,15 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path, pho
     assert (tmp_path / "parts" / CURVE).read_text() == (tmp_path / "whole" / CURVE).read_text()
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C arrives, also where the tests were started in the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_leaves_the_checkpoint_of_its_step(
     tmp_path: Path, photos: Photos, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -92,6 +101,7 @@ def test_ctrl_c_leaves_the_checkpoint_of_its_step(
     assert (tmp_path / "parts" / CURVE).read_text() == (tmp_path / "whole" / CURVE).read_text()
 
 
+@pytest.mark.usefixtures("heard")
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, photos: Photos) -> None:
     steps: list[int] = []
 

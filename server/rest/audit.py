@@ -20,7 +20,7 @@ from server.audit.record import Event, Outcome, Record, Subject
 from server.errors import AuditError
 from server.rest.disclosure import REQUEST_HEADER, Disclosure, event_of
 from server.rest.gate import Administrator
-from server.rest.moments import FromQuery, ToQuery
+from server.rest.moments import PeriodQuery
 from server.rest.on_record import on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.services import Services, Serving
@@ -90,15 +90,19 @@ class VerificationDocument(BaseModel):
 
 
 def _sought(
-    since: FromQuery = None,
-    until: ToQuery = None,
+    period: PeriodQuery,
     principal: Annotated[str | None, Query(max_length=64, description="Of this user alone.")] = None,
     camera: Annotated[str | None, Query(max_length=64, description="About this camera alone.")] = None,
     subject: Annotated[Subject | None, Query(description="About this alone.")] = None,
     outcome: Annotated[Outcome | None, Query(description="That ended so.")] = None,
 ) -> Sought:
     return Sought(
-        since=since, until=until, principal=principal, camera=camera, subject=subject, outcome=outcome
+        since=period.since,
+        until=period.until,
+        principal=principal,
+        camera=camera,
+        subject=subject,
+        outcome=outcome,
     )
 
 

@@ -19,7 +19,7 @@ from server.errors import InvalidCursorError
 from server.rest.conditional import conditional
 from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
 from server.rest.gate import Caller
-from server.rest.moments import FromQuery, ToQuery, nanoseconds, utc
+from server.rest.moments import PeriodQuery, nanoseconds, utc
 from server.rest.on_record import enhancement_layer, on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.results import Result, TaskQuery, result_document
@@ -88,10 +88,9 @@ async def list_frames(
     request: Request,
     services: Serving,
     camera: CameraName,
+    period: PeriodQuery,
     cursor: Annotated[str | None, Query(description="Taken from a `next` link.")] = None,
     limit: Annotated[int | None, Query(ge=1, description="Frames on a page.")] = None,
-    begin: FromQuery = None,
-    end: ToQuery = None,
     task: TaskQuery = store_keys.DEFAULT_TASK,
 ) -> Frames:
     """Frames of a camera with their results; `from` and `to` are of when they were captured."""
@@ -100,8 +99,8 @@ async def list_frames(
         camera,
         before=None if cursor is None else from_cursor(cursor),
         limit=min(limit or config.page_frames, config.page_frames_limit),
-        from_ns=None if begin is None else nanoseconds(begin),
-        to_ns=None if end is None else nanoseconds(end),
+        from_ns=None if period.since is None else nanoseconds(period.since),
+        to_ns=None if period.until is None else nanoseconds(period.until),
         task=task,
     )
     return page_document(request, page)

@@ -21,7 +21,7 @@ from server.marks.tally import Tally
 from server.rest.disclosure import ReasonHeader, ReasonQuery, told_reason
 from server.rest.frames import CameraName, FrameName
 from server.rest.gate import Caller
-from server.rest.moments import FromQuery, ToQuery
+from server.rest.moments import PeriodQuery
 from server.rest.on_record import on_record
 from server.rest.problems import PROBLEM_RESPONSES
 from server.rest.results import Box, TaskQuery
@@ -254,16 +254,17 @@ async def list_marks(
 async def sum_up_marks(
     services: Serving,
     caller: Caller,
+    period: PeriodQuery,
     camera: OfCamera = None,
-    since: FromQuery = None,
-    until: ToQuery = None,
     recogniser: Annotated[
         str | None, Query(description="Only of this recogniser's detections, by its full name.")
     ] = None,
 ) -> MarksSummary:
     """Right and wrong detections and missed things by label. It takes the role operator."""
     cameras = await _cameras(services, caller, camera)
-    tally = await Tally.of(services.marks.marked_frames(cameras, since=since, until=until), recogniser)
+    tally = await Tally.of(
+        services.marks.marked_frames(cameras, since=period.since, until=period.until), recogniser
+    )
     return MarksSummary(
         frames=tally.frames,
         labels=[

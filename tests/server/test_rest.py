@@ -385,6 +385,15 @@ async def test_a_bad_limit_is_422(
         problem(await http.get(f"{FRAMES}?{query}"), 422, "invalid-request")
 
 
+async def test_a_time_that_ends_before_it_begins_is_422(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    backwards = {"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}
+    async with serving(start_server, codec, encoded, client) as http:
+        problem(await http.get(FRAMES, params=backwards), 422, "invalid-range")
+        problem(await http.get("/v1/marks/summary", params=backwards), 422, "invalid-range")
+
+
 @pytest.mark.parametrize("cursor", ["%20", "bm9uc2Vuc2U", "ü", "!!!!!"])
 async def test_a_cursor_that_was_never_issued_is_422(
     start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis, cursor: str

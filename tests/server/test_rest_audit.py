@@ -83,6 +83,7 @@ async def test_records_are_filtered(http: httpx.AsyncClient, query: dict[str, st
         ({"cursor": "of my own"}, "invalid-cursor"),
         ({"subject": "gossip"}, "invalid-request"),
         ({"from": "yesterday"}, "invalid-request"),
+        ({"from": "2026-01-02T00:00:00Z", "to": "2026-01-02T00:00:00Z"}, "invalid-range"),
         ({"limit": "5000"}, "invalid-request"),
     ],
 )

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from edge.spool_bench import Cost, SpoolBench, measure
 from shared_models import load_codec
+from shared_models.command.options import FiguresFile
 from shared_models.command.printing import AsJson, console_for, put_figures
 
 
@@ -22,7 +23,7 @@ def spool(
     height: Annotated[int, typer.Option(help="Of the picture.")] = 360,
     profile: Annotated[str, typer.Option(help="The codec's profile.")] = "lite",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="Write the figures here as JSON.")] = None,
+    out: FiguresFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure what it costs to keep frames on disk until the server has them.

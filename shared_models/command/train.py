@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,11 +12,12 @@ import typer
 from typer.core import TyperGroup
 
 from shared_models.command.as_typed import as_typed
+from shared_models.command.options import FiguresFile
 from shared_models.command.options import WeightsFile as ShippedOrFile
 from shared_models.command.printing import AsJson, print_json
 from shared_models.config import LITE, CodecConfig, LiteConfig
 from shared_models.device import resolved_device, use_threads
-from shared_models.errors import RecipeError
+from shared_models.errors import CodecError, RecipeError
 from shared_models.profile import profile_named
 from shared_models.single import SingleLayer
 from shared_models.training.configured import configured
@@ -236,7 +238,7 @@ def ablation(
     photos: PhotoFolder,
     validation: Annotated[Path, typer.Option(help="Folder of photos on which the runs are compared.")],
     out: Annotated[Path, typer.Option(help="Folder of the runs; those that are there go on.")],
-    result: Annotated[Path | None, typer.Option(help="JSON file for the figures.")] = None,
+    result: FiguresFile = None,
     weights: ShippedOrFile = None,
     only: Annotated[
         list[str] | None, typer.Option(help="Only this variant and its baseline; may be repeated.")
@@ -349,5 +351,8 @@ def _run(make_task: Callable[[], Task], recipe: Recipe, out: Path, device: str) 
     return TrainingRun(make_task, recipe, out, resolved_device(device))
 
 
-if __name__ == "__main__":
-    app()
+if __name__ == "__main__":  # as in a training pack, where there is no other command line
+    try:
+        app()
+    except CodecError as error:
+        sys.exit(f"error: {error}")

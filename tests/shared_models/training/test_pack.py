@@ -54,6 +54,16 @@ def test_a_pack_trains_on_its_own(folders: tuple[Path, Path], tmp_path: Path) ->
     )
     assert ran.returncode == 0, ran.stderr
     assert (out / "run" / BEST).stat().st_size < 16 * 2**20
+    mistaken = ["machine", "--photos", "nowhere", "--masks", "masks", "--out", "other"]
+    refused = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, '.'){START}", *mistaken],
+        cwd=out,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: nowhere holds no photo"), refused.stderr
 
 
 def test_photos_are_left_out_until_the_rest_fits(folders: tuple[Path, Path], tmp_path: Path) -> None:

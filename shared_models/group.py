@@ -28,8 +28,7 @@ class GroupConfig:
     Attributes:
         longest: frames of a group, at most.
         thresholds: squared quantiser steps beyond the camera's noise from which a position is coded, in the machine and
-            in the enhancement layer. Few steps of the machine layer are a change that no detector sees; of the
-            enhancement layer, which few frames are asked for, one that people do.
+            in the enhancement layer, whose steps are finer.
         noise_margin: of the camera's noise, so many times as much counts as noise.
         noise_quantile: share of the positions that stand still in most frames: what they do is noise.
         noise_memory: share of the noise that is remembered from frame to frame; the first frames count alike.
@@ -42,7 +41,7 @@ class GroupConfig:
     """
 
     longest: int = 250
-    thresholds: tuple[float, float] = (6.0, 2.0)
+    thresholds: tuple[float, float] = (3.0, 2.0)
     noise_margin: float = 2.0
     noise_quantile: float = 0.25
     noise_memory: float = 0.9

@@ -34,10 +34,12 @@ def create_probes(worker: Worker, store: Writable) -> FastAPI:
     """The application. It shows no picture and no result, and asks nobody who they are: keep its address inside."""
     app = FastAPI(title="Secondsight worker", version="1", openapi_url=None)
 
+    @app.head("/healthz")
     @app.get("/healthz")
     async def get_health() -> Health:
         return Health(status="ok")
 
+    @app.head("/readyz")
     @app.get("/readyz")
     async def get_readiness(response: Response) -> Readiness:
         detail = ""

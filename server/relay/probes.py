@@ -41,10 +41,12 @@ def create_probes(outlets: Sequence[Outlet]) -> FastAPI:
     """The application. It shows no result, and asks nobody who they are: keep its address inside."""
     app = FastAPI(title="Secondsight relay", version="1", openapi_url=None)
 
+    @app.head("/healthz")
     @app.get("/healthz")
     async def get_health() -> Health:
         return Health(status="ok")
 
+    @app.head("/readyz")
     @app.get("/readyz")
     async def get_readiness(response: Response) -> Readiness:
         ailing = {outlet.name: outlet.status.ailing for outlet in outlets if outlet.status.ailing}

@@ -501,6 +501,9 @@ async def test_an_unknown_path_and_a_wrong_method_are_problems_too(start_server:
             assert response.headers["content-type"] == "application/problem+json"
             assert response.json()["type"] == "about:blank"
         assert (await http.delete("/v1/users")).headers["allow"] == "GET, POST"
+        for probe in ("/healthz", "/readyz"):
+            headed = await http.head(probe)
+            assert (headed.status_code, headed.content) == (200, b"")
         for known in ("/v1/cameras", f"{FRAMES}/1-1/image"):
             probed = await http.head(known)
             assert (probed.status_code, probed.headers["allow"]) == (405, "GET")

@@ -260,9 +260,10 @@ async def test_a_slow_receiver_is_asked_again_and_keeps_nobody_waiting(
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
 
 
-async def written(folder: Path) -> bool:
-    """Whether the relay has noted that the camera's event was taken: what is under way when it ends comes again."""
-    return "gate" in json.loads((folder / "relay/hook.json").read_text())["cameras"]
+async def written(folder: Path, frame: str) -> bool:
+    """Whether the relay has noted that a frame of `gate` was dealt with: what is under way when it ends comes again."""
+    cameras: dict[str, str] = json.loads((folder / "relay/hook.json").read_text())["cameras"]
+    return cameras.get("gate") == frame
 
 
 async def test_after_a_restart_nothing_is_lost_or_doubled(
@@ -272,9 +273,8 @@ async def test_after_a_restart_nothing_is_lost_or_doubled(
         await worker.publish(PERSON, events=(event("new", PERSON),))  # before the target began
         await worker.publish(PERSON, camera="yard", events=(event("new", PERSON),))
         async with start_relay(server, webhooks=hook(receiver)):
-            await worker.publish(PERSON, events=(event("update", PERSON),))
-            await receiver.several(1)
-            await until(partial(written, tmp_path))
+            update = await worker.publish(PERSON, events=(event("update", PERSON),))
+            await until(partial(written, tmp_path, update))
         await worker.publish(PERSON, events=(event("end", PERSON),))
         await worker.publish(PERSON, camera="lane", events=(event("new", PERSON),))
         async with start_relay(server, webhooks=hook(receiver)):
@@ -311,9 +311,8 @@ async def test_what_the_server_let_go_of_meanwhile_is_told(
     async with Receiver().serving() as receiver, start_server() as server:
         webhooks = hook(receiver, events=["failures", "results"])
         async with start_relay(server, webhooks=webhooks):
-            await worker.publish(seen())
-            await receiver.several(1)
-            await until(partial(written, tmp_path))
+            first = await worker.publish(seen())
+            await until(partial(written, tmp_path, first))
         for _ in range(4):
             await worker.publish(seen())
         await client.xtrim(store_keys.results("gate"), maxlen=2, approximate=False)

@@ -102,19 +102,28 @@ class _Group:
 
 
 class _Noise:
-    """What a camera's noise does to the latents of a layer, in squared quantiser steps; None before any was heard."""
+    """What a camera's noise does to the latents of a layer, at whatever level they are quantised."""
 
     def __init__(self, config: GroupConfig) -> None:
-        self.level: float | None = None
         self._config = config
+        self._power = 0.0
         self._times = 0
 
-    def hear(self, stirred: Tensor) -> None:
-        """Learn from what happened between two frames."""
+    def hear(self, stirred: Tensor, gain: Tensor) -> None:
+        """Learn from what happened between two frames, in squared quantiser steps of this gain."""
         self._times += 1
         weight = max(1.0 - self._config.noise_memory, 1.0 / self._times)
-        before = 0.0 if self.level is None else self.level
-        self.level = before + weight * (_noise_in(stirred, self._config) - before)
+        heard = _noise_in(stirred, self._config) / _squared_steps(gain)
+        self._power += weight * (heard - self._power)
+
+    def at(self, gain: Tensor) -> float | None:
+        """In squared quantiser steps of this gain; None before any was heard."""
+        return self._power * _squared_steps(gain) if self._times else None
+
+
+def _squared_steps(gain: Tensor) -> float:
+    """That a squared unit of latents is: gains of two levels differ by about the same factor in all channels."""
+    return gain.square().mean().item()
 
 
 def _noise_in(stirred: Tensor, config: GroupConfig) -> float:
@@ -218,10 +227,12 @@ class GroupEncoder:
         group = self._group
         if group is not None and not self._ends(group, turn, analysed, point):
             light, stirred = self._relit(group.key, analysed, point)
-            of_machine, of_enhancement = self._noise
-            machine = self._beyond_noise(Layer.MACHINE, stirred, of_machine.level)
+            machine_noise, enhancement_noise = (
+                noise.at(gain) for noise, gain in zip(self._noise, self._codec.gains(point), strict=True)
+            )
+            machine = self._beyond_noise(Layer.MACHINE, stirred, machine_noise)
             if machine.float().mean().item() < self._config.scene_cut:
-                return group, _Since(light, machine, of_enhancement.level)
+                return group, _Since(light, machine, enhancement_noise)
         self._key_requested = False
         self._cost_before = 0.0 if group is None else group.recent
         self._group = _Group(turn, analysed, point.slices)
@@ -250,11 +261,11 @@ class GroupEncoder:
         if before is None or before.machine.shape != analysed.machine.shape:
             return
         of_machine, of_enhancement = self._noise
-        of_machine.hear(change(analysed.machine, before.machine, machine_gain))
+        of_machine.hear(change(analysed.machine, before.machine, machine_gain), machine_gain)
         if earlier is None or earlier.machine.shape != before.machine.shape:
             return
         if not (earlier.coming.exception() or before.coming.exception()):
-            of_enhancement.hear(change(before.enhancement, earlier.enhancement, gain))
+            of_enhancement.hear(change(before.enhancement, earlier.enhancement, gain), gain)
 
     def _beyond_noise(self, layer: Layer, stirred: Tensor, noise: float | None) -> Tensor:
         """Where a layer changed by more than its camera's noise; by more than this frame's, where that is unknown."""

@@ -171,6 +171,16 @@ def test_noise_beyond_the_thresholds_is_known_from_the_first_predicted_frame_on(
     assert max(map(cost, encoded(deaf, [noisy(number, 8.0) for number in range(6)])[1:])) > 0.5 * cost(key)
 
 
+def test_noise_that_was_learned_at_one_level_is_known_at_another(encoder: GroupEncoder) -> None:
+    coarse = dict.fromkeys(("quality", "machine_quality"), 0)
+    fine = dict.fromkeys(("quality", "machine_quality"), 3)
+    levels = [coarse] * 6 + [fine] * 3
+    _, *frames = [
+        encoder.encode(noisy(number, 8.0), encoder.turn(), **level) for number, level in enumerate(levels)
+    ]
+    assert all(cost(frame) < 2 * MOST_FOR_NOTHING for frame in frames)
+
+
 def test_light_that_changes_as_a_whole_is_no_change(predicting_codec: Codec, encoder: GroupEncoder) -> None:
     darker = (SCENE * 0.85 + 8.0).clip(0, 255).astype(np.uint8)
     key, frame = encoded(encoder, [SCENE, darker])

@@ -32,7 +32,8 @@ class GroupConfig:
         noise_margin: of the camera's noise, so many times as much counts as noise.
         noise_quantile: share of the positions that stand still in most frames: what they do is noise.
         noise_memory: share of the noise that is remembered from frame to frame; the first frames count alike.
-        most_noise: squared quantiser steps. More than this is no noise but a picture that changes everywhere.
+        most_noise: squared quantiser steps of either layer. More than this is no noise but a picture that changes
+            everywhere: a deviation of 10 of 255 makes about as much.
         scene_cut: share of changed positions from which a frame is a key frame.
         most_stirred: squared quantiser steps. A place that changed by more is another thing, in whatever light.
         settled: predicted frames behind a key frame by which it is judged.
@@ -43,9 +44,9 @@ class GroupConfig:
     longest: int = 250
     thresholds: tuple[float, float] = (3.0, 2.0)
     noise_margin: float = 2.0
-    noise_quantile: float = 0.25
+    noise_quantile: float = 0.1
     noise_memory: float = 0.9
-    most_noise: float = 24.0
+    most_noise: tuple[float, float] = (1.0, 8.0)
     scene_cut: float = 0.7
     most_stirred: float = 48.0
     settled: int = 3
@@ -102,10 +103,15 @@ class _Group:
 
 
 class _Noise:
-    """What a camera's noise does to the latents of a layer, at whatever level they are quantised."""
+    """What a camera's noise does to the latents of a layer, at whatever level they are quantised.
 
-    def __init__(self, config: GroupConfig) -> None:
+    `layer` is 0 for the machine and 1 for the enhancement layer.
+    """
+
+    def __init__(self, config: GroupConfig, layer: int) -> None:
         self._config = config
+        self._threshold = config.thresholds[layer]
+        self._most = config.most_noise[layer]
         self._power = 0.0
         self._times = 0
 
@@ -113,22 +119,25 @@ class _Noise:
         """Learn from what happened between two frames, in squared quantiser steps of this gain."""
         self._times += 1
         weight = max(1.0 - self._config.noise_memory, 1.0 / self._times)
-        heard = _noise_in(stirred, self._config) / _squared_steps(gain)
-        self._power += weight * (heard - self._power)
+        self._power += weight * (self._within(stirred) / _squared_steps(gain) - self._power)
 
     def at(self, gain: Tensor) -> float | None:
         """In squared quantiser steps of this gain; None before any was heard."""
         return self._power * _squared_steps(gain) if self._times else None
 
+    def exceeded(self, stirred: Tensor, noise: float | None) -> Tensor:
+        """Where there is a change beyond this much noise; beyond what is in the change itself when None."""
+        noise = self._within(stirred) if noise is None else noise
+        return stirred > self._threshold + self._config.noise_margin * noise
+
+    def _within(self, stirred: Tensor) -> float:
+        """What places do that stand still in most frames."""
+        return min(stirred.flatten().quantile(self._config.noise_quantile).item(), self._most)
+
 
 def _squared_steps(gain: Tensor) -> float:
     """That a squared unit of latents is: gains of two levels differ by about the same factor in all channels."""
     return gain.square().mean().item()
-
-
-def _noise_in(stirred: Tensor, config: GroupConfig) -> float:
-    """What places do that stand still in most frames."""
-    return min(stirred.flatten().quantile(config.noise_quantile).item(), config.most_noise)
 
 
 class GroupEncoder:
@@ -158,7 +167,7 @@ class GroupEncoder:
         self._key_requested = False
         self._before: AnalysedFrame | None = None
         self._earlier: AnalysedFrame | None = None
-        self._noise = (_Noise(config), _Noise(config))
+        self._noise = (_Noise(config, 0), _Noise(config, 1))
         self._patience = config.least_patience
         self._cost_before = 0.0
 
@@ -230,7 +239,7 @@ class GroupEncoder:
             machine_noise, enhancement_noise = (
                 noise.at(gain) for noise, gain in zip(self._noise, self._codec.gains(point), strict=True)
             )
-            machine = self._beyond_noise(Layer.MACHINE, stirred, machine_noise)
+            machine = self._noise[0].exceeded(stirred, machine_noise)
             if machine.float().mean().item() < self._config.scene_cut:
                 return group, _Since(light, machine, enhancement_noise)
         self._key_requested = False
@@ -267,14 +276,6 @@ class GroupEncoder:
         if not (earlier.coming.exception() or before.coming.exception()):
             of_enhancement.hear(change(before.enhancement, earlier.enhancement, gain), gain)
 
-    def _beyond_noise(self, layer: Layer, stirred: Tensor, noise: float | None) -> Tensor:
-        """Where a layer changed by more than its camera's noise; by more than this frame's, where that is unknown."""
-        config = self._config
-        if noise is None:
-            noise = _noise_in(stirred, config)
-        threshold = config.thresholds[0 if layer is Layer.MACHINE else 1]
-        return stirred > threshold + config.noise_margin * noise
-
     def _relit(
         self, key: AnalysedFrame, analysed: AnalysedFrame, point: OperatingPoint
     ) -> tuple[Light, Tensor]:
@@ -307,7 +308,7 @@ class GroupEncoder:
             before = self._codec.relit(group.key, since.light, Layer.ENHANCEMENT)
             _, gain = self._codec.gains(point)
             stirred = change(analysed.enhancement, before, gain)
-            return self._beyond_noise(Layer.ENHANCEMENT, stirred, since.enhancement_noise)
+            return self._noise[1].exceeded(stirred, since.enhancement_noise)
 
         changes = Changes(group.coding.result(), since.light, since.machine, changed)
         coded: CodedFrame = self._codec.code(analysed, point, changes)

@@ -181,6 +181,15 @@ def test_noise_that_was_learned_at_one_level_is_known_at_another(encoder: GroupE
     assert all(cost(frame) < 2 * MOST_FOR_NOTHING for frame in frames)
 
 
+@pytest.mark.parametrize("contrast", [0.3, 0.5])
+def test_a_picture_that_changes_everywhere_is_no_noise(predicting_codec: Codec, contrast: float) -> None:
+    changed = (SCENE + contrast * (OTHER_SCENE - 128.0)).clip(0, 255).astype(np.uint8)
+    alone = psnr(changed, predicting_codec.decode_machine(predicting_codec.encode(changed).machine))
+    key, frame = encoded(GroupEncoder(predicting_codec), [SCENE, changed])
+    reference = predicting_codec.reference(key.machine) if frame.frame_type is FrameType.PREDICTED else None
+    assert psnr(changed, predicting_codec.decode_machine(frame.machine, reference)) > alone - 0.5
+
+
 def test_light_that_changes_as_a_whole_is_no_change(predicting_codec: Codec, encoder: GroupEncoder) -> None:
     darker = (SCENE * 0.85 + 8.0).clip(0, 255).astype(np.uint8)
     key, frame = encoded(encoder, [SCENE, darker])

@@ -55,6 +55,7 @@ def decoded_frames(container: InputContainer, name: str, *, live: bool = False) 
     # Containers that do not know it give 0, or the ticks of their clock.
     if frame_rate is None or not 0 < frame_rate <= _HIGHEST_FRAME_RATE:
         frame_rate = _FALLBACK_FRAME_RATE
+    upright = _Upright()
     stamped: Fraction | None = None
     at = Fraction(0)
     for index, frame in enumerate(_decoded(container, stream, name)):
@@ -66,7 +67,7 @@ def decoded_frames(container: InputContainer, name: str, *, live: bool = False) 
                 step = stamped - before
             at += step
         yield CapturedFrame(
-            image=_upright(frame),
+            image=upright(frame),
             captured_at_ns=time.time_ns(),
             pts_us=round(at * 1_000_000),
         )
@@ -96,19 +97,39 @@ def _decoded(container: InputContainer, stream: VideoStream, name: str) -> Gener
             _LOG.warning("%s: %d packets could not be decoded and were left out", name, damaged)
 
 
-def _upright(frame: VideoFrame) -> NDArray[np.uint8]:
+class _Upright:
     """Pixels as a player shows them: turned and mirrored by the nearest quarter turns of the display matrix.
 
-    `VideoFrame.rotation` says half a turn of a picture that is mirrored from left to right, so the matrix is read.
+    `VideoFrame.rotation` says half a turn of a picture that is mirrored from left to right, so the matrix is read: of
+    the first frame, and when the rotation changes. Not of each, for a frame that was asked for its side data and the
+    side data hold each other, and with them pixels and threads of a conversion, until garbage is collected.
     """
-    image = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-    # PyAV's stubs know of motion vectors alone.
-    side_data = cast("SideDataContainer", frame.side_data)
-    if _MATRIX not in side_data:
-        return image
-    # libavutil/display.h: x' = a x + c y and y' = b x + d y, the y axis pointing down.
-    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(side_data[_MATRIX]))
-    if abs(b) > abs(a):
-        image = image.swapaxes(0, 1)
-        a, d = c, b
-    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+    def __init__(self) -> None:
+        self._rotation: int | None = None
+        self._transposed = False
+        self._steps = (1, 1)
+
+    def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB of a frame."""
+        if frame.rotation != self._rotation:
+            self._rotation = frame.rotation
+            self._read(frame)
+        image = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+        if self._transposed:
+            image = image.swapaxes(0, 1)
+        down, right = self._steps
+        return np.ascontiguousarray(image[::down, ::right])
+
+    def _read(self, frame: VideoFrame) -> None:
+        self._transposed, self._steps = False, (1, 1)
+        # PyAV's stubs know of motion vectors alone.
+        side_data = cast("SideDataContainer", frame.side_data)
+        if _MATRIX not in side_data:
+            return
+        # libavutil/display.h: x' = a x + c y and y' = b x + d y, the y axis pointing down.
+        a, b, _, c, d, *_ = struct.unpack("=9i", bytes(side_data[_MATRIX]))
+        self._transposed = abs(b) > abs(a)
+        if self._transposed:
+            a, d = c, b
+        self._steps = (-1 if d < 0 else 1, -1 if a < 0 else 1)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import gc
 import re
 import subprocess
 import threading
 import time
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -68,6 +69,22 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     picture = ["-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=4", "-c:v", "libx264"]
     subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *picture, path], check=True)
     return path.read_bytes()
+
+
+def test_decoded_pictures_are_let_go_of_at_once(recording: bytes, tmp_path: Path) -> None:
+    """They hold threads, too: what waits for the collection of garbage adds up."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(recording)
+    gc.collect()
+    gc.disable()
+    try:
+        frames = open_source(str(path), threading.Event()).frames()
+        assert len(list(islice(frames, 60))) == 60
+        waiting = [each for each in gc.get_objects() if isinstance(each, av.VideoFrame)]
+    finally:
+        gc.enable()
+    # The one in hand, what its packet gave besides, and the first, whose side data were looked at.
+    assert len(waiting) <= 5
 
 
 def _damaged(recording: bytes, begin: int, length: int) -> bytes:

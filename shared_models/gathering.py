@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from shared_models.fixed_point import FixedPointConv2d
+
+_ROW_COUNTS: Final = 16
+"""Into so many steps the number of positions that are computed is rounded up."""
 
 
 class Gathering:
@@ -49,11 +53,11 @@ class Gathering:
             return
         flat = part.to(self._weights[0].dtype).permute(0, 2, 3, 1).reshape(-1, part.shape[1])
         if self._rows is not None:
-            flat = flat[self._rows]
+            flat = flat[_rounded_up(self._rows, len(flat))]
         # A sum begins as the bias, which is not ours to overwrite.
         add = torch.addmm if self._positions is None or torch.is_grad_enabled() else Tensor.addmm_
         self._sums = [
-            add(total, flat, weight[:, channels].T)
+            add(total, flat, weight[:, channels].T.contiguous())
             for total, weight in zip(self._sums, self._weights, strict=True)
         ]
         self._positions = (len(part), *part.shape[2:])
@@ -65,8 +69,18 @@ class Gathering:
         self._weights = self._weights[1:]
         if self._rows is not None:
             everywhere = total.new_zeros(math.prod(self._positions), total.shape[1])
-            total = everywhere.index_copy(0, self._rows, total)
+            total = everywhere.index_copy(0, self._rows, total[: len(self._rows)])
         return total.reshape(*self._positions, -1).permute(0, 3, 1, 2)
+
+
+def _rounded_up(rows: Tensor, positions: int) -> Tensor:
+    """`rows` and as many times the last one as make their number one of a few.
+
+    For every number of rows that it multiplies, oneDNN makes a kernel and keeps it: without this, a stream of 768x432
+    pixels soon held more than 1 GB of them.
+    """
+    step = math.ceil(positions / _ROW_COUNTS)
+    return torch.cat((rows, rows[-1:].expand(-len(rows) % step)))
 
 
 def _operands(convolution: nn.Conv2d | FixedPointConv2d) -> tuple[Tensor, Tensor]:

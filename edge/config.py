@@ -340,7 +340,7 @@ class EdgeConfig:
         capture: which frames of the source are taken.
         quality, machine_quality: levels of the human view and of the machine layer, 0 is the smallest; None is the
             codec's default. `edge.encoder.Encoder` knows the limits of these and of `slices`. With `rate` they are the
-            highest.
+            highest. Human views of key frames are finer: what stands still stays as it is in them.
         slices: enhancement slices to store; None stores all.
         longest_group: frames of a group, a key frame and those predicted from it; 1 predicts nothing.
         rate: what may be spent on the uplink; None spends what it takes.

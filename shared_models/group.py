@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from torch import Tensor
@@ -36,6 +36,8 @@ class GroupConfig:
             everywhere: a deviation of 10 of 255 makes about as much.
         scene_cut: share of changed positions from which a frame is a key frame.
         most_stirred: squared quantiser steps. A place that changed by more is another thing, in whatever light.
+        finer_keys: levels by which a key frame is finer than its predicted frames, where there are such levels, in the
+            machine and in the enhancement layer. What does not change stays as fine as it was in the key frame.
         settled: predicted frames behind a key frame by which it is judged.
         worthwhile: a key frame was worth its price if the frames behind it cost less than this share of those before.
         least_patience, most_patience: prices of a key frame that predicted frames may cost in all.
@@ -49,6 +51,7 @@ class GroupConfig:
     most_noise: tuple[float, float] = (1.0, 8.0)
     scene_cut: float = 0.7
     most_stirred: float = 48.0
+    finer_keys: tuple[int, int] = (0, 3)
     settled: int = 3
     worthwhile: float = 0.8
     least_patience: float = 2.0
@@ -219,7 +222,7 @@ class GroupEncoder:
                 self._skipped.add(turn)
                 self._advance()
         if since is None:
-            return self._key(group, analysed, point)
+            return self._key(group, analysed, self._finer(point))
         return self._predicted(group, since, analysed, point)
 
     def _advance(self) -> None:
@@ -287,6 +290,18 @@ class GroupEncoder:
         ]
         most = self._config.most_stirred
         return min(tried, key=lambda each: each[1].clamp_max(most).mean().item())
+
+    def _finer(self, point: OperatingPoint) -> OperatingPoint:
+        """That of a key frame which others may be predicted from."""
+        if not self._codec.predicts or self._config.longest == 1:
+            return point
+        profile = self._codec.config
+        machine, human = self._config.finer_keys
+        return replace(
+            point,
+            quality=min(point.quality + human, profile.enhancement.levels - 1),
+            machine_quality=min(point.machine_quality + machine, profile.machine.levels - 1),
+        )
 
     def _key(self, group: _Group, analysed: AnalysedFrame, point: OperatingPoint) -> GroupFrame:
         try:

@@ -136,7 +136,7 @@ def run(
         int | None,
         typer.Option(
             envvar=_env("QUALITY"),
-            help="Level of the human view; 0 is the smallest.",
+            help="Level of the human view of predicted frames; 0 is the smallest. Key frames are finer.",
             show_default="the codec's",
         ),
     ] = None,

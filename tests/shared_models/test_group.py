@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -152,8 +153,25 @@ def test_a_key_frame_that_did_not_help_is_tried_again_after_twice_as_long(predic
         GroupEncoder(predicting_codec, config),
         [flickering(number) for number in range(24)],
     )
-    first, second, third = sorted(set(keys(frames)))[:3]
-    assert third - second == pytest.approx(2 * (second - first), abs=2)
+    starts = sorted(set(keys(frames)))
+    for patience, (start, end) in enumerate(pairwise(starts[:3]), 1):
+        price, *paid = [cost(frame) for frame in frames[start - 1 : end - 1]]
+        assert sum(paid) >= patience * price > sum(paid[:-1])
+
+
+def test_a_key_frame_is_finer_than_what_is_predicted_from_it(predicting_codec: Codec) -> None:
+    def levels(encoder: GroupEncoder, count: int, **asked: int) -> list[tuple[int, int]]:
+        frames = [encoder.encode(SCENE, encoder.turn(), **asked) for _ in range(count)]
+        headers = [predicting_codec.inspect(frame.enhancement, Layer.ENHANCEMENT) for frame in frames]
+        return [(header.machine_quality, header.quality) for header in headers]
+
+    finer = replace(GROUP, finer_keys=(1, 2))
+    asked = {"machine_quality": 0, "quality": 0}
+    assert levels(GroupEncoder(predicting_codec, finer), 2, **asked) == [(1, 2), (0, 0)]
+    highest = {"machine_quality": 3, "quality": 2}
+    assert levels(GroupEncoder(predicting_codec, finer), 2, **highest) == [(3, 3), (3, 2)]
+    alone = replace(finer, longest=1)
+    assert levels(GroupEncoder(predicting_codec, alone), 2, **asked) == [(0, 0), (0, 0)]
 
 
 def test_the_noise_of_a_camera_is_no_change(encoder: GroupEncoder) -> None:

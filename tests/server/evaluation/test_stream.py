@@ -64,7 +64,7 @@ def test_groups_cost_what_their_frames_cost_and_their_views_are_those_of_the_sti
     sizes = point.sizes
     assert sizes is not None
     assert sizes.key == (0, 0, 0, 0, 4, 4)
-    first = codec.encode(next(clip.pictures()), quality=2, machine_quality=1)
+    first = codec.encode(next(clip.pictures()), quality=3, machine_quality=1)
     assert (sizes.machine[0], sizes.enhancement[0]) == (len(first.machine), len(first.enhancement))
     assert point.machine_bytes == sum(sizes.machine)
     assert point.both_bytes == point.machine_bytes + sum(sizes.enhancement)

@@ -38,6 +38,7 @@ class GroupConfig:
         most_stirred: squared quantiser steps. A place that changed by more is another thing, in whatever light.
         finer_keys: levels by which a key frame is finer than its predicted frames, where there are such levels, in the
             machine and in the enhancement layer. What does not change stays as fine as it was in the key frame.
+            It is not finer behind a group that ended before it could be judged: that pays only over several frames.
         settled: predicted frames behind a key frame by which it is judged.
         worthwhile: a key frame was worth its price if the frames behind it cost less than this share of those before.
         least_patience, most_patience: prices of a key frame that predicted frames may cost in all.
@@ -94,6 +95,7 @@ class _Group:
     turn: int
     key: AnalysedFrame
     slices: int
+    finer: bool
     coding: Future[Reference] = field(default_factory=Future)
     price: int = 0
     paid: int = 0
@@ -203,7 +205,7 @@ class GroupEncoder:
         """Encode a frame. Waits until all earlier turns know what they are predicted from.
 
         Args:
-            image, quality, machine_quality, slices: as for `Codec.encode`.
+            image, quality, machine_quality, slices: as for `Codec.encode`; key frames are finer (`finer_keys`).
 
         Raises:
             ImageError, QualityError, SlicesError: as there; the turn counts as used.
@@ -222,7 +224,7 @@ class GroupEncoder:
                 self._skipped.add(turn)
                 self._advance()
         if since is None:
-            return self._key(group, analysed, self._finer(point))
+            return self._key(group, analysed, self._finer(point) if group.finer else point)
         return self._predicted(group, since, analysed, point)
 
     def _advance(self) -> None:
@@ -245,9 +247,10 @@ class GroupEncoder:
             machine = self._noise[0].exceeded(stirred, machine_noise)
             if machine.float().mean().item() < self._config.scene_cut:
                 return group, _Since(light, machine, enhancement_noise)
+        finer = self._key_requested or group is None or turn - group.turn > self._config.settled
         self._key_requested = False
         self._cost_before = 0.0 if group is None else group.recent
-        self._group = _Group(turn, analysed, point.slices)
+        self._group = _Group(turn, analysed, point.slices, finer)
         return self._group, None
 
     def _ends(self, group: _Group, turn: int, analysed: AnalysedFrame, point: OperatingPoint) -> bool:

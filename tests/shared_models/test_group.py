@@ -43,6 +43,11 @@ def cost(frame: GroupFrame) -> int:
     return len(frame.machine) + len(frame.enhancement)
 
 
+def levels_of(codec: Codec, frame: GroupFrame) -> tuple[int, int]:
+    header = codec.inspect(frame.enhancement, Layer.ENHANCEMENT)
+    return header.machine_quality, header.quality
+
+
 def with_thing(left: int) -> Picture:
     picture = SCENE.copy()
     picture[40 : 40 + SIDE, left : left + SIDE] = (200, 60, 30)
@@ -160,18 +165,28 @@ def test_a_key_frame_that_did_not_help_is_tried_again_after_twice_as_long(predic
 
 
 def test_a_key_frame_is_finer_than_what_is_predicted_from_it(predicting_codec: Codec) -> None:
-    def levels(encoder: GroupEncoder, count: int, **asked: int) -> list[tuple[int, int]]:
-        frames = [encoder.encode(SCENE, encoder.turn(), **asked) for _ in range(count)]
-        headers = [predicting_codec.inspect(frame.enhancement, Layer.ENHANCEMENT) for frame in frames]
-        return [(header.machine_quality, header.quality) for header in headers]
+    def levels(config: GroupConfig, machine_quality: int, quality: int) -> list[tuple[int, int]]:
+        encoder = GroupEncoder(predicting_codec, config)
+        asked = {"machine_quality": machine_quality, "quality": quality}
+        frames = [encoder.encode(SCENE, encoder.turn(), **asked) for _ in range(2)]
+        return [levels_of(predicting_codec, frame) for frame in frames]
 
     finer = replace(GROUP, finer_keys=(1, 2))
-    asked = {"machine_quality": 0, "quality": 0}
-    assert levels(GroupEncoder(predicting_codec, finer), 2, **asked) == [(1, 2), (0, 0)]
-    highest = {"machine_quality": 3, "quality": 2}
-    assert levels(GroupEncoder(predicting_codec, finer), 2, **highest) == [(3, 3), (3, 2)]
-    alone = replace(finer, longest=1)
-    assert levels(GroupEncoder(predicting_codec, alone), 2, **asked) == [(0, 0), (0, 0)]
+    assert levels(finer, 0, 0) == [(1, 2), (0, 0)]
+    assert levels(finer, 3, 2) == [(3, 3), (3, 2)]
+    assert levels(replace(finer, longest=1), 0, 0) == [(0, 0), (0, 0)]
+
+
+def test_a_key_frame_behind_a_short_group_is_no_finer_unless_it_was_asked_for(
+    predicting_codec: Codec,
+) -> None:
+    encoder = GroupEncoder(predicting_codec)
+    pictures = [SCENE, OTHER_SCENE, *4 * [SCENE], OTHER_SCENE]
+    frames = [encoder.encode(picture, encoder.turn(), quality=0) for picture in pictures]
+    encoder.request_key()
+    frames.append(encoder.encode(OTHER_SCENE, encoder.turn(), quality=0))
+    assert keys(frames) == [1, 2, 3, 3, 3, 3, 7, 8]
+    assert [levels_of(predicting_codec, frame)[1] for frame in frames] == [3, 0, 0, 0, 0, 0, 3, 3]
 
 
 def test_the_noise_of_a_camera_is_no_change(encoder: GroupEncoder) -> None:

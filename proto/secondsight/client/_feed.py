@@ -44,7 +44,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
-    """How pictures are encoded: as for ``secondsight encode``; the codec's defaults where None."""
+    """How pictures are encoded: as for ``secondsight encode``; the codec's defaults where None.
+
+    `quality` is that of frames predicted from a key frame, whose own human view is finer.
+    """
 
     profile: str = "lite"
     device: str = "auto"

@@ -25,7 +25,7 @@ class PictureEncoder:
 
     Args:
         profile, device: of the codec, as for ``secondsight encode``.
-        quality, machine_quality, slices: levels and slices; the codec's defaults when None.
+        quality, machine_quality, slices: levels, of predicted frames, and slices; the codec's defaults when None.
 
     Raises:
         SettingsError: the codec is not installed, or has no such profile.

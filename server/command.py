@@ -67,7 +67,8 @@ def server(
         ),
     ] = _DEFAULTS.store,
     data: Annotated[
-        Path, typer.Option(envvar="SECONDSIGHT_DATA_FOLDER", help="Folder of the embedded store.")
+        Path,
+        typer.Option(envvar="SECONDSIGHT_DATA_FOLDER", file_okay=False, help="Folder of the embedded store."),
     ] = _DEFAULTS.data,
     store_port: Annotated[
         int,

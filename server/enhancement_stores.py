@@ -34,11 +34,8 @@ class EnhancementStores:
         for camera_id, url in config.camera_stores.items():
             try:
                 self._named[camera_id] = open_client(url)
-            except ValueError as error:
-                raise ServerConfigError(
-                    f"the store of camera {camera_id} has no address that can be used: give redis://HOST:PORT/0 "
-                    f"({error})"
-                ) from error
+            except ServerConfigError as error:
+                raise ServerConfigError(f"camera {camera_id}: {error}") from error
 
     async def read(self, camera_id: str, keys: Sequence[str]) -> list[bytes | None]:
         """The layers under these keys of a camera, in their order."""

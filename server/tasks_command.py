@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from server.store.client import open_client
+from server.errors import StoreUnavailableError
+from server.store.client import STORE_ERRORS, open_client
 from server.tasks import TaskInUseError, Tasks
 from shared_models.command.printing import AsJson, print_json
 
@@ -52,6 +53,10 @@ def remove(
         cameras = _run(store, lambda tasks: tasks.remove(task))
     except TaskInUseError as error:
         raise typer.BadParameter(str(error)) from error
+    if not cameras:
+        raise typer.BadParameter(
+            f"no camera has frames for a task {task}: `secondsight tasks list` shows those that there are"
+        )
     if as_json:
         print_json({"task": task, "cameras": cameras})
     else:
@@ -63,4 +68,9 @@ def _run(store: str, ask: Callable[[Tasks], Awaitable[_T]]) -> _T:
         async with open_client(store) as client:
             return await ask(Tasks(client))
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except STORE_ERRORS as error:
+        raise StoreUnavailableError(
+            f"the store does not answer ({error}): start it, or name another by --store"
+        ) from error

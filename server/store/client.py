@@ -10,6 +10,7 @@ from redis.backoff import FullJitterBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
 from secondsight.store_address import cluster_nodes, is_cluster
+from server.errors import ServerConfigError
 
 LONGEST_BLOCK_MS: Final = 2000
 """Give no more than this as BLOCK: a client of the role `BLOCKING` waits a little longer for its answer."""
@@ -54,10 +55,20 @@ def open_client(url: str, role: Role = Role.COMMANDS, *, max_connections: int = 
     camera, and raises one error more: `STORE_ERRORS` names them all. There, `max_connections` counts for each node.
 
     Raises:
-        ValueError: `url` has no scheme that is known (`secondsight.store_address`), or no host.
+        ServerConfigError: `url` has no scheme that is known (`secondsight.store_address`), or no host.
     """
-    if is_cluster(url):
-        return _open_cluster(url, role, max_connections)
+    try:
+        if is_cluster(url):
+            return _open_cluster(url, role, max_connections)
+        return _open_single(url, role, max_connections)
+    except ValueError as error:
+        # Without the URL, which may hold a password.
+        raise ServerConfigError(
+            f"the store has no address that can be used: give redis://HOST:PORT/0 ({error})"
+        ) from error
+
+
+def _open_single(url: str, role: Role, max_connections: int) -> Redis:
     client: Redis = Redis.from_url(
         url,
         decode_responses=False,

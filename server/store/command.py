@@ -16,9 +16,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def store(
-    data: Annotated[Path, typer.Option(help="Folder of the store's files. One store owns it.")] = Path(
-        "data/store"
-    ),
+    data: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder of the store's files. One store owns it.")
+    ] = Path("data/store"),
     port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.")] = 6379,
     unix_socket: Annotated[
         Path | None, typer.Option(help="Listen on this socket, open to this user alone, in place of a port.")

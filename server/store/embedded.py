@@ -30,6 +30,10 @@ _HOST: Final = "127.0.0.1"
 _POLL_S: Final = 0.02
 _LOG_TAIL_LINES: Final = 5
 _PORTS_TRIED: Final = 5
+_PORT_TAKEN: Final = (
+    "its port is taken: choose another (server --store-port, store --port; 0 takes a free one), or use what listens "
+    "there (server --store redis://...); "
+)
 _log = logging.getLogger(__name__)
 
 
@@ -216,8 +220,10 @@ class EmbeddedStore:
         try:
             while not self._stopping.is_set():
                 if process.poll() is not None:
+                    words = self._last_words()
+                    remedy = _PORT_TAKEN if "Address already in use" in words else ""
                     raise StoreStartError(
-                        f"the store's server ended at once with code {process.returncode}; {self._last_words()}"
+                        f"the store's server ended at once with code {process.returncode}; {remedy}{words}"
                     )
                 try:
                     # Another server on the same port would answer a mere PING.

@@ -10,6 +10,7 @@ ServerError
 
 from pathlib import Path
 
+from secondsight.exit_codes import ExitCode
 from server.errors import ServerError
 
 
@@ -19,6 +20,8 @@ class StoreError(ServerError):
 
 class StoreConfigError(StoreError):
     """A setting that no store can have."""
+
+    exit_code = ExitCode.USAGE
 
 
 class StoreBusyError(StoreError):

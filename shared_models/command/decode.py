@@ -18,17 +18,21 @@ app = typer.Typer(help="Decode a picture from its layers.")
 
 @app.command()
 def decode(
-    machine: Annotated[Path, typer.Argument(help="The machine layer.")],
+    machine: Annotated[Path, typer.Argument(dir_okay=False, help="The machine layer.")],
     out: Annotated[Path, typer.Argument(help="The picture to write; its suffix chooses the format.")],
     enhancement: Annotated[
-        Path | None, typer.Option(help="The enhancement layer; without it the machine view is written.")
+        Path | None,
+        typer.Option(dir_okay=False, help="The enhancement layer; without it the machine view is written."),
     ] = None,
     key_machine: Annotated[
         Path | None,
-        typer.Option(help="The machine layer of the key frame that the frame is predicted from, if it is."),
+        typer.Option(
+            dir_okay=False,
+            help="The machine layer of the key frame that the frame is predicted from, if it is.",
+        ),
     ] = None,
     key_enhancement: Annotated[
-        Path | None, typer.Option(help="Its enhancement layer, for a human view.")
+        Path | None, typer.Option(dir_okay=False, help="Its enhancement layer, for a human view.")
     ] = None,
     slices: Annotated[int | None, typer.Option(help="How many of its slices to use.")] = None,
     profile: Profile = "lite",

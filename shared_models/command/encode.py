@@ -23,7 +23,10 @@ def _levels(of: str, levels: int, default: int) -> str:
 @app.command()
 def encode(
     picture: Annotated[
-        Path, typer.Argument(help="Any picture file that Pillow reads; it is turned upright by its EXIF.")
+        Path,
+        typer.Argument(
+            dir_okay=False, help="Any picture file that Pillow reads; it is turned upright by its EXIF."
+        ),
     ],
     out: Annotated[
         Path | None,

@@ -30,7 +30,9 @@ def file_to_write(path: Path | None) -> Path | None:
 
 
 FiguresFile = Annotated[Path | None, typer.Option(help="JSON file for all figures.", callback=file_to_write)]
-WeightsFile = Annotated[Path | None, typer.Option(help="A weights file; the shipped one when left out.")]
+WeightsFile = Annotated[
+    Path | None, typer.Option(dir_okay=False, help="A weights file; the shipped one when left out.")
+]
 Profile = Annotated[str, typer.Option(help="Profile of the codec: lite, or paper with --weights.")]
 PhotoCount = Annotated[int | None, typer.Option(min=1, help="Only so many photos, the first by name.")]
 Workers = Annotated[

@@ -75,6 +75,14 @@ async def test_views_are_fetched_and_frames_kept(
     assert json.loads(kept)["frame"] == "1-2"
 
 
+async def test_no_view_is_asked_for_that_could_not_be_kept(street: Street, tmp_path: Path) -> None:
+    for out in (tmp_path, tmp_path / "nowhere" / "x.jpg"):
+        # A server that is asked answers with another code.
+        refused = await run("127.0.0.1:1", "", "view", "street", "1-2", "--format", "jpeg", "--out", str(out))
+        assert refused.exit_code == ExitCode.USAGE
+        assert "cannot be written" in refused.stderr
+
+
 async def test_exit_codes_tell_what_kind_of_thing_went_wrong(
     street: Street, start_server: StartServer, people: People
 ) -> None:
@@ -84,6 +92,8 @@ async def test_exit_codes_tell_what_kind_of_thing_went_wrong(
         (("view", "street", "1-99"), ExitCode.NOT_THERE),
         (("view", "street", "nonsense"), ExitCode.USAGE),
         (("view", "street", "--out", "picture.tiff"), ExitCode.USAGE),
+        (("view", "street", "--slices", "2"), ExitCode.USAGE),
+        (("results", "--positions", "."), ExitCode.USAGE),
         (("cameras", "--server", "ftp://nowhere"), ExitCode.USAGE),
         (("cameras", "--server", "http://127.0.0.1:1"), ExitCode.UNREACHABLE),
     ):

@@ -10,8 +10,18 @@ from typing import Any
 import pytest
 import redis
 
+from server.errors import ServerConfigError
 from server.store.client import LONGEST_BLOCK_MS, Role, open_client
 from server.store.embedded import EmbeddedStore
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "127.0.0.1:6379", "http://:secret@store", "redis+cluster://:secret@a:1,b"]
+)
+def test_an_address_that_is_none_is_told_without_its_secrets(url: str) -> None:
+    with pytest.raises(ServerConfigError, match="give redis://HOST:PORT/0") as caught:
+        open_client(url)
+    assert "secret" not in str(caught.value)
 
 
 async def answered(command: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from secondsight.exit_codes import ExitCode
 from server.store.binary import find_server_binary
 from server.store.config import StoreConfig, parse_size
 from server.store.errors import StoreBinaryMissingError, StoreConfigError
@@ -34,20 +35,22 @@ def test_runs_until_told_to_end(tmp_path: Path, number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "words", "code"),
     [
-        (["--port", "70000"], "port 70000 does not exist"),
-        (["--max-memory", "plenty"], "as in 512mb"),
-        (["--max-memory", "1mb"], "at least 8mb"),
-        (["--unix-socket", "/tmp/" + 120 * "x"], "too long for a socket"),
-        (["--data", "/proc/store"], "/proc/store"),
+        (["--port", "70000"], "port 70000 does not exist", ExitCode.USAGE),
+        (["--max-memory", "plenty"], "as in 512mb", ExitCode.USAGE),
+        (["--max-memory", "1mb"], "at least 8mb", ExitCode.USAGE),
+        (["--unix-socket", "/tmp/" + 120 * "x"], "too long for a socket", ExitCode.USAGE),
+        (["--data", "/proc/store"], "/proc/store", ExitCode.FAILURE),
     ],
 )
-def test_bad_settings_are_named_in_one_line(tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_bad_settings_are_named_in_one_line(
+    tmp_path: Path, arguments: list[str], words: str, code: ExitCode
+) -> None:
     result = subprocess.run(
         [SECONDSIGHT, "store", "--data", tmp_path, *arguments], capture_output=True, text=True, check=False
     )
-    assert result.returncode == 1
+    assert result.returncode == code
     assert words in result.stderr
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1

@@ -40,7 +40,10 @@ def results(
     ] = False,
     positions: Annotated[
         Path | None,
-        typer.Option(help="File that keeps how far one is: go on from there, so that no result is missed."),
+        typer.Option(
+            dir_okay=False,
+            help="File that keeps how far one is: go on from there, so that no result is missed.",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="End after so many.", show_default="until Ctrl-C")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -72,9 +73,17 @@ def view(
     """Fetch the machine view or the human view of a frame into a file, and print where it is."""
     if frame is not None and at is not None:
         raise typer.BadParameter("name the frame, or the moment by --at")
+    if slices is not None and not human:
+        raise typer.BadParameter("--slices are of the human view: give --human, too")
     chosen = format or (Format.JPEG if out is None else _SUFFIXES.get(out.suffix.lower()))
     if chosen is None:
         raise typer.BadParameter(f"{out} does not say its format: give --format, or .jpg, .webp, .png, .avif")
+    # Every view is put on record and counted: none is asked for that could not be kept.
+    folder = Path() if out is None else out.parent
+    if (out is not None and out.is_dir()) or not os.access(folder, os.W_OK):
+        raise typer.BadParameter(
+            f"{out or folder.absolute()} cannot be written: name a file in a folder that is there and may be written"
+        )
     with asking(server, api_key, ca) as client:
         moment = parsed_moment(at)
         if moment is not None:

@@ -189,6 +189,8 @@ class ServerConfig:
     """URLs of the stores in which enhancement layers of cameras lie, where that is not the server's own."""
     camera_store_patience: float = 3.0
     """For one answer of such a store."""
+    camera_store_rest: float = 10.0
+    """For which one that did not answer is not asked again: its layers count as out of reach."""
     retain_detection: float | None = None
     """How long an enhancement layer in a store that the server reaches is kept when something was recognised; None: as
     long as any other. Of those that wait at an edge the edge's configuration says it."""

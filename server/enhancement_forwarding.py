@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from secondsight import limits
@@ -48,7 +49,7 @@ class Forwarding:
                     if after is None:
                         after = await self._wanted.last_note(camera_id)
                     for wish in await self._wanted.read(camera_id, after, self._config.enhancement_requests):
-                        await self._pass_on(wish)
+                        await self._pass_on(wish, tell)
                         after = wish.entry_id
                 except StoreUnavailableError:
                     await asyncio.sleep(self._config.store_pause)
@@ -85,26 +86,30 @@ class Forwarding:
             _log.warning("an enhancement layer of camera %s came and cannot be stored: %s", camera_id, error)
         return True
 
-    async def _pass_on(self, wish: Wish) -> None:
+    async def _pass_on(self, wish: Wish, tell: Callable[[], Awaitable[None]]) -> None:
         if wish.retain is not None:
             await self._uplink.retain(wish.retain)
         if wish.request is None:
             return
         name = (wish.request.session, wish.request.sequence)
-        await self._until_there_is_room()
-        under_way = any(asked.name == name for asked in self._on_the_wire.values())
+        await self._until_there_is_room(tell)
+        # An edge may leave a request unanswered: what is old does not keep the layer from being asked for again.
+        under_way = any(
+            asked.name == name and not self._is_old(asked) for asked in self._on_the_wire.values()
+        )
         if under_way or not await self._wanted.is_waiting(self._uplink.camera_id, name):
             return
         self._issued += 1
         self._on_the_wire[self._issued] = _OnTheWire(name, time.monotonic())
         await self._uplink.ask_enhancement(self._issued, *name)
 
-    async def _until_there_is_room(self) -> None:
+    async def _until_there_is_room(self, tell: Callable[[], Awaitable[None]]) -> None:
         """Wait for answers, and forget requests that nobody waits for any more."""
         while len(self._on_the_wire) >= self._config.enhancement_requests:
-            over = time.monotonic() - self._config.enhancement_wait_most
+            # Who waits for a layer gives up when the uplink is not spoken of, and this may take long.
+            await tell()
             for number, asked in list(self._on_the_wire.items()):
-                if asked.since <= over:
+                if self._is_old(asked):
                     del self._on_the_wire[number]
                     self._given_up.add(number)
             self._answered.clear()
@@ -114,3 +119,7 @@ class Forwarding:
                         await self._answered.wait()
                 except TimeoutError:
                     continue
+
+    def _is_old(self, asked: _OnTheWire) -> bool:
+        """Whether nobody waits for it any more."""
+        return asked.since <= time.monotonic() - self._config.enhancement_wait_most

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,8 @@ class EnhancementStores:
 
     A camera with a store of its own may have layers in the server's, too: those that came over its uplink.
 
-    Every method raises StoreUnavailableError for the server's own store, and CameraStoreSilentError for another one.
+    Every method raises StoreUnavailableError for the server's own store, and CameraStoreSilentError for another one,
+    which is then left alone for `config.camera_store_rest`.
 
     Raises:
         ServerConfigError: a URL of `config.camera_stores` is none.
@@ -29,8 +31,10 @@ class EnhancementStores:
     def __init__(self, own: Redis, config: ServerConfig) -> None:
         self._own = own
         self._patience = config.camera_store_patience
+        self._rest = config.camera_store_rest
         self._retry_after = config.store_retry_after
         self._named: dict[str, Redis] = {}
+        self._resting_until: dict[str, float] = {}
         for camera_id, url in config.camera_stores.items():
             try:
                 self._named[camera_id] = open_client(url)
@@ -97,6 +101,9 @@ class EnhancementStores:
     ) -> list[Any]:
         if not keys:
             return []
+        if store is not self._own and time.monotonic() < self._resting_until.get(camera_id, 0.0):
+            # Frames of other cameras wait behind this answer, so a silent store is not waited for at every look.
+            raise CameraStoreSilentError(camera_id, self._retry_after)
         pipeline = store.pipeline(transaction=False)
         for key in keys:
             ask(pipeline, key)
@@ -108,4 +115,5 @@ class EnhancementStores:
         except (*STORE_ERRORS, TimeoutError) as error:
             if store is self._own:
                 raise StoreUnavailableError from error
+            self._resting_until[camera_id] = time.monotonic() + self._rest
             raise CameraStoreSilentError(camera_id, self._retry_after) from error

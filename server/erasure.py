@@ -39,6 +39,11 @@ class Erasure:
             CameraStoreSilentError: its own store does not answer.
             StoreUnavailableError
         """
+        try:
+            # It becomes part of a pattern: `*` would be every camera.
+            store_keys.checked_camera_id(camera_id)
+        except store_keys.InvalidCameraIdError as error:
+            raise UnknownCameraError(camera_id) from error
         if await self._connected(camera_id):
             raise CameraConnectedError(camera_id)
         erased = await self._stores.erase(camera_id)

@@ -84,7 +84,7 @@ class Lane:
             metrics.FRAMES_GIVEN_UP.labels(claimed.camera_id, self._leases.task).inc()
             became = await self._publish(claimed, result, given_up=result.failure)
         else:
-            result = await self._recognising.result(claimed, self._watch)
+            result = await self._result(claimed)
             became = await self._publish(claimed, result)
         match became:
             case Publishing.PUBLISHED:
@@ -101,6 +101,17 @@ class Lane:
                 self._holding.may_wait = False
             case Publishing.LOST:
                 raise LeaseLostError(claimed.camera_id)
+
+    async def _result(self, claimed: Claimed) -> analytics_pb2.RecognitionResult:
+        """Recognise, for as long as it takes: to hand the frame out again would count as a worker that died with it."""
+        while True:
+            try:
+                return await self._recognising.result(claimed, self._watch)
+            except StoreUnavailableError as error:
+                if self._leaving.is_set():
+                    raise
+                _log.error("frame %s of camera %s waits: %s", claimed.entry_id, self.camera_id, error)
+            await asyncio.sleep(self._config.store_pause)
 
     async def _publish(
         self, claimed: Claimed, result: analytics_pb2.RecognitionResult, given_up: str = ""

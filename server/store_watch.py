@@ -50,7 +50,8 @@ class StoreWatch:
         self._known: set[str] = set()
         self.memory = StoreMemory()
         self._results: dict[str, int] = {}
-        self._tasks: set[str] = {store_keys.DEFAULT_TASK}
+        self._tasks_of: dict[str, set[str]] = {}
+        self._tasks: set[str] = set()
 
     async def run(self) -> None:
         """Look until `leave`. A store that does not answer is looked at again the next time."""
@@ -83,6 +84,7 @@ class StoreWatch:
         for gone in self._known - cameras.keys():
             metrics.forget_camera(gone)
             self._results.pop(gone, None)
+            self._tasks_of.pop(gone, None)
         self._known = set(cameras)
         metrics.CAMERAS.set(len(cameras))
         for camera_id, moment in cameras.items():
@@ -90,7 +92,11 @@ class StoreWatch:
             flow.last_stored_at = max(moment, flow.last_stored_at or 0.0)
             await self._look_at_backlogs(camera_id)
             await self._look_at_results(camera_id)
-        for task in self._tasks:
+        tasks = {store_keys.DEFAULT_TASK}.union(*self._tasks_of.values())
+        for gone in self._tasks - tasks:
+            metrics.WORKERS.remove_by_labels({"task": gone})
+        self._tasks = tasks
+        for task in tasks:
             await self._look_at_workers(task)
 
     async def _look_at_memory(self) -> None:
@@ -122,8 +128,12 @@ class StoreWatch:
         lags = await self._lags.by_task(camera_id)
         counted = [lag for lag in lags.values() if lag is not None]
         metrics.FLOWS.watch(camera_id).awaiting = max(counted) if len(counted) == len(lags) > 0 else None
+        for task in self._tasks_of.get(camera_id, set()) - lags.keys():
+            # It was forgotten, and nobody would set its numbers again.
+            metrics.LAG.remove_by_labels({"camera": camera_id, "task": task})
+            metrics.DEAD_LETTERS.remove_by_labels({"camera": camera_id, "task": task})
+        self._tasks_of[camera_id] = set(lags)
         for task, lag in lags.items():
-            self._tasks.add(task)
             if lag is not None:
                 metrics.LAG.labels(camera_id, task).set(lag)
                 if task == store_keys.DEFAULT_TASK:

@@ -55,8 +55,11 @@ class Tasks:
         """Forget a task, its results, its history and its dead letters. Gives of how many cameras.
 
         Raises:
+            InvalidCameraIdError: no task can have that name.
             TaskInUseError: it is the default one, or has workers, or had within the last minute.
         """
+        # It becomes part of a pattern: `*` would take the history of every task.
+        store_keys.checked_camera_id(name)
         if name == store_keys.DEFAULT_TASK:
             raise TaskInUseError(f"{name} is the default task, which the credits of all edges depend on")
         if await self._workers(name):

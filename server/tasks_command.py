@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from secondsight import store_keys
 from server.errors import StoreUnavailableError
 from server.store.client import STORE_ERRORS, open_client
 from server.tasks import TaskInUseError, Tasks
@@ -53,6 +54,8 @@ def remove(
         cameras = _run(store, lambda tasks: tasks.remove(task))
     except TaskInUseError as error:
         raise typer.BadParameter(str(error)) from error
+    except store_keys.InvalidCameraIdError as error:
+        raise typer.BadParameter(f"{task!r} is no name of a task: {error}") from error
     if not cameras:
         raise typer.BadParameter(
             f"no camera has frames for a task {task}: `secondsight tasks list` shows those that there are"

@@ -136,14 +136,16 @@ class Marks:
         """Marks of the newest frames, or those that come after one."""
         newest = "+" if after is None else f"({_place(after)}"
         order = store_keys.marks_order(camera_id)
+        found: list[Mark] = []
         with asking_store():
-            while True:
-                places: Any = await self._redis.zrevrangebylex(order, newest, "-", 0, count)
+            while len(found) < count:
+                places: Any = await self._redis.zrevrangebylex(order, newest, "-", 0, count - len(found))
                 if not places:
-                    return []
-                if marks := await self._read(camera_id, places):
-                    return marks
-                newest = f"({places[-1].decode()}"  # taken back between two looks
+                    break
+                # Some were taken back between two looks. Fewer than asked for would look like the end.
+                found += await self._read(camera_id, places)
+                newest = f"({places[-1].decode()}"
+        return found
 
     async def _read(self, camera_id: str, places: Sequence[bytes]) -> list[Mark]:
         if not places:

@@ -176,7 +176,8 @@ async def list_things(
 ) -> Things:
     """Things first seen in a time, each with the frame that shows it best. All that are known, unless told."""
     config = services.config
-    from_ms, to_ms = _range(begin, end, config.history_days * DAY_MS)
+    # Without a history there is nothing to find, but that is an answer: the range must not be empty.
+    from_ms, to_ms = _range(begin, end, max(1, config.history_days) * DAY_MS)
     page = await page_of_things(
         services.timelines.history(camera, task),
         Wanted(from_ms, to_ms, label, zone, alert, order is Order.OLDEST),

@@ -59,10 +59,15 @@ class EdgeStream:
         self._model_id = model_id
         self.call = ingest_pb2_grpc.IngestServiceStub(channel).Push(metadata=bearer(token))
 
-    async def hello(self, session: int = 0) -> ingest_pb2.Welcome:
+    async def hello(self, session: int = 0, *, keeps_enhancement: bool = False) -> ingest_pb2.Welcome:
         await self.write(
             ingest_pb2.PushRequest(
-                hello=ingest_pb2.Hello(camera_id=self.camera_id, session=session, model_id=self._model_id)
+                hello=ingest_pb2.Hello(
+                    camera_id=self.camera_id,
+                    session=session,
+                    model_id=self._model_id,
+                    keeps_enhancement=keeps_enhancement,
+                )
             )
         )
         welcome = (await self.read()).welcome
@@ -118,6 +123,13 @@ class EdgeStream:
             response = await self.read()
             if response.HasField("key_request"):
                 return response.key_request
+
+    async def enhancement_request(self) -> ingest_pb2.EnhancementRequest:
+        """The next request for an enhancement layer."""
+        while True:
+            response = await self.read()
+            if response.HasField("enhancement_request"):
+                return response.enhancement_request
 
     async def ended(self) -> tuple[grpc.StatusCode, str]:
         """Read until the server ends the stream."""

@@ -128,3 +128,16 @@ async def test_layers_in_a_store_of_the_camera_go_too(
                 assert answer.status_code == 204
         assert await names(of_site) == {"unrelated"}
         await of_site.aclose()
+
+
+@pytest.mark.parametrize("name", ["*", "%3F*", "[a-z]*"])
+async def test_a_name_that_is_a_pattern_erases_nothing(
+    start_server: StartServer, client: Redis, name: str
+) -> None:
+    kept = {store_keys.rules("yard"), store_keys.enhancement("front-door", 1, 1)}
+    for key in kept:
+        await client.set(key, b"stays")
+    async with start_server() as server, http_to(server.app) as http:
+        refused = await http.delete(f"/v1/cameras/{name}")
+    assert (refused.status_code, refused.json()["type"]) == (404, "/problems/unknown-camera")
+    assert {key for key in await names(client) if key.startswith("{")} == kept

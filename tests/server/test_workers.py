@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from secondsight import store_keys
-from server.errors import WorkerStuckError
+from server.errors import StoreUnavailableError, WorkerStuckError
 from server.frame_bus import Claimed, FrameBus, Holding, LeaseLostError, Publishing
+from server.layers import Layers
 from server.leases import Leases
 from server.tasks import TaskInUseError, Tasks
 from server.tasks_command import app as tasks_app
@@ -257,6 +260,36 @@ async def test_a_worker_that_does_not_come_to_an_end_with_a_frame_ends_and_anoth
     stuck.close()
 
 
+async def test_a_frame_whose_key_frame_the_store_does_not_give_waits_and_is_given_up_by_nobody(
+    valkey_crew: Crew, encoded: Encoded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew, tries = valkey_crew, 2
+    looks, is_away, view = 0, True, Layers.machine_view
+
+    async def maybe_view(layers: Layers, *args: Any, **settings: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if is_away:
+            raise StoreUnavailableError
+        return await view(layers, *args, **settings)
+
+    monkeypatch.setattr(Layers, "machine_view", maybe_view)
+    worker = crew.start(tries=tries)
+    await crew.store("gate", range(1, 2), encoded)
+
+    async def is_decided() -> bool:
+        return looks > 2 * tries or bool(await results_in(crew.redis, "gate"))
+
+    await until(is_decided)
+    (pending,) = await crew.redis.xpending_range(store_keys.frames("gate"), TASK, "-", "+", 10)
+    assert pending["times_delivered"] == 1
+    # It does not keep its worker from leaving.
+    await crew.leave(worker)
+    is_away = False
+    crew.start(tries=tries)
+    await crew.have_results(["gate"], range(1, 2))
+
+
 async def test_a_task_that_nobody_runs_is_listed_and_can_be_forgotten(
     valkey_crew: Crew, store_url: str, encoded: Encoded
 ) -> None:
@@ -289,3 +322,14 @@ async def test_a_task_that_nobody_runs_is_listed_and_can_be_forgotten(
     assert (again.exit_code, "no camera has frames for a task idle" in again.output) == (2, True)
     with pytest.raises(TaskInUseError, match="default"):
         await tasks.remove(TASK)
+
+
+@pytest.mark.parametrize("name", ["*", "?lates", "[a-z]*"])
+async def test_a_name_that_is_a_pattern_has_no_task_forgotten(
+    store_url: str, client: Redis, name: str
+) -> None:
+    labels = store_keys.labels("gate", "plates")
+    await client.hset(labels, "person", 1)
+    refused = await asyncio.to_thread(CliRunner().invoke, tasks_app, ["remove", name, "--store", store_url])
+    assert (refused.exit_code, "is no name of a task" in refused.output) == (2, True)
+    assert await client.exists(labels)

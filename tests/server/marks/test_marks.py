@@ -77,3 +77,17 @@ async def test_cameras_lie_anywhere_in_the_store(any_url: str) -> None:
         second = await marks.page(cameras, after=first.next_after, limit=5)
         assert [kept.camera for kept in first.marks + second.marks] == cameras
         assert second.next_after is None
+
+
+async def test_a_place_without_a_mark_does_not_end_the_list(any_url: str) -> None:
+    async with store_at(any_url) as client:
+        marks = Marks(client, most=100)
+        for number in range(1, 7):
+            await marks.put(mark(frame=f"1-{number}"))
+        await client.hdel(store_keys.marks("gate"), mark(frame="1-5").id)
+        pages, after = [], None
+        while not pages or after is not None:
+            page = await marks.page(["gate"], after=after, limit=2)
+            pages.append([kept.frame for kept in page.marks])
+            after = page.next_after
+        assert pages == [["1-6", "1-4"], ["1-3", "1-2"], ["1-1"]]

@@ -185,6 +185,15 @@ async def test_a_page_ends_where_too_many_are_left_out(
         assert pages == 3
 
 
+async def test_without_a_history_there_are_no_things(
+    start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
+) -> None:
+    now = time.time()
+    async with door(start_server, codec, encoded, client, [now], history_days=0) as at_door:
+        for query in ({}, {"from": rfc(now - 60)}, {"to": rfc(now + 60)}):
+            assert await at_door.things(**query) == {"things": [], "next": None}
+
+
 async def test_what_cannot_be_asked(
     start_server: StartServer, codec: Codec, encoded: Encoded, client: Redis
 ) -> None:

@@ -39,15 +39,11 @@ class Diagnosis:
 
     Args:
         clock: monotonic, seconds.
-        wall: seconds since the epoch.
     """
 
-    def __init__(
-        self, tally: Tally, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, tally: Tally, clock: Callable[[], float] = time.monotonic) -> None:
         self._tally = tally
         self._clock = clock
-        self._wall = wall
         self._looks = Trailing(clock=clock)
         self._away = Trailing(clock=clock)
         self._for_server = Trailing(clock=clock)
@@ -107,9 +103,7 @@ class Diagnosis:
         tally = self._tally
         if tally.source is SourceState.ENDED:
             return ""
-        waited = self._clock() - self._began
-        if tally.last_captured_at is not None:
-            waited = self._wall() - tally.last_captured_at
+        waited = self._clock() - (self._began if tally.last_captured is None else tally.last_captured)
         frame_time = 1 / self._best_minute if self._best_minute else 0.0
         # What holds its source back is not given frames for other reasons.
         if waited < max(_SILENT_S, _SILENT_FRAMES * frame_time) or not (tally.live or tally.captured == 0):

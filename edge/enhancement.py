@@ -129,7 +129,7 @@ class EnhancementKeeper:
             while self._wanted:
                 name, retention = next(iter(self._wanted.items()))
                 try:
-                    await self._lengthen(name, self._ttl_ms[retention])
+                    await self._lengthen(name, self._lifetime_ms(retention))
                 except EnhancementUnavailableError:
                     await asyncio.sleep(self._store.left_alone_s)
                     continue
@@ -198,6 +198,10 @@ class EnhancementKeeper:
         # Nobody but this edge has it, wherever it is stored once it is wanted.
         pending.receipt = _receipt(pending, expires_at_ms, frame_pb2.ENHANCEMENT_PLACE_EDGE)
         return True
+
+    def _lifetime_ms(self, retention: frame_pb2.Retention) -> int:
+        """The longest for a class that only a newer server knows: a layer that is gone cannot be had again."""
+        return self._ttl_ms.get(retention, max(self._ttl_ms.values()))
 
     async def _lengthen(self, name: Name, ttl_ms: int) -> None:
         held = self._memory.find(name)

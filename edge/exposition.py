@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http.server import ThreadingHTTPServer
 from typing import Final
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, MetricsHandler
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -17,6 +20,8 @@ from secondsight.certificates.expiry import expiry
 from secondsight.verdict import verdict_family
 
 PREFIX: Final = "secondsight_edge"
+_SILENT_S: Final = 10.0
+"""So long a connection may be silent: each takes a thread and a descriptor."""
 
 _Labelled = Iterator[tuple[tuple[str, ...], float]]
 
@@ -307,6 +312,24 @@ class TallyCollector(Collector):
         yield now
 
 
+class _Server(ThreadingHTTPServer):
+    """Serves each scraper in a thread of its own."""
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+        # IPv6 where the address is of that kind.
+        self.address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        super().__init__((host, port), _Scrape.factory(registry))
+
+
+class _Scrape(MetricsHandler):
+    timeout = _SILENT_S
+
+    def handle(self) -> None:
+        # Whoever goes away in the middle is no matter.
+        with suppress(ConnectionError):
+            super().handle()
+
+
 @contextmanager
 def serve_metrics(address: str | None, cameras: Mapping[str, Tally]) -> Iterator[None]:
     """Serve the tallies of these cameras at http://`address`/metrics meanwhile; nothing when `address` is None.
@@ -323,12 +346,14 @@ def serve_metrics(address: str | None, cameras: Mapping[str, Tally]) -> Iterator
     registry = CollectorRegistry()
     registry.register(TallyCollector(cameras))
     try:
-        server, thread = start_http_server(int(port), host, registry)
+        server = _Server(host, int(port), registry)
     except (OSError, OverflowError) as error:
         raise ConfigError(
             f"metrics cannot be served at {address} ({getattr(error, 'strerror', None) or error}): "
             "give a free HOST:PORT of this machine (--metrics, `metrics`)"
         ) from error
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
     try:
         yield
     finally:

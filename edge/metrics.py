@@ -154,6 +154,7 @@ class Tally:
         source_clock_jumps: times that its clock was too far off this machine's to be followed.
         live: the source has its own pace.
         last_captured_at: wall clock, seconds since the epoch; None before the first frame.
+        last_captured: likewise, on the monotonic clock.
         unsent, under_way, credits: of the queue that waits for the uplink, as it stands on the present connection.
         clock_offset: seconds by which this host's clock is ahead of the server's, or its answers are late; None until
             the server told its own.
@@ -201,6 +202,7 @@ class Tally:
     source: SourceState = SourceState.OPENING
     live: bool = False
     last_captured_at: float | None = None
+    last_captured: float | None = None
     unsent: int = 0
     under_way: int = 0
     credits: int = 0
@@ -230,6 +232,7 @@ class Tally:
         self.captured += 1
         self.captured_minute.add()
         self.last_captured_at = time.time()
+        self.last_captured = time.monotonic()
         if self.source is not SourceState.STILL:
             self.source = SourceState.GIVING
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+import traceback
 from contextlib import suppress
 
 from edge.backoff import Backoff
@@ -126,6 +127,7 @@ class _Camera:
                 await self._once(over)
                 break
             except Exception as error:
+                _let_go_of(error)
                 backoff.lived(time.monotonic() - began)
                 await self._rest(error, backoff.next_wait(), over)
 
@@ -156,6 +158,24 @@ class _Camera:
             async with asyncio.timeout(wait_s):
                 await over.wait()
         self.tally.source = SourceState.OPENING
+
+
+def _let_go_of(error: BaseException) -> None:
+    """Empty the frames that a failure leads back to: they hold the failure in turn, and with it all that its edge had.
+
+    Such a cycle waits for a collection of garbage, which may be hours away.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        traceback.clear_frames(each.__traceback__)
+        waiting += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
 
 
 def encoders_of(config: SiteConfig) -> int:

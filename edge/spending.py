@@ -36,7 +36,8 @@ class Ledger:
     `close` makes it exact.
 
     Args:
-        days_kept: older ones are forgotten.
+        days_kept: so many days in which bytes were spent last. Not the largest dates: a clock that was ahead for a time
+            has left such that are still to come.
 
     Raises:
         ConfigError: the file's folder cannot be made or written.
@@ -60,7 +61,7 @@ class Ledger:
     def add(self, day: str, count: int) -> None:
         """Add `count` bytes to `day`."""
         new_day = day not in self.days
-        self.days[day] = self.days.get(day, 0) + count
+        self.days[day] = self.days.pop(day, 0) + count
         self._ahead -= count
         if new_day or self._ahead < 0:
             self._ahead = self._step_bytes
@@ -90,7 +91,7 @@ class Ledger:
             self._failing = True
 
     def _write(self, days: dict[str, int]) -> None:
-        kept = dict(sorted(days.items())[-self._days_kept :])
+        kept = dict(list(days.items())[-self._days_kept :])
         scratch = self._path.with_suffix(".new")
         with scratch.open("w") as file:
             json.dump({"days": kept}, file)

@@ -102,11 +102,11 @@ class Spool:
         try:
             await self._in_thread(self._open)
         except SpoolError:
-            self._thread.shutdown()
+            await self._leave()
             raise
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, OSError) and error.errno in _FORBIDDEN:
-                self._thread.shutdown()
+                await self._leave()
                 raise SpoolError(
                     f"the spool in {self._folder} cannot be used: give a folder that this user may write ({error})"
                 ) from error
@@ -118,8 +118,8 @@ class Spool:
 
     async def close(self) -> None:
         """Leave the folder to the next process."""
-        await self._in_thread(self._close)
-        self._thread.shutdown()
+        await self._in_thread(self._save_exactly)
+        await self._leave()
 
     async def put(self, kept: Kept, sent_through: int) -> Evicted:
         entry = Entry(kept, self._now())
@@ -264,6 +264,11 @@ class Spool:
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    async def _leave(self) -> None:
+        """Leave the folder as it is."""
+        await self._in_thread(self._close)
+        self._thread.shutdown()
+
     async def _let_go(self, work: Callable[[SpoolFile], _T], otherwise: _T) -> _T:
         """Let go of frames on the disk, or remember to do so when it works again."""
         if self._file is None:
@@ -324,8 +329,7 @@ class Spool:
         if self._lock is None:
             self._lock = _locked(self._folder)
         if self._naming_file is None:
-            self._naming_file = NamingFile(self._folder / "names")
-            self._read_naming(self._naming_file)
+            self._naming_file = self._read_naming(NamingFile(self._folder / "names"))
         if self._file is None:
             self._open_file()
             self._stand_back_if_late()
@@ -361,17 +365,25 @@ class Spool:
             )
         self._late = True
 
-    def _read_naming(self, file: NamingFile) -> None:
-        """Take up the naming that was kept, in place of one that is in use only if nothing was named with that."""
-        kept = file.read()
+    def _read_naming(self, file: NamingFile) -> NamingFile:
+        """Take up the naming that was kept, in place of one that is in use only if nothing was named with that.
+
+        Returns the file, which is closed if it cannot be read: it must not be written then.
+        """
+        try:
+            kept = file.read()
+        except OSError:
+            file.close()
+            raise
         if kept is None:
-            return
+            return file
         if self.naming.sessions:
             self.naming.issued = max(self.naming.issued, kept.issued)
         else:
             kept.issued = max(self.naming.issued, kept.issued)
             self.naming = kept
         self._reserved = kept.issued
+        return file
 
     def _begin_again(self) -> int:
         """Make up for what the disk did not take; returns how many frames a damaged file has lost.
@@ -444,14 +456,17 @@ class Spool:
         self._naming_file.write(self.naming, reserved)
         self._reserved = reserved
 
+    def _save_exactly(self) -> None:
+        """Have the next process leave no gap in the numbers."""
+        if self._naming_file is not None:
+            with suppress(OSError):
+                self._naming_file.write(self.naming, self.naming.issued)
+
     def _close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
         if self._naming_file is not None:
-            with suppress(OSError):
-                # Exact, so that the next process leaves no gap.
-                self._naming_file.write(self.naming, self.naming.issued)
             self._naming_file.close()
             self._naming_file = None
         if self._lock is not None:

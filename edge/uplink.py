@@ -37,6 +37,7 @@ _TELL_EVERY_S: Final = 1.0
 _TELL_AGAIN_S: Final = 20.0
 _TELL_LOSSES_S: Final = 5.0
 _NOTHING_TO_SEND_S: Final = 0.05
+_UNKNOWN_REASON: Final = "NACK_REASON_UNKNOWN"
 
 if TYPE_CHECKING:
     PushCall = grpc.aio.StreamStreamCall[ingest_pb2.PushRequest, ingest_pb2.PushResponse]
@@ -243,7 +244,7 @@ class _Stream:
                         self._tally.hear_clock(response.ack.server_time.ToNanoseconds() / 1e9)
                     await self._pending.acknowledge(response.ack.acked_sequence)
                 case "nack":
-                    reason = ingest_pb2.NackReason.Name(response.nack.reason)
+                    reason = _reason(response.nack.reason)
                     # Once per reason: whatever is wrong with one frame tends to be wrong with all.
                     level = logging.DEBUG if reason in self._refusals else logging.WARNING
                     self._refusals.add(reason)
@@ -343,6 +344,11 @@ class _Stream:
             return None
         assert isinstance(response, ingest_pb2.PushResponse)
         return response
+
+
+def _reason(reason: ingest_pb2.NackReason) -> str:
+    """Its name; one and the same for all that a newer server may have, since it becomes the label of a metric."""
+    return ingest_pb2.NackReason.Name(reason) if reason in ingest_pb2.NackReason.values() else _UNKNOWN_REASON
 
 
 def _message(pending: PendingFrame, camera_id: str) -> frame_pb2.Frame:

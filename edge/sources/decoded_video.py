@@ -101,8 +101,8 @@ class _Upright:
     """Pixels as a player shows them: turned and mirrored by the nearest quarter turns of the display matrix.
 
     `VideoFrame.rotation` says half a turn of a picture that is mirrored from left to right, so the matrix is read: of
-    the first frame, and when the rotation changes. Not of each, for a frame that was asked for its side data and the
-    side data hold each other, and with them pixels and threads of a conversion, until garbage is collected.
+    the first frame, and when the rotation changes. A frame that was asked for its side data and the side data hold each
+    other until garbage is collected, and with them pixels and threads of a conversion: so a small copy is asked.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class _Upright:
     def _read(self, frame: VideoFrame) -> None:
         self._transposed, self._steps = False, (1, 1)
         # PyAV's stubs know of motion vectors alone.
-        side_data = cast("SideDataContainer", frame.side_data)
+        side_data = cast("SideDataContainer", frame.reformat(width=16, height=16, format="rgb24").side_data)
         if _MATRIX not in side_data:
             return
         # libavutil/display.h: x' = a x + c y and y' = b x + d y, the y axis pointing down.

@@ -220,7 +220,10 @@ class _Connection:
             _CameraLost: the camera is lost, or gave no frame for `limit_s`.
         """
         with self._condition:
-            came = self._condition.wait_for(lambda: self._frame or self._over or self._left, limit_s)
+            # No more than a bool: a local that is the failure, and the failure's trace back, would hold each other.
+            came = self._condition.wait_for(
+                lambda: self._frame is not None or self._over is not None or self._left, limit_s
+            )
             if self._left:
                 return None
             if not came:
@@ -236,7 +239,9 @@ class _Connection:
         """Want no more: the thread ends as soon as the camera lets it."""
         with self._condition:
             self._left = True
-            self._frame = None
+            # The failure's trace back leads here again, with the last pictures on its way: a cycle that waits for a
+            # collection of garbage, which may be hours away.
+            self._frame = self._over = None
             self._condition.notify_all()
 
     def _run(self) -> None:

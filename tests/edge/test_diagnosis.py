@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -24,14 +25,14 @@ class Edge:
             credits=8,
             captured_minute=Trailing(clock=lambda: self.now),
         )
-        self.diagnosis = Diagnosis(self.tally, clock=lambda: self.now, wall=lambda: self.now)
+        self.diagnosis = Diagnosis(self.tally, clock=lambda: self.now)
 
     def live(self, seconds: int, each: Callable[[Tally], None] = lambda _: None, frames: int = 10) -> None:
         for _ in range(seconds):
             self.now += 1
             for _ in range(frames):
                 self.tally.capture()
-                self.tally.last_captured_at = self.now
+                self.tally.last_captured = self.now
             each(self.tally)
             self.diagnosis.look()
 
@@ -74,6 +75,17 @@ def test_a_slow_camera_is_silent_after_ten_frame_times() -> None:
     edge.live(10, frames=0)
     assert edge.cause is Cause.NONE
     edge.live(31, frames=0)
+    assert edge.cause is Cause.SOURCE_SILENT
+
+
+def test_a_wall_clock_that_is_set_neither_hides_a_silence_nor_makes_one() -> None:
+    edge = Edge()
+    edge.live(20)
+    edge.tally.last_captured_at = time.time() - 3600
+    edge.live(1, frames=0)
+    assert edge.cause is Cause.NONE
+    edge.tally.last_captured_at = time.time() + 3600
+    edge.live(10, frames=0)
     assert edge.cause is Cause.SOURCE_SILENT
 
 

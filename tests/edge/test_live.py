@@ -7,10 +7,11 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import count, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -267,6 +268,27 @@ def test_a_stream_that_becomes_no_video_is_a_lost_camera_and_a_fault_of_ours_is_
         running.ended()
     assert len(running.frames) == 2
     assert isinstance(running.failure, ZeroDivisionError)
+
+
+def test_a_lost_connection_and_its_last_picture_are_let_go_of_at_once() -> None:
+    pictures: list[weakref.ref[np.ndarray]] = []
+
+    def connection(number: int) -> Generator[CapturedFrame]:
+        given = frame(number, 0)
+        pictures.append(weakref.ref(given.image))
+        yield given
+
+    gc.collect()
+    gc.disable()
+    try:
+        source = LiveSource(Camera(connection), threading.Event(), Tally(), QUICK)
+        assert len(list(islice(source.frames(), 20))) == 20
+        alive = sum(picture() is not None for picture in pictures)
+    finally:
+        gc.enable()
+    assert len(pictures) >= 20
+    # Of the connections that were left last, whose threads may not have ended yet.
+    assert alive <= 3
 
 
 def resident_kb() -> int:

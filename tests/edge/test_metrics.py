@@ -4,10 +4,12 @@ import re
 import socket
 import time
 import urllib.request
+from contextlib import ExitStack
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from edge import exposition
 from edge.errors import ConfigError
 from edge.exposition import serve_metrics
 from edge.metrics import DropReason, KeyCause, RateReport, Stage, Tally
@@ -95,6 +97,20 @@ def test_an_address_for_metrics_that_cannot_be_had_is_refused_with_its_remedy(ho
         told = rf"{re.escape(address)} \(.*\): give a free HOST:PORT .*--metrics"
         with pytest.raises(ConfigError, match=told), serve_metrics(address, {}):
             pass
+
+
+def test_connections_to_the_metrics_that_stay_silent_are_closed(
+    free_port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exposition._Scrape, "timeout", 0.2)
+    with serve_metrics(f"127.0.0.1:{free_port}", {"door": Tally(captured=3)}), ExitStack() as held:
+        address = ("127.0.0.1", free_port)
+        silent = [held.enter_context(socket.create_connection(address)) for _ in range(5)]
+        silent[0].sendall(b"GET /metrics HT")
+        assert [connection.recv(1) for connection in silent] == [b""] * 5
+        with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics") as response:
+            assert b'frames_captured_total{camera="door"} 3.0' in response.read()
+    assert capfd.readouterr().err == ""
 
 
 def test_stages_clocks_and_verdicts_are_shown_by_camera(free_port: int) -> None:

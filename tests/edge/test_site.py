@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from edge import process as process_module
 from edge.config import CaptureConfig, EdgeConfig, RestartConfig, SiteConfig
 from edge.encoder_threads import EncoderThreads
 from edge.errors import ConfigError, SourceError
+from edge.frame import CapturedFrame
 from edge.metrics import DropReason, SourceState, Tally
 from edge.site import Site, encoders_of
 from shared_models import Codec
+from shared_models.group import GroupEncoder
 from tests.edge.conftest import ClipMaker, eventually
 from tests.edge.scripted_server import Conversation, ScriptedServer
 
@@ -136,6 +141,44 @@ async def test_what_a_failed_camera_had_not_delivered_is_counted(
         await task
     assert tally.dropped[DropReason.RESTARTED] >= 1
     assert balanced(tally)
+
+
+class Breaking:
+    """Two frames, and then a damage."""
+
+    live = False
+
+    def frames(self) -> Iterator[CapturedFrame]:
+        for index in range(2):
+            yield CapturedFrame(np.full((48, 64, 3), 90 + index, np.uint8), 0, 40_000 * index)
+        raise SourceError("the rest cannot be read")
+
+    def close(self) -> None:
+        pass
+
+
+async def test_nothing_of_the_edges_that_failed_before_waits_for_garbage_to_be_collected(
+    address: str, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "open_source", lambda *_: Breaking())
+    door = camera("door", Path("breaking"), address, keep_all=True)
+    site = Site(SiteConfig((door,), restart=RestartConfig(base_s=0.01, cap_s=0.01)), "1.0")
+    tally = site.tallies["door"]
+    gc.collect()
+    before = _encoders()
+    gc.disable()
+    try:
+        async with running(site, codec):
+            await eventually(lambda: tally.restarts >= 5)
+            encoders = _encoders() - before
+    finally:
+        gc.enable()
+    # The one that just ends, and the next.
+    assert encoders <= 2
+
+
+def _encoders() -> int:
+    return sum(type(each) is GroupEncoder for each in gc.get_objects())
 
 
 async def test_one_camera_that_refuses_to_connect_does_not_hold_the_others_back(

@@ -94,6 +94,20 @@ def test_old_days_are_forgotten(tmp_path: Path) -> None:
     assert list(on_file(path)) == ["2023-11-17", "2023-11-18", "2023-11-19"]
 
 
+def test_today_is_remembered_after_a_time_in_which_the_clock_was_ahead(tmp_path: Path) -> None:
+    path, wall = tmp_path / "door.json", Clock(NOON)
+    spending = Spending(wall, ledger=Ledger(path, step_bytes=1, days_kept=3))
+    spending.machine(10)
+    for ahead in range(400, 405):
+        wall.now = NOON + 86_400 * ahead
+        spending.machine(1)
+    wall.now = NOON
+    spending.machine(20)
+    spending.close()
+    assert Spending(wall, ledger=Ledger(path, step_bytes=1, days_kept=3)).today_bytes == 30
+    assert len(on_file(path)) == 3
+
+
 @pytest.mark.parametrize("torn", ["", "{", "[]", '{"days": 3}', '{"days": {"2023-11-15": "much"}}'])
 def test_a_file_that_cannot_be_read_is_begun_anew(
     tmp_path: Path, torn: str, caplog: pytest.LogCaptureFixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import resource
 import signal
@@ -17,6 +18,7 @@ import pytest
 from edge.errors import SpoolError, SpoolInUseError
 from edge.frame import EncodedFrame
 from edge.metrics import DropReason, KeyCause
+from edge.spool_naming import NamingFile
 from tests.edge.conftest import Frames
 from tests.edge.spooling_edge import Clock, Edge
 
@@ -320,6 +322,43 @@ async def test_a_folder_that_cannot_be_is_told_at_the_start(tmp_path: Path) -> N
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(SpoolError, match="give a folder"):
         await Edge(tmp_path / "file").pending.open()
+
+
+async def test_a_spool_that_could_not_be_opened_is_left_to_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    names = tmp_path / "door" / "names"
+    names.parent.mkdir()
+    names.symlink_to(tmp_path / "file" / "names")
+    with pytest.raises(SpoolError, match="give a folder"):
+        await Edge(tmp_path).pending.open()
+    names.unlink()
+    async with edge(tmp_path):
+        pass
+
+
+async def test_names_that_could_not_be_read_at_the_start_are_read_before_any_is_written(
+    tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with edge(tmp_path) as first:
+        await first.pending.add(frames.key("a"))
+        await first.pending.welcome(7, 0)
+        await first.send(1)
+        await first.pending.acknowledge(1)
+
+    def unreadable(_: NamingFile) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    clock = Clock()
+    second = Edge(tmp_path, clock=clock)
+    with monkeypatch.context() as at_first:
+        at_first.setattr(NamingFile, "read", unreadable)
+        await second.pending.open()
+    assert second.spool.report().failing
+    clock.now += 6
+    await second.tend()
+    assert not second.spool.report().failing
+    assert second.pending.session == 7
+    await second.pending.close()
 
 
 def full(process: Edge, yes: bool) -> None:

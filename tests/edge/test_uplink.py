@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -149,6 +149,31 @@ async def test_a_refused_frame_is_counted_by_reason_and_not_sent_again(server: S
         await edge.settled()
         assert edge.tally.acked == 2
         assert edge.tally.dropped == {"nack_bitstream": 1}
+
+
+async def test_an_edge_lives_with_refusals_and_retentions_that_only_a_newer_server_knows(
+    server: Server, valkey: EmbeddedStore, stored: redis.Redis
+) -> None:
+    script, address = server
+    lives = EnhancementConfig(routine_s=60, detection_s=600, alert_s=6000)
+    async with uplink(address, valkey.url, enhancement=lives) as edge:
+        await edge.add("abc")
+        talk = await script.conversation()
+        await talk.greet(session=1)
+        await talk.frames(3)
+        for sequence, reason in ((1, 99), (2, 100)):
+            await talk.nack(sequence, cast("ingest_pb2.NackReason", reason))
+        await eventually(lambda: edge.task.done() or edge.tally.dropped.total() == 2)
+        assert edge.tally.dropped == {"nack_unknown": 2}
+        await talk.retain(1, 3, cast("frame_pb2.Retention", 99))
+        await eventually(lambda: _lives_s(stored, store_keys.enhancement("door", 1, 3)) > 600)
+        await talk.ack(3)
+        await edge.settled()
+        assert (edge.tally.acked, edge.tally.connections) == (1, 1)
+
+
+def _lives_s(store: redis.Redis, key: str) -> int:
+    return cast("int", store.ttl(key))
 
 
 async def test_after_a_lost_connection_the_session_goes_on_behind_the_last_stored_frame(

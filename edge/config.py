@@ -503,11 +503,14 @@ class CodecConfig:
         profile: name of the codec's profile; the server has to hold the same.
         device: `auto` takes CUDA where there is one.
         threads: CPU threads of one operation.
+        eight_bit: let the analyses compute in 8-bit integers where the processor has instructions for it: more frames a
+            second, for 0.3 % more bits.
     """
 
     profile: str = "lite"
     device: str = "auto"
     threads: int = 1
+    eight_bit: bool = True
 
     def __post_init__(self) -> None:
         if self.device not in (devices := ("auto", "cpu", "cuda")):

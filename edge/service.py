@@ -42,7 +42,11 @@ async def serve(config: SiteConfig, alone: bool, summary: Path | None) -> int:
 
     site = Site(config, version("secondsight"))
     use_threads(config.codec.threads)
-    site.equip(await asyncio.to_thread(load_codec, config.codec.profile, device=config.codec.device))
+    wanted = config.codec
+    codec = await asyncio.to_thread(
+        load_codec, wanted.profile, device=wanted.device, eight_bit=wanted.eight_bit
+    )
+    site.equip(codec)
     tallies = site.tallies
     try:
         with serve_metrics(config.metrics, tallies), tracing_as("secondsight-edge"):

@@ -118,11 +118,13 @@ def _check_metrics(config: SiteConfig) -> Iterator[Finding]:
 def _load(config: SiteConfig, findings: list[Finding]) -> Codec | None:
     """The codec, if there is one; tells of it, and of levels that it does not have."""
     try:
-        codec = load_codec(config.codec.profile, device=config.codec.device)
+        wanted = config.codec
+        codec = load_codec(wanted.profile, device=wanted.device, eight_bit=wanted.eight_bit)
     except (CodecError, OSError) as error:
         findings.append(Finding(Level.ERROR, "codec", str(error), "mend `codec.profile` or `codec.device`"))
         return None
-    found = f"profile {config.codec.profile} on {codec.device}, model {codec.predicting_id.hex()[:12]}"
+    device = f"{codec.device}, analyses in 8 bits" if codec.eight_bit else str(codec.device)
+    found = f"profile {config.codec.profile} on {device}, model {codec.predicting_id.hex()[:12]}"
     findings.append(Finding(Level.OK, "codec", found))
     for camera in config.cameras:
         try:

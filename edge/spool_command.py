@@ -31,7 +31,7 @@ def spool(
     Every figure stands beside the time that the same frame takes to encode and that the same bytes take at the end of a
     plain file, all measured in one run.
     """
-    codec = load_codec(profile, device=device)
+    codec = load_codec(profile, device=device, eight_bit=True)
     bench = asyncio.run(measure(codec, folder, frames, width, height))
     console_for(as_json).print(_table(bench))
     put_figures(asdict(bench), out, as_json, indent=2)

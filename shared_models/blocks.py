@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_SLOPE = 0.1
+SLOPE: Final = 0.1
+"""Of LeakyReLU, below 0."""
 
 
 class DepthwiseBlock(nn.Module):
@@ -29,13 +32,13 @@ class DepthwiseBlock(nn.Module):
         super().__init__()
         self.spatial = nn.Sequential(
             nn.Conv2d(width, width, 1),
-            nn.LeakyReLU(_SLOPE, inplace=True),
+            nn.LeakyReLU(SLOPE, inplace=True),
             nn.Conv2d(width, width, 3, padding=1, groups=width),
             nn.Conv2d(width, width, 1),
         )
         self.channel = nn.Sequential(
             nn.Conv2d(width, 2 * width, 1),
-            nn.LeakyReLU(_SLOPE, inplace=True),
+            nn.LeakyReLU(SLOPE, inplace=True),
             nn.Conv2d(2 * width, width, 1),
         )
         for branch in (self.spatial, self.channel):

@@ -56,3 +56,14 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     else:
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if native else torch.float32
+
+
+def multiplies_bytes_exactly(device: torch.device) -> bool:
+    """Whether products of bytes are added up in 32 bits, by instructions made for it (VNNI, AMX).
+
+    Without them, sums of two saturate at 16 bits, and nothing is gained over floats.
+    """
+    capabilities = torch.cpu.get_capabilities()
+    return device.type == "cpu" and any(
+        capabilities.get(name, False) for name in ("avx512_vnni", "avx_vnni", "amx_int8")
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from shared_models.config import MODEL_ID_BYTES, PROFILES, CodecConfig
+from shared_models.eight_bit import AnalysisRanges
 from shared_models.enhancement import EnhancementLayer
 from shared_models.errors import WeightsError
 from shared_models.predicted import PredictedModels
@@ -32,13 +33,15 @@ _PREDICTED: Final = "predicted."
 _PROFILE: Final = "profile"
 _SWITCHES: Final = "switches"
 _TRAINING: Final = "training"
+_RANGES: Final = "ranges."
 
 
 @dataclass(frozen=True)
 class Weights:
     """Both layers and the tables of one model. `training` tells how it came about.
 
-    `predicted` has the entropy models of predicted frames; a model may do without.
+    `predicted` has the entropy models of predicted frames, `ranges` lets an encoder compute its analyses in 8 bits; a
+    model may do without either.
     """
 
     config: CodecConfig
@@ -47,6 +50,7 @@ class Weights:
     tables: Tables
     training: dict[str, object]
     predicted: PredictedModels | None = None
+    ranges: AnalysisRanges | None = None
 
     @property
     def model_id(self) -> bytes:
@@ -58,7 +62,7 @@ class Weights:
 
     @property
     def predicting_id(self) -> bytes:
-        """The same over everything: predicted frames of other models are refused."""
+        """The same over everything that a decoder needs: predicted frames of other models are refused."""
         return self._identity("")
 
     @property
@@ -87,7 +91,7 @@ class Weights:
         }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(self._tensors(), path, metadata)
+            save_file(self._tensors() | self._range_tensors(), path, metadata)
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"{path} cannot be written: {error}") from error
 
@@ -106,6 +110,7 @@ class Weights:
             config = replace(PROFILES[profile], **json.loads(metadata.get(_SWITCHES, "{}")))
             machine, enhancement = machine_layer(config), enhancement_layer(config)
             tables = tables_in(tensors)
+            ranges = _ranges_in(tensors)
             parts: list[tuple[str, nn.Module]] = [(_MACHINE, machine), (_ENHANCEMENT, enhancement)]
             predicted = None
             if any(name.startswith(_PREDICTED) for name in tensors):
@@ -119,13 +124,20 @@ class Weights:
                 raise ValueError("probability tables are missing")
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise WeightsError(f"{path} does not fit profile {profile!r}: {error}") from error
-        return cls(config, machine, enhancement, tables, json.loads(metadata.get(_TRAINING, "{}")), predicted)
+        training = json.loads(metadata.get(_TRAINING, "{}"))
+        return cls(config, machine, enhancement, tables, training, predicted, ranges)
 
     def _tensors(self) -> dict[str, Tensor]:
         parts: dict[str, nn.Module] = {_MACHINE: self.machine, _ENHANCEMENT: self.enhancement}
         if self.predicted is not None:
             parts[_PREDICTED] = self.predicted
         return tensors_of(self.tables, parts)
+
+    def _range_tensors(self) -> dict[str, Tensor]:
+        """Not part of the model: a decoder has no use for them."""
+        if self.ranges is None:
+            return {}
+        return {_RANGES + field.name: getattr(self.ranges, field.name) for field in fields(self.ranges)}
 
 
 def shipped_weights(profile: str) -> Path:
@@ -175,6 +187,14 @@ def tables_in(tensors: dict[str, Tensor]) -> Tables:
         KeyError, ValueError: there are none, or they are damaged.
     """
     return Tables.unflattened(tensors.pop(_COUNTS).numpy(), tensors.pop(_LENGTHS).numpy())
+
+
+def _ranges_in(tensors: dict[str, Tensor]) -> AnalysisRanges | None:
+    """The ranges of a weights file, if it has any, taken out of its tensors."""
+    own = {
+        name.removeprefix(_RANGES): tensors.pop(name) for name in list(tensors) if name.startswith(_RANGES)
+    }
+    return AnalysisRanges(**own) if own else None
 
 
 def _switches(config: CodecConfig) -> str:

@@ -75,6 +75,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "models export": (
         "secondsight models export --machine runs/machine --enhancement runs/enhancement --out lite.safetensors",
     ),
+    "models calibrate": ("secondsight models calibrate photos --out lite.safetensors",),
     "models export-comparison": ("secondsight models export-comparison runs/human --out comparison",),
     "openapi": ("secondsight openapi > openapi.json",),
     "plan": (

@@ -254,7 +254,8 @@ def _single(setting: str, frames: int, size: int, judge: Judge, views: dict[int,
 
 
 def _ours(codec: Codec, levels: Levels) -> str:
-    return f"{levels}, model {codec.predicting_id.hex()}, {codec.device}, {codec.dtype}, code {_codec_code()}"
+    arithmetic = f"{codec.device}, {codec.dtype}{', analyses in 8 bits' if codec.eight_bit else ''}"
+    return f"{levels}, model {codec.predicting_id.hex()}, {arithmetic}, code {_codec_code()}"
 
 
 @cache

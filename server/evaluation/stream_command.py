@@ -29,7 +29,7 @@ from server.evaluation.stream_codings import (
 from server.recognition import Recogniser, load_recogniser
 from shared_models import Codec, load_codec, use_threads
 from shared_models.command.as_typed import as_typed
-from shared_models.command.options import WeightsFile, file_to_write
+from shared_models.command.options import EightBit, WeightsFile, file_to_write
 from shared_models.command.printing import AsJson, console_for, print_json, progress_for
 from shared_models.evaluation.peers import JPEG
 from shared_models.evaluation.report_page import PICTURE_TYPES
@@ -84,6 +84,7 @@ def stream(
         int, typer.Option(min=1, help="Frames between key frames of x264 and x265.")
     ] = STREAM.keyint,
     threads: Annotated[int, typer.Option(min=1, help="Threads of codec and recognisers.")] = 1,
+    eight_bit: EightBit = False,
     cache: Annotated[
         Path | None,
         typer.Option(help="Folder that keeps all figures, for another run or the rest of this one."),
@@ -100,7 +101,7 @@ def stream(
     """Bits per second of machine layers and of human views, whole or for a share of the frames, beside other codecs."""
     console = console_for(as_json)
     use_threads(threads)
-    codec = load_codec(weights=weights)
+    codec = load_codec(weights=weights, eight_bit=eight_bit)
     wanted = clips_of(clips, frames)
     recognisers = _recognisers(detector, threads, console)
     codings = _codings(codec, _levels(setting, codec), keyint, every, only)
@@ -120,6 +121,7 @@ def stream(
     figures = {
         "command": as_typed(context, "eval", "stream"),
         "model": codec.model_id.hex(),
+        "eight_bit": codec.eight_bit,
         "keyint": keyint,
         "group": asdict(GROUP),
         "seed": STREAM.seed,

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from shared_models.codec import Codec, load_codec
 from shared_models.command.as_typed import as_typed
-from shared_models.command.options import FiguresFile, WeightsFile
+from shared_models.command.options import EightBit, FiguresFile, WeightsFile
 from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.complexity import kilo_macs_per_pixel
 from shared_models.config import PAPER
@@ -61,6 +61,7 @@ def codec(
         int, typer.Option(min=1, help="CPU threads in all; the encoder's two analyses share them.")
     ] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    eight_bit: EightBit = True,
     peers: Annotated[bool, typer.Option(help="Time the other codecs' encoders, too.")] = True,
     paper: Annotated[
         bool, typer.Option(help="Time the paper's model, too, untrained: minutes on a CPU.")
@@ -74,7 +75,7 @@ def codec(
     """
     image = picture_to_time(picture, height, width)
     second = with_something_moved(image) if later is None else picture_to_time(later, height, width)
-    subject = load_codec(weights=weights, device=device)
+    subject = load_codec(weights=weights, device=device, eight_bit=eight_bit)
     with progress_for(still=True) as progress:
         bar = progress.add_task("", total=1 + paper + len(_PEERS) * peers)
 
@@ -97,7 +98,8 @@ def codec(
             most = min(repeats, _SLOW_REPEATS) if peer in (X265, VVC) else repeats
             others.append(peer_timing(peer, image, quality, most))
     console = console_for(as_json)
-    title = f"{width}x{height}, {subject.device.type}, {subject.dtype}, {threads} threads"
+    arithmetic = f"{subject.dtype}, analyses in 8 bits" if subject.eight_bit else str(subject.dtype)
+    title = f"{width}x{height}, {subject.device.type}, {arithmetic}, {threads} threads"
     console.print(_operations_table(title, ours, papers, threads))
     console.print(_stages_table(ours.operations))
     if others:
@@ -107,6 +109,7 @@ def codec(
         "model": subject.model_id.hex(),
         "device": subject.device.type,
         "dtype": str(subject.dtype),
+        "eight_bit": subject.eight_bit,
         "threads": threads,
         "width": width,
         "height": height,

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from shared_models.codec import Codec, load_codec
 from shared_models.command.as_typed import as_typed
-from shared_models.command.options import FiguresFile, PhotoCount, WeightsFile, Workers
+from shared_models.command.options import EightBit, FiguresFile, PhotoCount, WeightsFile, Workers
 from shared_models.command.printing import AsJson, console_for, progress_for, put_figures
 from shared_models.device import use_threads
 from shared_models.evaluation.comparison import comparisons
@@ -63,6 +63,7 @@ def rd(
     ] = None,
     images: PhotoCount = None,
     workers: Workers = None,
+    eight_bit: EightBit = False,
     earlier: Annotated[
         Path | None,
         typer.Option(
@@ -78,7 +79,7 @@ def rd(
     """
     console = console_for(as_json)
     use_threads(1)
-    codec = load_codec(weights=weights)
+    codec = load_codec(weights=weights, eight_bit=eight_bit)
     photos = photos_of(folder, images)
     offered: dict[Kind, tuple[Peer, ...]] = {
         "comparison": (*comparisons(codec), MachinePlusVvc(codec)) if peers else (),
@@ -122,6 +123,7 @@ def rd(
     figures = {
         "command": as_typed(context, "eval", "rd"),
         "model": codec.model_id.hex(),
+        "eight_bit": codec.eight_bit,
         "photos": len(photos),
         "identities": identities,
         "curves": [curve.as_dict() for curve in curves],

@@ -10,13 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from shared_models.codec import Codec
-from shared_models.command.options import file_to_write
+from shared_models.command.options import WeightsFile, file_to_write
 from shared_models.command.printing import AsJson, print_json
 from shared_models.complexity import kilo_macs_per_pixel
 from shared_models.config import PAPER
+from shared_models.photo_folder import photo_set
 from shared_models.profile import profile_named
+from shared_models.training.calibration import calibrated
 from shared_models.training.export import exported, exported_comparison, with_machine, with_predicted
-from shared_models.weights import SHIPPED, Weights
+from shared_models.weights import SHIPPED, Weights, shipped_weights
 
 _COSTS: Final = {
     "encode": "encode",
@@ -183,6 +185,28 @@ def export(
             "without predicted frames: the models of --weights belong to its own layers, train new ones",
             err=as_json,
         )
+
+
+@app.command()
+def calibrate(
+    photos: Annotated[Path, typer.Argument(help="Folder of photos like those that are to be encoded.")],
+    out: Annotated[Path, typer.Option(help="The weights file to write.", callback=file_to_write)],
+    weights: WeightsFile = None,
+    count: Annotated[
+        int, typer.Option(min=1, help="Only so many photos, spread evenly by name over the folder.")
+    ] = 64,
+    profile: Annotated[str, typer.Option(help="Of the codec.")] = "lite",
+    as_json: AsJson = False,
+) -> None:
+    """Measure what the analyses compute, so that an encoder may compute it in 8 bits. The model stays the same."""
+    paths = photo_set(photos).paths
+    chosen = [paths[place * len(paths) // count] for place in range(count)] if count < len(paths) else paths
+    measured = calibrated(Weights.load(weights or shipped_weights(profile)), chosen)
+    measured.save(out)
+    if as_json:
+        print_json({"file": str(out), "model": measured.model_id.hex(), "photos": len(chosen)})
+    else:
+        typer.echo(f"{out}: model {measured.model_id.hex()}, measured on {len(chosen)} photos")
 
 
 @app.command()

@@ -35,6 +35,12 @@ WeightsFile = Annotated[
 ]
 Profile = Annotated[str, typer.Option(help="Profile of the codec: lite, or paper with --weights.")]
 PhotoCount = Annotated[int | None, typer.Option(min=1, help="Only so many photos, the first by name.")]
+EightBit = Annotated[
+    bool,
+    typer.Option(
+        help="Let the analyses compute in 8-bit integers, where the processor has instructions for it."
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Photos coded at a time; one per CPU when left out.")
 ]

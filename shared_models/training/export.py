@@ -62,7 +62,7 @@ def exported(machine: Path, enhancement: Path, config: CodecConfig) -> Weights:
 def with_machine(machine: Path, weights: Weights) -> Weights:
     """`weights` with the machine layer of a run: good for machine views, its enhancement layer knows another one.
 
-    Models of predicted frames are left out: they belong to the layers they were trained for.
+    Models of predicted frames and ranges for 8 bits are left out: they belong to the layers they were made for.
 
     Raises:
         CheckpointError: the folder holds no such run.
@@ -71,7 +71,7 @@ def with_machine(machine: Path, weights: Weights) -> Weights:
     tables = probability_tables(layer.entropy, weights.enhancement.entropy)
     kept = {name: told for name, told in weights.training.items() if not name.startswith("predicted")}
     training = kept | {"machine": _history(_best(machine, "machine"))}
-    return replace(weights, machine=layer, tables=tables, training=training, predicted=None)
+    return replace(weights, machine=layer, tables=tables, training=training, predicted=None, ranges=None)
 
 
 def with_predicted(machine: Path, enhancement: Path, weights: Weights) -> Weights:

@@ -18,6 +18,7 @@ import torch
 from torch._dynamo.utils import counters
 
 from shared_models import Codec, EncodedFrame, load_codec
+from shared_models.device import multiplies_bytes_exactly
 from shared_models.evaluation.speed import pink_noise
 from tests.shared_models.arithmetic import compiled, double_means, entropy_models, plain_layout, threads
 from tests.shared_models.prediction import SUNSET, Change, coded_key, predicted_frame
@@ -151,6 +152,25 @@ def test_bfloat16_and_float32_codecs_read_each_other_at_every_quality(
         here = encoder.decode_human(frame.machine, frame.enhancement).astype(int)
         there = decoder.decode_human(frame.machine, frame.enhancement).astype(int)
         assert np.abs(here - there).mean() < LARGEST_MEAN_DIFFERENCE
+
+
+@pytest.mark.skipif(
+    not multiplies_bytes_exactly(torch.device("cpu")), reason="this processor has neither VNNI nor AMX"
+)
+@pytest.mark.parametrize("decoding", ARITHMETICS)
+def test_what_was_analysed_in_8_bits_decodes_under_every_arithmetic(
+    predicting_weights: Path, predicting_codec: Codec, half_predicting_codec: Codec, decoding: str
+) -> None:
+    """A key frame, and a frame that is predicted from it."""
+    encoder = load_codec(weights=predicting_weights, device="cpu", dtype=torch.float32, eight_bit=True)
+    assert encoder.eight_bit
+    key = coded_key(encoder, KEY)
+    frame = predicted_frame(encoder, key.reference, MOVED, Change.of(MOVED, 0.4, light=SUNSET))
+    here = predicted_view(encoder, key.frame, frame)
+    codec = half_predicting_codec if decoding == "bfloat16" else predicting_codec
+    with ARITHMETICS[decoding](codec):
+        there = predicted_view(codec, key.frame, frame)
+    assert np.abs(here.astype(int) - there).mean() < LARGEST_MEAN_DIFFERENCE
 
 
 def test_float64_means_are_computed_in_float64(float_codec: Codec) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from shared_models.blocks import DepthwiseBlock, FullPrecisionConv2d
 from shared_models.config import LiteConfig, TransformConfig
-from shared_models.eight_bit import EightBitBlocks
+from shared_models.eight_bit import EightBitBlocks, Ranges
 from shared_models.transform import Transform
 
 
@@ -37,7 +37,7 @@ class Analysis(Transform):
     def compute_in(self, dtype: torch.dtype) -> None:
         self.blocks.to(dtype)
 
-    def compute_in_eight_bits(self, ranges: Tensor) -> None:
-        """Do the bulk of the arithmetic in 8-bit integers; `ranges` as for `EightBitBlocks`. Once, from float32."""
+    def compute_in_eight_bits(self, ranges: Ranges) -> None:
+        """Do the bulk of the arithmetic in 8-bit integers; once, from float32."""
         assert isinstance(self.blocks, nn.Sequential)
         self.blocks = EightBitBlocks(self.blocks, ranges)

@@ -25,6 +25,7 @@ from shared_models.device import (
     multiplies_bytes_exactly,
     resolved_device,
 )
+from shared_models.eight_bit import Ranges
 from shared_models.entropy_model import EntropyModel, Level, Prediction
 from shared_models.environment import Environment
 from shared_models.errors import (
@@ -616,7 +617,7 @@ def load_codec(
     return Codec(loaded, device, dtype, eight_bit=eight_bit)
 
 
-def _compute_in_eight_bits(analysis: Transform, ranges: Tensor) -> None:
+def _compute_in_eight_bits(analysis: Transform, ranges: Ranges) -> None:
     try:
         if not isinstance(analysis, Analysis):
             raise ValueError("this profile's analyses compute in floats alone")

@@ -1,8 +1,10 @@
 """Blocks of an analysis in integers of 8 bits, for processors that multiply those faster than floats.
 
 Post-training quantisation (Jacob et al., CVPR 2018): weights have one scale for every output channel, what goes into a
-convolution has one range, measured beforehand on photos. The residual stream, which carries the latents, stays in
-float32. Products and sums are exact; what is lost is rounding before every convolution.
+convolution has a range, measured beforehand on photos. The residual stream, which carries the latents, stays in
+float32; what is taken from it has a range for every channel, since one of them, brightness, is far larger than the
+others (after SmoothQuant, Xiao et al., ICML 2023). Products and sums are exact; what is lost is rounding before every
+convolution.
 
 Only an encoder may compute so: nothing on the other side has to repeat an analysis.
 """
@@ -25,18 +27,34 @@ _STEPS: Final = 255
 _WHOLE: Final = 2.0**23
 """Floats from here to twice this are whole numbers."""
 _LEAST_SCALE: Final = 1e-9
+_OF_STREAM: Final = 2
+"""Convolutions of a block that take in the residual stream."""
+_WITHIN: Final = 3
 _SAMPLES: Final = 8192
 """Values of each picture that a range is fitted to."""
+_ROW_SAMPLES: Final = 2048
+"""Values of each picture that the range of a channel is fitted to."""
 _SHRUNK: Final = tuple(1.0 - 0.05 * step for step in range(17))
 """Shares of the whole range that are tried: values beyond it are clipped, those within it told more finely."""
 
 
 @dataclass(frozen=True)
-class AnalysisRanges:
-    """What the convolutions of both analyses take in, lowest and highest value: (number of convolutions, 2) each."""
+class Ranges:
+    """Lowest and highest value of what the convolutions of N blocks take in.
 
-    machine: Tensor
-    enhancement: Tensor
+    `stream` (2 N, width, 2): from the residual stream, by channel; `inner` (3 N, 2): within the branches.
+    """
+
+    stream: Tensor
+    inner: Tensor
+
+
+@dataclass(frozen=True)
+class AnalysisRanges:
+    """Those of both analyses."""
+
+    machine: Ranges
+    enhancement: Ranges
 
 
 class EightBitBlocks(nn.Module):
@@ -49,22 +67,34 @@ class EightBitBlocks(nn.Module):
 
     Args:
         blocks: trained blocks, in float32.
-        ranges: of their convolutions in order, (5 * number of blocks, 2).
+        ranges: of what their convolutions take in.
 
     Raises:
         ValueError: the ranges are those of other blocks.
     """
 
-    def __init__(self, blocks: nn.Sequential, ranges: Tensor) -> None:
+    def __init__(self, blocks: nn.Sequential, ranges: Ranges) -> None:
         super().__init__()
-        taken = _convolutions(blocks)
-        if ranges.shape != (len(taken), 2) or not bool((ranges[:, 0] < ranges[:, 1]).all()):
-            raise ValueError(f"there are {len(taken)} convolutions, and ranges {tuple(ranges.shape)}")
-        grids = [_Grid.over(low, high) for low, high in ranges.tolist()]
-        quantised = [_Convolution(part, grid) for part, grid in zip(taken, grids, strict=True)]
-        of_block = len(_Block._fields)
+        taken = [_parts(block) for block in blocks]
+        stream = (_OF_STREAM * len(taken), taken[0].enter.in_channels, 2)
+        inner = (_WITHIN * len(taken), 2)
+        if ranges.stream.shape != stream or ranges.inner.shape != inner:
+            raise ValueError(
+                f"ranges {tuple(ranges.stream.shape)} and {tuple(ranges.inner.shape)}, not {stream} and {inner}"
+            )
+        if not all(bool((part[..., 0] <= part[..., 1]).all()) for part in (ranges.stream, ranges.inner)):
+            raise ValueError("a range ends before it begins")
+        channels = iter(_ChannelGrid(of_channels) for of_channels in ranges.stream)
+        grids = iter(_Grid.over(low, high) for low, high in ranges.inner.tolist())
         self._blocks = [
-            _Block(*quantised[first : first + of_block]) for first in range(0, len(quantised), of_block)
+            _EightBitBlock(
+                _FromStream(block.enter, next(channels)),
+                _Convolution(block.spread, next(grids)),
+                _Convolution(block.leave, next(grids)),
+                _FromStream(block.widen, next(channels)),
+                _Convolution(block.narrow, next(grids)),
+            )
+            for block in taken
         ]
 
     def multiply_accumulates(self, x: Tensor) -> int:
@@ -78,37 +108,45 @@ class EightBitBlocks(nn.Module):
         # These operators take their operands to be contiguous, whatever the strides say.
         rows = x.permute(0, 2, 3, 1).reshape(-1, width).contiguous()
         for enter, spread, leave, widen, narrow in self._blocks:
-            entered = enter.leaky(enter.grid.told(rows), spread.grid)
+            entered = enter.leaky(rows, spread.grid)
             picture = entered.view(frames, height, across, width).permute(0, 3, 1, 2)
             around = spread.depthwise(picture, leave.grid).permute(0, 2, 3, 1).reshape(-1, width)
             rows = leave.added(around, rows)
-            rows = narrow.added(widen.leaky(widen.grid.told(rows), narrow.grid), rows)
+            rows = narrow.added(widen.leaky(rows, narrow.grid), rows)
         return rows.view(frames, height, across, width).permute(0, 3, 1, 2)
 
 
-def measured_ranges(blocks: nn.Sequential, batches: Iterable[Tensor]) -> Tensor:
+def measured_ranges(blocks: nn.Sequential, batches: Iterable[Tensor]) -> Ranges:
     """Ranges of what the convolutions of float32 blocks take in: those that make the smallest squared error.
 
     Args:
         blocks: in float32, `DepthwiseBlock`.
         batches: inputs of the blocks, (B, width, H, W).
-
-    Returns:
-        (number of convolutions, 2), float32.
     """
-    taken = _convolutions(blocks)
-    seen: list[list[Tensor]] = [[] for _ in taken]
+    taken = [_parts(block) for block in blocks]
+    stream = [part for block in taken for part in (block.enter, block.widen)]
+    inner = [part for block in taken for part in (block.spread, block.leave, block.narrow)]
+    of_stream: list[list[Tensor]] = [[] for _ in stream]
+    of_inner: list[list[Tensor]] = [[] for _ in inner]
+
+    def sample_channels(into: list[Tensor], _: nn.Module, arguments: tuple[Any, ...]) -> None:
+        rows = arguments[0].detach().movedim(1, -1).flatten(0, -2)
+        into.append(rows[:: max(1, len(rows) // _ROW_SAMPLES)].clone())
 
     def sample(into: list[Tensor], _: nn.Module, arguments: tuple[Any, ...]) -> None:
         values = arguments[0].detach().flatten()
-        into.append(values[:: max(1, len(values) // _SAMPLES)].clone())
+        into.append(values[:: max(1, len(values) // _SAMPLES), None].clone())
 
     with ExitStack() as hooks, torch.no_grad():
-        for part, into in zip(taken, seen, strict=True):
-            hooks.enter_context(part.register_forward_pre_hook(partial(sample, into)))
+        for parts, seen, look in ((stream, of_stream, sample_channels), (inner, of_inner, sample)):
+            for part, into in zip(parts, seen, strict=True):
+                hooks.enter_context(part.register_forward_pre_hook(partial(look, into)))
         for batch in batches:
             blocks(batch)
-    return torch.tensor([_best_range(torch.cat(samples)) for samples in seen])
+    return Ranges(
+        torch.stack([_best_ranges(torch.cat(samples)) for samples in of_stream]),
+        torch.cat([_best_ranges(torch.cat(samples)) for samples in of_inner]),
+    )
 
 
 class _Grid(NamedTuple):
@@ -124,43 +162,46 @@ class _Grid(NamedTuple):
         scale = max((high - low) / _STEPS, _LEAST_SCALE)
         return cls(scale, round(-low / scale))
 
-    def told(self, x: Tensor) -> Tensor:
-        """Floats as bytes, uint8."""
+
+class _ChannelGrid:
+    """Bytes for the floats of every channel, from its range, (C, 2), which is widened to have 0 in it."""
+
+    def __init__(self, ranges: Tensor) -> None:
+        low, high = ranges[:, 0].clamp_max(0.0), ranges[:, 1].clamp_min(0.0)
+        self.scales = ((high - low) / _STEPS).clamp_min(_LEAST_SCALE)
+        self.zeros = torch.round(-low / self.scales)
+        self._offsets = _WHOLE + self.zeros
+        self._steps = 1.0 / self.scales
+
+    def told(self, rows: Tensor) -> Tensor:
+        """Floats (N, C) as bytes."""
         # Adding 2**23 leaves whole numbers in the lowest bits of a float: one pass to round, and torch converts floats
         # to uint8 one by one, but not integers.
-        steps = torch.add(x.new_tensor(_WHOLE + self.zero), x, alpha=1.0 / self.scale)
+        steps = torch.addcmul(self._offsets, rows, self._steps)
         return steps.clamp_(_WHOLE, _WHOLE + _STEPS).view(torch.int32).to(torch.uint8)
 
     def floats(self, told: Tensor) -> Tensor:
-        """Bytes as floats."""
-        return self.scale * (told.float() - self.zero)
+        """Bytes (N, C) as floats."""
+        return self.scales * (told.float() - self.zeros)
 
 
 class _Convolution:
     """A convolution's weights in 8 bits, and the grid of what it takes in."""
 
     def __init__(self, convolution: nn.Conv2d, grid: _Grid) -> None:
-        assert convolution.bias is not None
-        weight = convolution.weight.detach().float()
+        weight, bias = _operands(convolution)
         self.grid = grid
         self.weights = weight.numel()
         self._groups = convolution.groups
-        self._scales = weight.abs().amax((1, 2, 3)).clamp_min(_LEAST_SCALE) / _LARGEST_WEIGHT
+        self._scales, told = _told_weights(weight)
         self._zeros = torch.zeros(len(weight), dtype=torch.int32)
-        self._bias = convolution.bias.detach().float()
-        told = torch.round(weight / self._scales[:, None, None, None]).to(torch.int8)
+        self._bias = bias
         if self._groups == 1:
             self._packed = torch.ops.onednn.qlinear_prepack(told.flatten(1), None)
         else:
             self._packed = torch.ops.onednn.qconv_prepack(
                 told, self._scales, *grid, [1, 1], [1, 1], [1, 1], self._groups
             )
-
-    def leaky(self, rows: Tensor, out: _Grid) -> Tensor:
-        """1x1 and LeakyReLU: bytes (N, inputs) -> bytes (N, outputs)."""
-        return torch.ops.onednn.qlinear_pointwise(
-            rows, *self.grid, *self._operands, *out, torch.uint8, "leaky_relu", [SLOPE], ""
-        )
 
     def depthwise(self, picture: Tensor, out: _Grid) -> Tensor:
         """3x3, every channel for itself: bytes (B, C, H, W) -> bytes of that shape, in channels_last memory."""
@@ -208,27 +249,73 @@ class _Convolution:
         return self._packed, self._scales, self._zeros, self._bias
 
 
-class _Block(NamedTuple):
+class _FromStream:
+    """A 1x1 convolution and LeakyReLU over floats, which it takes in with a grid for every channel.
+
+    The operator knows of one grid alone: the channels' scales are in the weights, their zeros in the bias.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, grid: _ChannelGrid) -> None:
+        weight, bias = _operands(convolution)
+        self.weights = weight.numel()
+        self._grid = grid
+        self._scales, told = _told_weights(weight.flatten(1) * grid.scales)
+        self._zeros = torch.zeros(len(weight), dtype=torch.int32)
+        self._bias = bias - self._scales * (told.float() @ grid.zeros)
+        self._packed = torch.ops.onednn.qlinear_prepack(told, None)
+
+    def leaky(self, rows: Tensor, out: _Grid) -> Tensor:
+        """Floats (N, inputs) -> bytes (N, outputs)."""
+        operands = self._packed, self._scales, self._zeros, self._bias
+        return torch.ops.onednn.qlinear_pointwise(
+            self._grid.told(rows), 1.0, 0, *operands, *out, torch.uint8, "leaky_relu", [SLOPE], ""
+        )
+
+
+class _Parts(NamedTuple):
     """The convolutions of a `DepthwiseBlock`."""
 
-    enter: _Convolution
+    enter: nn.Conv2d
+    spread: nn.Conv2d
+    leave: nn.Conv2d
+    widen: nn.Conv2d
+    narrow: nn.Conv2d
+
+
+class _EightBitBlock(NamedTuple):
+    """The same in 8 bits."""
+
+    enter: _FromStream
     spread: _Convolution
     leave: _Convolution
-    widen: _Convolution
+    widen: _FromStream
     narrow: _Convolution
 
 
-def _convolutions(blocks: nn.Sequential) -> list[nn.Conv2d]:
-    assert all(isinstance(block, DepthwiseBlock) for block in blocks)
-    return [part for part in blocks.modules() if isinstance(part, nn.Conv2d)]
+def _parts(block: nn.Module) -> _Parts:
+    assert isinstance(block, DepthwiseBlock)
+    return _Parts(*(part for part in block.modules() if isinstance(part, nn.Conv2d)))
 
 
-def _best_range(values: Tensor) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
+def _operands(convolution: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    assert convolution.bias is not None
+    return convolution.weight.detach().float(), convolution.bias.detach().float()
 
-    def error(share: float) -> float:
-        grid = _Grid.over(share * low, share * high)
-        return float((grid.floats(grid.told(values)) - values).square().mean())
 
-    share = min(_SHRUNK, key=error)
-    return share * low, share * high
+def _told_weights(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Scales of the output channels, (outputs,), and weights in units of them, int8."""
+    scales = weight.abs().flatten(1).amax(1).clamp_min(_LEAST_SCALE) / _LARGEST_WEIGHT
+    units = scales.view(-1, *[1] * (weight.dim() - 1))
+    return scales, torch.round(weight / units).to(torch.int8)
+
+
+def _best_ranges(values: Tensor) -> Tensor:
+    """Of every channel of values (N, C), the range that makes the smallest squared error, (C, 2)."""
+    whole = torch.stack((values.amin(0), values.amax(0)), 1)
+    ranges = [share * whole for share in _SHRUNK]
+    errors = []
+    for each in ranges:
+        grid = _ChannelGrid(each)
+        errors.append((grid.floats(grid.told(values)) - values).square().mean(0))
+    best = torch.stack(errors).argmin(0)
+    return torch.stack(ranges)[best, torch.arange(len(best))]

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from shared_models.config import MODEL_ID_BYTES, PROFILES, CodecConfig
-from shared_models.eight_bit import AnalysisRanges
+from shared_models.eight_bit import AnalysisRanges, Ranges
 from shared_models.enhancement import EnhancementLayer
 from shared_models.errors import WeightsError
 from shared_models.predicted import PredictedModels
@@ -137,7 +137,12 @@ class Weights:
         """Not part of the model: a decoder has no use for them."""
         if self.ranges is None:
             return {}
-        return {_RANGES + field.name: getattr(self.ranges, field.name) for field in fields(self.ranges)}
+        layers = {_MACHINE: self.ranges.machine, _ENHANCEMENT: self.ranges.enhancement}
+        return {
+            _RANGES + layer + field.name: getattr(ranges, field.name)
+            for layer, ranges in layers.items()
+            for field in fields(ranges)
+        }
 
 
 def shipped_weights(profile: str) -> Path:
@@ -194,7 +199,13 @@ def _ranges_in(tensors: dict[str, Tensor]) -> AnalysisRanges | None:
     own = {
         name.removeprefix(_RANGES): tensors.pop(name) for name in list(tensors) if name.startswith(_RANGES)
     }
-    return AnalysisRanges(**own) if own else None
+    if not own:
+        return None
+    machine, enhancement = (
+        Ranges(**{name.removeprefix(layer): part for name, part in own.items() if name.startswith(layer)})
+        for layer in (_MACHINE, _ENHANCEMENT)
+    )
+    return AnalysisRanges(machine, enhancement)
 
 
 def _switches(config: CodecConfig) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from shared_models.analysis import Analysis
-from shared_models.eight_bit import AnalysisRanges, measured_ranges
+from shared_models.eight_bit import AnalysisRanges, Ranges, measured_ranges
 from shared_models.errors import WeightsError
 from shared_models.photo_file import read_picture
 from shared_models.picture import pixels_of
@@ -26,7 +26,7 @@ def calibrated(weights: Weights, photos: Sequence[Path]) -> Weights:
         PhotoError: a photo cannot be read.
     """
 
-    def ranges(transform: Transform) -> Tensor:
+    def ranges(transform: Transform) -> Ranges:
         if not isinstance(transform, Analysis) or not isinstance(transform.blocks, nn.Sequential):
             raise WeightsError(f"the analyses of profile {weights.config.name!r} compute in floats alone")
         stem = transform.stem

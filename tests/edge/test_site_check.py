@@ -34,7 +34,7 @@ Server = tuple[ScriptedServer, str]
 @pytest.fixture(autouse=True)
 def small_codec(monkeypatch: pytest.MonkeyPatch, codec: Codec) -> None:
     """The tests' codec, which loads at once."""
-    monkeypatch.setattr(site_check, "load_codec", lambda profile, device: codec)
+    monkeypatch.setattr(site_check, "load_codec", lambda profile, device, eight_bit: codec)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from shared_models import Codec, load_codec
 from shared_models.blocks import DepthwiseBlock
 from shared_models.complexity import kilo_macs_per_pixel
 from shared_models.device import multiplies_bytes_exactly
-from shared_models.eight_bit import AnalysisRanges, EightBitBlocks, measured_ranges
+from shared_models.eight_bit import AnalysisRanges, EightBitBlocks, Ranges, measured_ranges
 from shared_models.errors import WeightsError
 from shared_models.evaluation.speed import pink_noise
 from shared_models.weights import Weights, shipped_weights
@@ -43,33 +43,37 @@ def x() -> Tensor:
     return torch.randn(2, WIDTH, 9, 13).to(memory_format=torch.channels_last)
 
 
-def in_floats(blocks: nn.Sequential, x: Tensor, ranges: Tensor) -> Tensor:
+def in_floats(blocks: nn.Sequential, x: Tensor, ranges: Ranges) -> Tensor:
     """The same rounding, in float64."""
 
-    def rounded(x: Tensor) -> Tensor:
-        low, high = next(bounds)
-        scale = (max(high, 0.0) - min(low, 0.0)) / 255
-        zero = round(-min(low, 0.0) / scale)
-        return ((x / scale).round() + zero).clamp(0, 255).sub(zero) * scale
-
-    def convolved(x: Tensor, convolution: nn.Conv2d) -> Tensor:
-        weight = convolution.weight.double()
-        scale = weight.abs().amax((1, 2, 3), keepdim=True) / 127
+    def convolved(x: Tensor, convolution: nn.Conv2d, bounds: Tensor) -> Tensor:
+        low, high = (bounds.view(-1, 2)[:, side].view(-1, 1, 1) for side in (0, 1))
+        scale = (high.clamp_min(0.0) - low.clamp_max(0.0)) / 255
+        zero = (-low.clamp_max(0.0) / scale).round()
+        told = ((x / scale).round() + zero).clamp(0, 255).sub(zero)
+        # Scales that channels have of their own are rounded with the weights.
+        weight = convolution.weight.double() * scale
+        unit = weight.abs().amax((1, 2, 3), keepdim=True) / 127
         assert convolution.bias is not None
-        told = (weight / scale).round() * scale
         padding = convolution.kernel_size[0] // 2
         return F.conv2d(
-            rounded(x), told, convolution.bias.double(), padding=padding, groups=convolution.groups
+            told,
+            (weight / unit).round() * unit,
+            convolution.bias.double(),
+            padding=padding,
+            groups=convolution.groups,
         )
 
-    bounds = iter(ranges.double().tolist())
+    stream, inner = iter(ranges.stream.double()), iter(ranges.inner.double())
     x = x.double()
     for block in blocks:
         assert isinstance(block, DepthwiseBlock)
         enter, _, spread, leave = block.spatial
         widen, _, narrow = block.channel
-        x = x + convolved(convolved(F.leaky_relu(convolved(x, enter), 0.1), spread), leave)
-        x = x + convolved(F.leaky_relu(convolved(x, widen), 0.1), narrow)
+        entered = F.leaky_relu(convolved(x, enter, next(stream)), 0.1)
+        x = x + convolved(convolved(entered, spread, next(inner)), leave, next(inner))
+        widened = F.leaky_relu(convolved(x, widen, next(stream)), 0.1)
+        x = x + convolved(widened, narrow, next(inner))
     return x
 
 
@@ -102,20 +106,30 @@ def test_the_smallest_picture_is_computed_as_well(blocks: nn.Sequential, x: Tens
     torch.testing.assert_close(got.double(), expected, rtol=0.0, atol=0.05)
 
 
-def test_a_range_leaves_out_what_is_rare(blocks: nn.Sequential) -> None:
+def test_every_channel_has_a_range_of_its_own_that_leaves_out_what_is_rare(blocks: nn.Sequential) -> None:
     x = torch.rand(1, WIDTH, 64, 64) - 0.5
-    even = measured_ranges(blocks, [x.clone()])
-    assert even[0].tolist() == pytest.approx([-0.5, 0.5], abs=0.05)
-    tailed = torch.randn(1, WIDTH, 64, 64) ** 5
-    low, high = measured_ranges(blocks, [tailed.clone()])[0].tolist()
-    assert 0.2 < low / float(tailed.min()) < 0.9
-    assert high > 0.0
+    x[:, 1] *= 10.0
+    x[:, 2] = torch.randn(64, 64) ** 5
+    measured = measured_ranges(blocks, [x.clone()])
+    assert (measured.stream.shape, measured.inner.shape) == ((4, WIDTH, 2), (6, 2))
+    even, tenfold, tailed = measured.stream[0, :3]
+    assert even.tolist() == pytest.approx([-0.5, 0.5], abs=0.05)
+    assert tenfold.tolist() == pytest.approx([-5.0, 5.0], abs=0.5)
+    assert 0.1 < float(tailed[1] / x[:, 2].max()) < 0.9
 
 
-@pytest.mark.parametrize("ranges", [torch.tensor([[0.0, 1.0]] * 9), torch.tensor([[1.0, 1.0]] * 10)])
-def test_ranges_of_other_blocks_are_refused(blocks: nn.Sequential, ranges: Tensor) -> None:
-    with pytest.raises(ValueError, match="there are 10 convolutions"):
-        EightBitBlocks(blocks, ranges)
+@pytest.mark.parametrize("more", [1, -1])
+def test_ranges_of_other_blocks_are_refused(blocks: nn.Sequential, x: Tensor, more: int) -> None:
+    ranges = measured_ranges(blocks, [x.clone()])
+    stream = ranges.stream[:more] if more < 0 else torch.cat((ranges.stream, ranges.stream[:more]))
+    with pytest.raises(ValueError, match=r"not \(4, 16, 2\) and \(6, 2\)"):
+        EightBitBlocks(blocks, Ranges(stream, ranges.inner))
+
+
+def test_a_range_that_ends_before_it_begins_is_refused(blocks: nn.Sequential, x: Tensor) -> None:
+    ranges = measured_ranges(blocks, [x.clone()])
+    with pytest.raises(ValueError, match="ends before it begins"):
+        EightBitBlocks(blocks, Ranges(ranges.stream.flip(2), ranges.inner))
 
 
 @pytest.fixture(scope="session")
@@ -161,7 +175,7 @@ def test_weights_that_were_measured_for_other_analyses_are_refused(tmp_path: Pat
     assert weights.ranges is not None
     swapped = AnalysisRanges(weights.ranges.enhancement, weights.ranges.machine)
     replace(weights, ranges=swapped).save(tmp_path / "swapped.safetensors")
-    with pytest.raises(WeightsError, match="measured for other analyses: there are 15 convolutions"):
+    with pytest.raises(WeightsError, match="measured for other analyses: ranges"):
         load_codec(weights=tmp_path / "swapped.safetensors", device="cpu", eight_bit=True)
 
 

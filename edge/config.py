@@ -504,7 +504,7 @@ class CodecConfig:
         device: `auto` takes CUDA where there is one.
         threads: CPU threads of one operation.
         eight_bit: let the analyses compute in 8-bit integers where the processor has instructions for it: more frames a
-            second, for 0.3 % more bits.
+            second, for 0.1 % more bits.
     """
 
     profile: str = "lite"

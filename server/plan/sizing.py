@@ -28,6 +28,8 @@ HEADROOM: Final = 1.25
 
 _GRPC_BYTES: Final = 5 + 9 + 9  # gRPC's prefix, and the HTTP/2 frames of a message and of its Ack
 _ACK_BYTES: Final = 40  # one Ack, coming back
+_MOMENT_MS: Final = 1_800_000_000_500
+"""A time whose protobuf is as long as most are: the present one's varies with its fraction of a second."""
 _PACKET_BYTES: Final = 20 + 20 + 12  # IPv4, TCP with time stamps
 _SEGMENT_BYTES: Final = 1448
 _SPOOL_PAGE_BYTES: Final = 4096  # SQLite's: a row's last page is half full in the mean
@@ -150,7 +152,7 @@ def _frame_fields() -> int:
         reference_sequence=10**6,
     )
     for moment in (frame.captured_at, frame.stored_at, frame.enhancement.expires_at):
-        moment.GetCurrentTime()
+        moment.FromMilliseconds(_MOMENT_MS)
     return frame.ByteSize() - 5000
 
 
@@ -167,7 +169,7 @@ def result_bytes(detections: float) -> float:
         enhancement=frame_pb2.EnhancementReceipt(bytes=20_000, slices=5),
     )
     for moment in (result.captured_at, result.recognised_at, result.enhancement.expires_at):
-        moment.GetCurrentTime()
+        moment.FromMilliseconds(_MOMENT_MS)
     bare = result.ByteSize()
     box = analytics_pb2.Box(x_min=100.5, y_min=100.5, x_max=200.5, y_max=200.5)
     result.detections.add(label="person", score=0.9, box=box)

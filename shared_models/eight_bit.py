@@ -85,7 +85,8 @@ class EightBitBlocks(nn.Module):
         if not all(bool((part[..., 0] <= part[..., 1]).all()) for part in (ranges.stream, ranges.inner)):
             raise ValueError("a range ends before it begins")
         channels = iter(_ChannelGrid(of_channels) for of_channels in ranges.stream)
-        grids = iter(_Grid.over(low, high) for low, high in ranges.inner.tolist())
+        scales, zeros = _scales_and_zeros(ranges.inner.double())
+        grids = iter(_Grid(float(scale), int(zero)) for scale, zero in zip(scales, zeros, strict=True))
         self._blocks = [
             _EightBitBlock(
                 _FromStream(block.enter, next(channels)),
@@ -155,21 +156,12 @@ class _Grid(NamedTuple):
     scale: float
     zero: int
 
-    @classmethod
-    def over(cls, low: float, high: float) -> _Grid:
-        """Bytes for a range, which is widened to have 0 in it."""
-        low, high = min(low, 0.0), max(high, 0.0)
-        scale = max((high - low) / _STEPS, _LEAST_SCALE)
-        return cls(scale, round(-low / scale))
-
 
 class _ChannelGrid:
-    """Bytes for the floats of every channel, from its range, (C, 2), which is widened to have 0 in it."""
+    """Bytes for the floats of every channel, from its range, (C, 2)."""
 
     def __init__(self, ranges: Tensor) -> None:
-        low, high = ranges[:, 0].clamp_max(0.0), ranges[:, 1].clamp_min(0.0)
-        self.scales = ((high - low) / _STEPS).clamp_min(_LEAST_SCALE)
-        self.zeros = torch.round(-low / self.scales)
+        self.scales, self.zeros = _scales_and_zeros(ranges)
         self._offsets = _WHOLE + self.zeros
         self._steps = 1.0 / self.scales
 
@@ -307,6 +299,13 @@ def _told_weights(weight: Tensor) -> tuple[Tensor, Tensor]:
     scales = weight.abs().flatten(1).amax(1).clamp_min(_LEAST_SCALE) / _LARGEST_WEIGHT
     units = scales.view(-1, *[1] * (weight.dim() - 1))
     return scales, torch.round(weight / units).to(torch.int8)
+
+
+def _scales_and_zeros(ranges: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the grids over ranges (N, 2), which are widened to have 0 in them: (N,) each."""
+    low, high = ranges[:, 0].clamp_max(0.0), ranges[:, 1].clamp_min(0.0)
+    scales = ((high - low) / _STEPS).clamp_min(_LEAST_SCALE)
+    return scales, torch.round(-low / scales)
 
 
 def _best_ranges(values: Tensor) -> Tensor:

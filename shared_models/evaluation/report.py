@@ -408,7 +408,9 @@ def _ablation(report: Report, ablation: Mapping[str, Any]) -> None:
 def _speed(report: Report, bench: Mapping[str, Any]) -> None:
     report.heading(2, "Speed")
     threads = bench["threads"]
-    arithmetic = escaped(bench["dtype"]) + (", the encoder's analyses in 8 bits" if bench["eight_bit"] else "")
+    arithmetic = escaped(bench["dtype"]) + (
+        ", the encoder's analyses in 8 bits" if bench["eight_bit"] else ""
+    )
     report.paragraph(
         f"{bench['width']}x{bench['height']} pixels, {escaped(bench['device'])}, {arithmetic}, "
         f"{threads} threads. Stages in threads of their own overlap with others."

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from shared_models import Codec
+from shared_models.device import multiplies_bytes_exactly
 from shared_models.fixed_point import FixedPointConv2d
 from shared_models.layer import LayerEntropyModel
+
+needs_bytes = pytest.mark.skipif(
+    not multiplies_bytes_exactly(torch.device("cpu")), reason="this processor has neither VNNI nor AMX"
+)
 
 
 @contextmanager

@@ -16,16 +16,13 @@ from secondsight.command_line import app
 from shared_models import Codec, load_codec
 from shared_models.blocks import DepthwiseBlock
 from shared_models.complexity import kilo_macs_per_pixel
-from shared_models.device import multiplies_bytes_exactly
 from shared_models.eight_bit import AnalysisRanges, EightBitBlocks, Ranges, measured_ranges
 from shared_models.errors import WeightsError
 from shared_models.evaluation.speed import pink_noise
 from shared_models.weights import Weights, shipped_weights
+from tests.shared_models.arithmetic import needs_bytes
 
 WIDTH = 16
-needs_bytes = pytest.mark.skipif(
-    not multiplies_bytes_exactly(torch.device("cpu")), reason="this processor has neither VNNI nor AMX"
-)
 
 
 @pytest.fixture

@@ -18,9 +18,15 @@ import torch
 from torch._dynamo.utils import counters
 
 from shared_models import Codec, EncodedFrame, load_codec
-from shared_models.device import multiplies_bytes_exactly
 from shared_models.evaluation.speed import pink_noise
-from tests.shared_models.arithmetic import compiled, double_means, entropy_models, plain_layout, threads
+from tests.shared_models.arithmetic import (
+    compiled,
+    double_means,
+    entropy_models,
+    needs_bytes,
+    plain_layout,
+    threads,
+)
 from tests.shared_models.prediction import SUNSET, Change, coded_key, predicted_frame
 
 Picture = np.ndarray
@@ -154,9 +160,7 @@ def test_bfloat16_and_float32_codecs_read_each_other_at_every_quality(
         assert np.abs(here - there).mean() < LARGEST_MEAN_DIFFERENCE
 
 
-@pytest.mark.skipif(
-    not multiplies_bytes_exactly(torch.device("cpu")), reason="this processor has neither VNNI nor AMX"
-)
+@needs_bytes
 @pytest.mark.parametrize("decoding", ARITHMETICS)
 def test_what_was_analysed_in_8_bits_decodes_under_every_arithmetic(
     predicting_weights: Path, predicting_codec: Codec, half_predicting_codec: Codec, decoding: str

@@ -13,6 +13,7 @@ from shared_models.errors import DeviceError
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
 _LARGEST_KEPT_BYTES: Final = 2**30
 
 
@@ -20,13 +21,15 @@ _LARGEST_KEPT_BYTES: Final = 2**30
 def keep_freed_memory() -> None:
     """Let glibc keep the pages of freed tensors, up to 1 GiB, for the next frame's tensors of the same sizes.
 
-    By default it gives every large one back to the kernel, which has to clear its pages anew for each operation.
+    By default it gives every large one back to the kernel, which has to clear its pages anew for each operation. So it
+    does, whatever it is told, with what threads other than the first keep in arenas of their own: they share one.
     Does nothing with other C libraries.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
         libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST_KEPT_BYTES)
+        libc.mallopt(_M_ARENA_MAX, 1)
 
 
 def resolved_device(name: str) -> torch.device:

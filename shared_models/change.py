@@ -12,4 +12,4 @@ def change(y: Tensor, before: Tensor, gain: Tensor) -> Tensor:
         y, before: latents of the two pictures' sources, (B, M, H, W), neither quantised.
         gain: factor from latents to symbols, (B, M, 1, 1).
     """
-    return ((y - before) * gain).square().sum(1, keepdim=True)
+    return (y - before).mul_(gain).square_().sum(1, keepdim=True)

@@ -41,13 +41,17 @@ class Light:
 
     @classmethod
     def candidates(cls, before: Tensor, after: Tensor) -> tuple[Light, ...]:
-        """What may lead from one picture to another: nothing, offsets, or a gain and offsets.
+        """What may lead from one picture to another: nothing, offsets, or a gain and offsets; none of it twice.
 
         Args:
             before, after: `brightness` of the two pictures.
         """
-        none = cls.unchanged(len(before), before.device)
-        return none, cls.fitted(before, after, 0.0), cls.fitted(before, after, _LARGEST_STRETCH)
+        found = [cls.unchanged(len(before), before.device)]
+        for stretch in (0.0, _LARGEST_STRETCH):
+            light = cls.fitted(before, after, stretch)
+            if not any(torch.equal(light.numbers, other.numbers) for other in found):
+                found.append(light)
+        return tuple(found)
 
     @classmethod
     def unchanged(cls, frames: int, device: torch.device) -> Light:
@@ -81,6 +85,11 @@ class Light:
             weight = 1.0 / (1.0 + error / typical)
         numbers = torch.cat((_GAIN_UNITS * gain[:, 0], _OFFSET_UNITS * offset[..., 0] + _OFFSET_ZERO), 1)
         return cls(torch.round(numbers).clamp(0.0, LIGHT_CHOICES - 1.0))
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether every pixel stays what it is."""
+        return torch.equal(self.numbers, self.unchanged(len(self.numbers), self.numbers.device).numbers)
 
     @property
     def gain(self) -> Tensor:
@@ -121,7 +130,9 @@ class LightResponse:
         self._colours = (middles[1:] - middles[0]) / _PROBE_STEP
 
     def relit(self, latents: Tensor, light: Light) -> Tensor:
-        """Latents (B, M, H, W) of a picture, as they are in another light."""
+        """Latents (B, M, H, W) of a picture, as they are in another light; those given if it is none."""
+        if light.changes_nothing:
+            return latents
         gain, offset = light.gain, light.offset
         shift = (offset + (gain - 1.0) * _MIDDLE) @ self._colours - (gain - 1.0) * self._grey
         return latents * gain[:, :, None, None] + shift[:, :, None, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import torch
@@ -10,6 +11,14 @@ from torch import Tensor, nn
 
 SLOPE: Final = 0.1
 """Of LeakyReLU, below 0."""
+
+
+Around = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
+"""Applies a convolution that looks at neighbours."""
+
+
+def _within(convolution: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return convolution(x)
 
 
 class DepthwiseBlock(nn.Module):
@@ -47,13 +56,13 @@ class DepthwiseBlock(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, around: Around = _within) -> Tensor:
+        """`around` applies the 3x3 convolution, for those who compute some positions alone."""
         compute = next(self.spatial.parameters()).dtype
-        if torch.is_grad_enabled():
-            x = x + self.spatial(x.to(compute))
-            return x + self.channel(x.to(compute))
-        x = x.add_(self.spatial(x.to(compute)))
-        return x.add_(self.channel(x.to(compute)))
+        enter, leaky, spread, leave = self.spatial
+        add = Tensor.add if torch.is_grad_enabled() else Tensor.add_
+        x = add(x, leave(around(spread, leaky(enter(x.to(compute))))))
+        return add(x, self.channel(x.to(compute)))
 
 
 class FullPrecisionConv2d(nn.Conv2d):

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared_models.blocks import DepthwiseBlock
+from shared_models.byte_product import ByteProduct, byte_product
 from shared_models.config import LiteConfig, LiteLayerConfig
 from shared_models.entropy_model import HYPER_STRIDE, Context, EntropyModel, Level, Prediction, Visit
 from shared_models.fixed_point import (
@@ -31,8 +32,9 @@ from shared_models.fixed_point import (
     on_grid,
     requantised_relu,
 )
-from shared_models.gathering import Gathering
+from shared_models.gathering import ByteGathering, Gathering
 from shared_models.hyperprior import HyperAnalysis, HyperMean, HyperScale
+from shared_models.positions import Positions
 from shared_models.rate import gaussian_bits
 from shared_models.scale import LEVELS, index_of, log_sigma_of
 
@@ -56,10 +58,11 @@ class IndexNet(nn.Module):
         """Those of `gather`, which is not called itself."""
         return gathered.numel() * self.gather.weight[0].numel()
 
-    def forward(self, gathered: Tensor, level: Level) -> Tensor:
-        x = requantised_relu(self.spread(requantised_relu(gathered)))
+    def forward(self, gathered: Tensor, level: Level, positions: Positions) -> Tensor:
+        x = requantised_relu(positions.around(self.spread, requantised_relu(gathered)))
         bias = on_grid(self.level_bias)[level.own] + on_grid(self.context_bias)[level.context]
-        return index_of(torch.add(bias[:, :, None, None], self.index(x), alpha=ACTIVATION_UNIT))
+        told = positions.whole(self.index(x))
+        return index_of(torch.add(bias[:, :, None, None], told, alpha=ACTIVATION_UNIT))
 
 
 class MeanNet(nn.Module):
@@ -95,8 +98,12 @@ class MeanNet(nn.Module):
         """Those of `gather`, which is not called itself."""
         return gathered.numel() * self.gather.weight[0].numel()
 
-    def forward(self, gathered: Tensor) -> Tensor:
-        return self.net[1:](gathered)
+    def forward(self, gathered: Tensor, positions: Positions) -> Tensor:
+        _, activate, spread, _, *blocks, last = self.net
+        x = activate(positions.around(spread, activate(gathered)))
+        for block in blocks:
+            x = block(x, positions.around)
+        return positions.whole(last(x))
 
 
 class LayerEntropyModel(EntropyModel):
@@ -138,6 +145,8 @@ class LayerEntropyModel(EntropyModel):
         self.hyper_log_sigma = nn.Parameter(torch.full((levels, config.hyper_latents), 2.0))
         self.typical: Tensor
         self.register_buffer("typical", torch.ones(config.latents))
+        self.products: list[ByteProduct] | None = None
+        """The first convolutions of the index nets, once `settle` was called, where bytes compute the same."""
 
     @property
     def largest_index(self) -> int:
@@ -175,9 +184,14 @@ class LayerEntropyModel(EntropyModel):
             )
         height, width = size
         index_nets, mean_nets = self._index_nets[:slices], self._mean_nets[:slices]
-        rows = None if prediction is None else self._seen_from(prediction.changed)
-        scales = Gathering([net.gather for net in index_nets], rows)
-        means = Gathering([net.gather for net in mean_nets], rows)
+        seen = None if prediction is None else self._seen_from(prediction.changed)
+        positions = Positions((len(z), height, width), seen)
+        scales = (
+            Gathering([net.gather for net in index_nets], positions)
+            if self.products is None
+            else ByteGathering(self.products[:slices], positions)
+        )
+        means = Gathering([net.gather for net in mean_nets], positions)
         scales.add(self.hyper_scale(z)[..., :height, :width])
         means.add(self.hyper_mean(z)[..., :height, :width])
         typical = self.typical[:, None, None]
@@ -192,8 +206,8 @@ class LayerEntropyModel(EntropyModel):
             if prediction is not None:
                 scales.add(as_activation(prediction.symbols[:, channels].abs()))
                 means.add(prediction.latents[:, channels] / typical[channels])
-            index = index_nets[k](scales.next(), level)
-            told = mean_nets[k](means.next())
+            index = index_nets[k](scales.next(), level, positions)
+            told = mean_nets[k](means.next(), positions)
             mean = told[:, : self.slice_width] * typical[channels]
             if prediction is not None:
                 mean = mean + told[:, self.slice_width :] * prediction.latents[:, channels]
@@ -220,6 +234,9 @@ class LayerEntropyModel(EntropyModel):
     def settle(self, dtype: torch.dtype) -> None:
         for part in (self.hyper_analysis, self.hyper_mean, self.mean_nets):
             part.to(dtype)
+        products = [byte_product(net.gather) for net in self._index_nets]
+        if None not in products:
+            self.products = cast(list[ByteProduct], products)
 
     @torch.no_grad()
     def start_predicted(self, still: LayerEntropyModel) -> None:

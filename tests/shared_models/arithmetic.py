@@ -61,12 +61,23 @@ def double_means(codec: Codec) -> Iterator[None]:
             net.double()
             undo.callback(net.float)
             undo.callback(
-                net.register_forward_pre_hook(
-                    lambda _, inputs: tuple(tensor.double() for tensor in inputs)
-                ).remove
+                net.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(), *inputs[1:])).remove
             )
             undo.callback(net.register_forward_hook(lambda _, inputs, output: output.float()).remove)
         yield
+
+
+@contextmanager
+def floats_alone(codec: Codec) -> Iterator[None]:
+    """The exact path multiplies no bytes."""
+    products = [(entropy, entropy.products) for entropy in entropy_models(codec)]
+    for entropy, _ in products:
+        entropy.products = None
+    try:
+        yield
+    finally:
+        for entropy, own in products:
+            entropy.products = own
 
 
 @contextmanager

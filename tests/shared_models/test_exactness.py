@@ -23,6 +23,7 @@ from tests.shared_models.arithmetic import (
     compiled,
     double_means,
     entropy_models,
+    floats_alone,
     needs_bytes,
     plain_layout,
     threads,
@@ -41,6 +42,7 @@ ARITHMETICS: dict[str, Callable[[Codec], AbstractContextManager[None]]] = {
     "oneDNN off": lambda codec: torch.backends.mkldnn.flags(enabled=False),
     "plain layout": plain_layout,
     "float64 means": double_means,
+    "floats alone": floats_alone,
     "bfloat16": lambda codec: nullcontext(),
 }
 

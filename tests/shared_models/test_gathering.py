@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from shared_models.gathering import Gathering
+from shared_models.positions import Positions
 
 HEIGHT, WIDTH = 6, 8
 POSITIONS = HEIGHT * WIDTH
@@ -45,10 +46,11 @@ def parts() -> list[Tensor]:
 
 
 def gathered(nets: Sequence[nn.Conv2d], parts: Sequence[Tensor], rows: Tensor | None) -> list[Tensor]:
-    gathering, outputs = Gathering(nets, rows), []
+    positions = Positions((1, HEIGHT, WIDTH), rows)
+    gathering, outputs = Gathering(nets, positions), []
     for part in parts:
         gathering.add(part)
-        outputs.append(gathering.next())
+        outputs.append(positions.whole(gathering.next()))
     return outputs
 
 

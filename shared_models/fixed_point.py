@@ -28,6 +28,7 @@ _MOST_WEIGHT_BITS: Final = 10
 _FEWEST_WEIGHT_BITS: Final = 6
 _NARROW_FAN_IN: Final = 64
 _LARGEST_BIAS: Final = 16.0
+_LARGEST_INTEGER: Final = 15.0
 
 
 def round_through(x: Tensor) -> Tensor:
@@ -121,4 +122,9 @@ def requantised_relu(x: Tensor) -> Tensor:
 
 def as_activation(integers: Tensor) -> Tensor:
     """Integers of any size as activations, clamped to +-15."""
-    return integers.clamp(-15.0, 15.0).div_(ACTIVATION_UNIT)
+    return integers.clamp(-_LARGEST_INTEGER, _LARGEST_INTEGER).div_(ACTIVATION_UNIT)
+
+
+def as_magnitude(integers: Tensor) -> Tensor:
+    """Absolute values of integers of any size as activations, clamped to 15. No gradient passes."""
+    return integers.detach().abs().clamp_max_(_LARGEST_INTEGER).div_(ACTIVATION_UNIT)

@@ -28,7 +28,7 @@ from shared_models.entropy_model import HYPER_STRIDE, Context, EntropyModel, Lev
 from shared_models.fixed_point import (
     ACTIVATION_UNIT,
     FixedPointConv2d,
-    as_activation,
+    as_magnitude,
     on_grid,
     requantised_relu,
 )
@@ -196,7 +196,7 @@ class LayerEntropyModel(EntropyModel):
         means.add(self.hyper_mean(z)[..., :height, :width])
         typical = self.typical[:, None, None]
         if context is not None:
-            scales.add(as_activation(context.symbols.abs()))
+            scales.add(as_magnitude(context.symbols))
             means.add(context.latents / typical)
         gain, inverse_gain = self.gain(level), self.inverse_gain(level)
         symbols: list[Tensor] = []
@@ -204,7 +204,7 @@ class LayerEntropyModel(EntropyModel):
         for k in range(slices):
             channels = slice(k * self.slice_width, (k + 1) * self.slice_width)
             if prediction is not None:
-                scales.add(as_activation(prediction.symbols[:, channels].abs()))
+                scales.add(as_magnitude(prediction.symbols[:, channels]))
                 means.add(prediction.latents[:, channels] / typical[channels])
             index = index_nets[k](scales.next(), level, positions)
             told = mean_nets[k](means.next(), positions)
@@ -218,7 +218,7 @@ class LayerEntropyModel(EntropyModel):
                 latent = torch.where(prediction.changed, latent, prediction.latents[:, channels])
             symbols.append(q)
             latents.append(latent)
-            scales.add(as_activation(q.detach().abs()))
+            scales.add(as_magnitude(q))
             means.add(latent / typical[channels])
         return torch.cat(symbols, 1), torch.cat(latents, 1)
 

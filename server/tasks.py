@@ -80,6 +80,7 @@ class Tasks:
         for pattern in store_keys.history_patterns(name):
             await erase(self._redis, pattern)
         await self._redis.unlink(store_keys.workers(name))
+        await self._redis.hdel(store_keys.RECOGNISERS, name)
         return removed
 
     async def _workers(self, name: str) -> int:

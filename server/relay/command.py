@@ -86,7 +86,8 @@ def resend(
         raise typer.BadParameter(
             f"{', '.join(unknown)}: no such webhook; {path} has: {', '.join(found.webhooks) or 'none'}"
         )
-    all_resent = _resend(found, targets or list(found.webhooks))
+    # A target that is named twice would be sent everything twice, since all are sent to at once.
+    all_resent = _resend(found, list(dict.fromkeys(targets or found.webhooks)))
     if as_json:
         print_json({"targets": [asdict(resent) for resent in all_resent]})
     else:
@@ -103,19 +104,21 @@ def _resend(config: RelayConfig, names: list[str]) -> list[Resent]:
     from server.relay.dead_letters import DeadLetters
     from server.relay.resending import resend
 
-    async def run() -> list[Resent]:
-        with progress_for() as bars:
-            return [
-                await resend(
-                    name,
-                    config.webhooks[name],
-                    DeadLetters.of(config, name),
-                    partial(_draw, bars, bars.add_task(name)),
-                )
-                for name in names
-            ]
+    async def resend_to(name: str, bars: Progress) -> Resent:
+        draw = partial(_draw, bars, bars.add_task(name))
+        return await resend(name, config.webhooks[name], DeadLetters.of(config, name), draw)
 
-    return asyncio.run(run())
+    async def run() -> list[Resent | BaseException]:
+        with progress_for() as bars:
+            # What is wrong with one target cuts no other off in the middle of a letter.
+            return await asyncio.gather(*(resend_to(name, bars) for name in names), return_exceptions=True)
+
+    all_resent = []
+    for resent in asyncio.run(run()):
+        if isinstance(resent, BaseException):
+            raise resent
+        all_resent.append(resent)
+    return all_resent
 
 
 def _draw(bars: Progress, bar: TaskID, done: int, total: int) -> None:

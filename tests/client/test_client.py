@@ -16,7 +16,9 @@ async def test_both_clients_list_cameras_and_frames_page_by_page(street: Street)
         (camera,) = await client.cameras()
         frames = [frame async for frame in client.frames("street", page_size=4)]
         assert await client.frame("street", "1-2") == frames[-2]
+        (recogniser,) = await client.recognisers()
     assert (camera.camera, camera.session) == ("street", 1)
+    assert (recogniser.task, recogniser.labels) == ("recognise", ("square", "shadow"))
     assert [frame.sequence for frame in frames] == list(range(FRAMES, 0, -1))
     result = frames[0].result
     assert result is not None
@@ -30,6 +32,7 @@ async def test_both_clients_list_cameras_and_frames_page_by_page(street: Street)
     def synchronously() -> None:
         with Client(street.settings) as client:
             assert client.cameras()[0].camera == "street"
+            assert client.recognisers() == (recogniser,)
             assert list(client.frames("street", page_size=4)) == frames
 
     await asyncio.to_thread(synchronously)

@@ -318,6 +318,7 @@ async def test_a_task_that_nobody_runs_is_listed_and_can_be_forgotten(
     assert removed.exit_code == 0, removed.output
     assert [task.name for task in await tasks.all()] == [TASK]
     assert not await crew.redis.exists(results)
+    assert await crew.redis.hkeys(store_keys.RECOGNISERS) == [TASK.encode()]
     again = await asyncio.to_thread(CliRunner().invoke, tasks_app, ["remove", "idle", "--store", store_url])
     assert (again.exit_code, "no camera has frames for a task idle" in again.output) == (2, True)
     with pytest.raises(TaskInUseError, match="default"):

@@ -34,6 +34,7 @@ from secondsight.client._values import (
     Mark,
     MarksSummary,
     Page,
+    Recogniser,
     Thing,
     Timeline,
     Verdict,
@@ -66,6 +67,10 @@ class AsyncClient:
     async def cameras(self) -> tuple[Camera, ...]:
         """See `Client.cameras`."""
         return await self._ask(_requests.cameras())
+
+    async def recognisers(self) -> tuple[Recogniser, ...]:
+        """See `Client.recognisers`."""
+        return await self._ask(_requests.recognisers())
 
     def frames(
         self,

@@ -35,6 +35,7 @@ from secondsight.client._values import (
     Mark,
     MarksSummary,
     Page,
+    Recogniser,
     Thing,
     Timeline,
     Verdict,
@@ -74,6 +75,10 @@ class Client:
     def cameras(self) -> tuple[Camera, ...]:
         """Cameras that have stored a frame, as far as one may see them, sorted by name."""
         return self._ask(_requests.cameras())
+
+    def recognisers(self) -> tuple[Recogniser, ...]:
+        """What each task recognises with, of every task that a worker has begun, by the names of tasks."""
+        return self._ask(_requests.recognisers())
 
     def frames(
         self,
@@ -387,7 +392,7 @@ class Client:
                     ...
 
         Args:
-            cameras: only these; all, also those that appear later, when empty.
+            cameras: only these, also those that nobody has had so far; all, also those that appear later, when empty.
             labels, minimum_score: only such detections; frames without any are left out then.
             task: whose results; the default one's when empty.
             start: where cameras begin that have no position: at the `latest` result or the `earliest` that is kept.

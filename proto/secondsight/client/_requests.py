@@ -28,6 +28,7 @@ from secondsight.client._values import (
     MarksSummary,
     Page,
     Provenance,
+    Recogniser,
     Thing,
     Timeline,
     Verdict,
@@ -72,6 +73,15 @@ def cameras() -> Request[tuple[Camera, ...]]:
         return tuple(read(Camera, each) for each in member(response, "cameras"))
 
     return Request(path="/v1/cameras", parse=parse)
+
+
+def recognisers() -> Request[tuple[Recogniser, ...]]:
+    """What each task recognises with."""
+
+    def parse(response: httpx.Response) -> tuple[Recogniser, ...]:
+        return tuple(read(Recogniser, each) for each in member(response, "recognisers"))
+
+    return Request(path="/v1/recognisers", parse=parse)
 
 
 def frames(

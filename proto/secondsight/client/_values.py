@@ -70,6 +70,24 @@ class Camera:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recogniser:
+    """What a task recognises with, as the worker of it that began last has told.
+
+    Attributes:
+        recogniser: name and version of the model.
+        labels: all that it may give.
+        device: where it runs, cpu or cuda.
+        inputs: what becomes of a picture before the model sees it, in words.
+    """
+
+    task: str
+    recogniser: str
+    labels: tuple[str, ...]
+    device: str
+    inputs: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
     """Corners."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from click.testing import Result
 from standardwebhooks import Webhook as Verifier
+from starlette.responses import Response
 from typer.testing import CliRunner
 
 from server.relay.command import app
@@ -20,19 +20,20 @@ from tests.server.relay.receivers import Receiver, answering, free_port
 from tests.server.relay.test_webhook import SECRET
 
 
-def configured(folder: Path, receiver: Receiver, **settings: Any) -> Path:
-    """A configuration whose webhook has three dead letters."""
-    receiver.port = free_port()
+def configured(folder: Path, hook: Receiver, **others: Receiver) -> Path:
+    """A configuration whose webhooks have three dead letters each."""
     (folder / "hook.secret").write_text(SECRET)
     path = folder / "relay.yaml"
-    hook = {"url": receiver.url, "secret_files": ["hook.secret"], **settings}
-    path.write_text(
-        yaml.safe_dump({"server": "http://127.0.0.1:1", "data": "data", "webhooks": {"hook": hook}})
-    )
-    dead = DeadLetters.of(RelayConfig.load(path), "hook")
-    for number in range(3):
-        document = {"specversion": "1.0", "id": f"e-{number}", "data": {"wo": "Straße"}}
-        asyncio.run(dead.keep(f"e-{number}", document, "it answered 500", 8))
+    webhooks = {}
+    for name, receiver in {"hook": hook, **others}.items():
+        receiver.port = free_port()
+        webhooks[name] = {"url": receiver.url, "secret_files": ["hook.secret"]}
+    path.write_text(yaml.safe_dump({"server": "http://127.0.0.1:1", "data": "data", "webhooks": webhooks}))
+    for name in webhooks:
+        dead = DeadLetters.of(RelayConfig.load(path), name)
+        for number in range(3):
+            document = {"specversion": "1.0", "id": f"e-{number}", "data": {"wo": "Straße"}}
+            asyncio.run(dead.keep(f"e-{number}", document, "it answered 500", 8))
     return path
 
 
@@ -72,6 +73,51 @@ def test_a_receiver_that_takes_nothing_is_left_alone_and_no_letter_is_lost(
     assert told in target["why"]
     assert letters(tmp_path) == ["e-1", "e-2"]
     assert len(receiver.requests) == 2
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_slow_receiver_keeps_no_other_from_its_letters(tmp_path: Path) -> None:
+    slow, quick = Receiver(), Receiver()
+    config = configured(tmp_path, slow, quick=quick)
+
+    async def run() -> Result:
+        done = asyncio.Event()
+
+        async def wait_for_the_other(_: int) -> Response:
+            await done.wait()
+            return Response(status_code=204)
+
+        async def last(number: int) -> Response:
+            if number == 2:
+                done.set()
+            return Response(status_code=204)
+
+        slow.answer, quick.answer = wait_for_the_other, last
+        async with slow.serving():
+            return await resent(config, quick)
+
+    result = asyncio.run(run())
+    assert result.stdout == "hook: 3 taken, 0 refused for good\nquick: 3 taken, 0 refused for good\n"
+    assert [each.headers["webhook-id"] for each in slow.requests] == ["e-0", "e-1", "e-2"]
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_webhook_that_is_named_twice_is_sent_its_letters_once(tmp_path: Path) -> None:
+    receiver = Receiver()
+    result = asyncio.run(resent(configured(tmp_path, receiver), receiver, "hook", "hook"))
+    assert result.stdout == "hook: 3 taken, 0 refused for good\n"
+    assert len(receiver.requests) == 3
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_what_is_wrong_with_the_letters_of_one_webhook_keeps_no_other_from_its_own(tmp_path: Path) -> None:
+    broken, sound = Receiver(), Receiver()
+    config = configured(tmp_path, broken, sound=sound)
+    (tmp_path / "data/hook.dead/0.json").write_text("{}")
+    result = asyncio.run(resent(config, sound))
+    assert "0.json is no dead letter" in str(result.exception)
+    assert len(sound.requests) == 3
+    assert not list((tmp_path / "data/sound.dead").iterdir())
 
 
 @pytest.mark.usefixtures("logging_as_before")

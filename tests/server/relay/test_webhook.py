@@ -236,11 +236,28 @@ async def test_a_redirect_is_not_followed(
     assert elsewhere.requests == []
 
 
-async def test_a_slow_receiver_is_asked_again_and_keeps_nobody_waiting(
+async def test_a_slow_receiver_is_asked_again(
     start_server: StartServer, start_relay: StartRelay, worker: Worker
 ) -> None:
     async def slow(number: int) -> Response:
         await asyncio.sleep(30 if number == 0 else 0)
+        return Response(status_code=204)
+
+    async with Receiver().serving() as receiver, start_server() as server:
+        receiver.answer = slow
+        async with start_relay(server, webhooks=hook(receiver, answer_within_s=0.3)):
+            await worker.publish(PERSON, events=(event("new", PERSON),))
+            first, second, *_ = await receiver.several(2)
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+
+
+async def test_a_receiver_that_is_stuck_holds_back_its_own_events_alone_and_gets_them_in_order(
+    start_server: StartServer, start_relay: StartRelay, worker: Worker
+) -> None:
+    released = asyncio.Event()
+
+    async def stuck(_: int) -> Response:
+        await released.wait()
         return Response(status_code=204)
 
     async with (
@@ -248,16 +265,15 @@ async def test_a_slow_receiver_is_asked_again_and_keeps_nobody_waiting(
         Receiver().serving() as quick,
         start_server() as server,
     ):
-        receiver.answer = slow
-        webhooks = {
-            **hook(receiver, answer_within_s=0.3),
-            "quick": {"url": quick.url, "first_wait_s": 0.01},
-        }
+        receiver.answer = stuck
+        webhooks = {**hook(receiver, answer_within_s=600.0), "quick": {"url": quick.url}}
         async with start_relay(server, webhooks=webhooks):
-            await worker.publish(PERSON, events=(event("new", PERSON),))
-            await quick.several(1)
-            first, second, *_ = await receiver.several(2)
-    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+            frames = [await worker.publish(PERSON, events=(event("update", PERSON),)) for _ in range(30)]
+            told = await quick.several(30)
+            assert [each.document["subject"] for each in told] == frames
+            assert [each.document["subject"] for each in await receiver.several(1)] == frames[:1]
+            released.set()
+            assert [each.document["subject"] for each in await receiver.several(30)] == frames
 
 
 async def written(folder: Path, frame: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,10 @@ from secondsight.client.commands.options import (
     print_table,
 )
 from secondsight.client.commands.seen import seen_in
+from secondsight.client.commands.unknown import note_unknown_task
+
+if TYPE_CHECKING:
+    from secondsight.client import Frame
 
 app = typer.Typer(add_completion=False)
 
@@ -61,16 +65,29 @@ def frames(
             limit,
         )
         if as_json:
+            recognised = False
             for frame in found:
                 print_json(frame)
+                recognised |= frame.result is not None
+            if not recognised:
+                note_unknown_task(client, task)
             return
+        listed = list(found)
+        recognised = any(frame.result is not None for frame in listed)
+        unknown = not recognised and note_unknown_task(client, task)
         table = Table("frame", "captured", "machine layer", "human view", "recognised")
-        for frame in found:
+        for frame in listed:
             table.add_row(
                 frame.frame,
                 local(frame.captured_at),
                 f"{frame.machine_bytes} bytes",
                 frame.enhancement.state.replace("_", " "),
-                "not yet" if frame.result is None else escape(seen_in(frame.result)),
+                escape(_seen(frame, of_unknown_task=unknown)),
             )
     print_table(table)
+
+
+def _seen(frame: Frame, *, of_unknown_task: bool) -> str:
+    if frame.result is not None:
+        return seen_in(frame.result)
+    return "no such task" if of_unknown_task else "not yet"

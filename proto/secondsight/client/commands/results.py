@@ -20,6 +20,7 @@ from secondsight.client.commands.options import (
     print_json,
 )
 from secondsight.client.commands.seen import seen_in
+from secondsight.client.commands.unknown import note_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,27 +55,31 @@ def results(
     ca: CaOption = None,
     as_json: JsonLinesOption = False,
 ) -> None:
-    """Print results as they come, a line each. A lost connection is made again, and what was missed comes then."""
-    with (
-        asking(server, api_key, ca, grpc) as client,
-        client.subscribe(
+    """Print results as they come, a line each. A lost connection is made again, and what was missed comes then.
+
+    A camera or a task that nobody has had so far may still come: it is waited for, and standard error says so.
+    """
+    with asking(server, api_key, ca, grpc) as client:
+        resume_after = _read(positions)
+        if camera or task:
+            note_waiting(client, camera or (), task)
+        with client.subscribe(
             camera or (),
             labels=label or (),
             minimum_score=minimum_score,
             task=task,
             start="earliest" if earliest else "latest",
-            resume_after=_read(positions),
-        ) as following,
-    ):
-        for _ in count() if limit is None else range(limit):
-            result = next(following)
-            if as_json:
-                print_json(result)
-            else:
-                print(local(result.captured_at), result.camera, result.frame, seen_in(result), flush=True)
-            if positions is not None:
-                following.done()
-                _write(positions, following.positions)
+            resume_after=resume_after,
+        ) as following:
+            for _ in count() if limit is None else range(limit):
+                result = next(following)
+                if as_json:
+                    print_json(result)
+                else:
+                    print(local(result.captured_at), result.camera, result.frame, seen_in(result), flush=True)
+                if positions is not None:
+                    following.done()
+                    _write(positions, following.positions)
 
 
 def _read(path: Path | None) -> Mapping[str, str]:

@@ -24,6 +24,7 @@ from shared_models.picture import Picture
 
 ENDLESS_GROUP: Final = replace(GROUP, longest=2**63, least_patience=math.inf, scene_cut=math.inf)
 """One key frame for as many frames as are timed, however much of them changed."""
+_FRAMES_TO_WARM_UP: Final = 10
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ def codec_operations(
     half = max(1, threads // 2)
     use_threads(half)
     frame = codec.encode(image)
+    # The first ones of a process take a tenth longer.
+    for _ in range(min(repeats, _FRAMES_TO_WARM_UP)):
+        codec.encode(image)
     machine, both = len(frame.machine), len(frame.machine) + len(frame.enhancement)
 
     def operation(name: str, call: Callable[[], object], size: int, each: int) -> Operation:

@@ -560,10 +560,12 @@ class Codec:
             held = 0 if known is None else known.symbols.shape[1] // self.config.slice_width
             raise SlicesError(f"slices={slices}: the enhancement layer of the key frame holds {held}")
         assert light is not None
-        symbols, latents = torch.zeros_like(machine.symbols), torch.zeros_like(machine.latents)
-        fused = self._enhancement_light.relit(fuse(reference.machine.latents, known.latents), light)
-        symbols[:, :channels] = known.symbols[:, :channels]
-        latents[:, :channels] = (fused - machine.latents)[:, :channels]
+        latents = self._enhancement_light.relit(fuse(reference.machine.latents, known.latents), light)
+        latents.sub_(machine.latents)[:, channels:] = 0.0
+        symbols = known.symbols
+        if channels < latents.shape[1]:
+            symbols = torch.zeros_like(machine.symbols)
+            symbols[:, :channels] = known.symbols[:, :channels]
         return CodedLatents(symbols, latents)
 
     @contextmanager

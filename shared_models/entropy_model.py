@@ -71,7 +71,7 @@ class Prediction:
 
     def difference(self, y: Tensor) -> Tensor:
         """What changed of latents `y`, (B, M, H, W): what their hyper latents tell of."""
-        return (y - self.latents) * self.changed
+        return (y - self.latents).mul_(self.changed)
 
 
 class EntropyModel(nn.Module, ABC):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from shared_models.codec import load_codec
-from shared_models.command.options import Profile, WeightsFile, file_to_write
+from shared_models.command.options import EightBit, Profile, WeightsFile, file_to_write
 from shared_models.command.printing import AsJson, print_json
 from shared_models.config import LITE
 from shared_models.photo_file import read_picture
@@ -49,6 +49,7 @@ def encode(
     profile: Profile = "lite",
     weights: WeightsFile = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    eight_bit: EightBit = False,
     as_json: AsJson = False,
 ) -> None:
     """Write STEM.machine and STEM.enhancement."""
@@ -59,9 +60,8 @@ def encode(
         if path.exists() and path.samefile(picture):
             raise typer.BadParameter(f"{path} is the picture itself: name other files by --out")
     image = read_picture(picture)
-    frame = load_codec(profile, weights=weights, device=device).encode(
-        image, quality, machine_quality, slices
-    )
+    codec = load_codec(profile, weights=weights, device=device, eight_bit=eight_bit)
+    frame = codec.encode(image, quality, machine_quality, slices)
     layers = {}
     stem.parent.mkdir(parents=True, exist_ok=True)
     for (suffix, path), data in zip(paths.items(), (frame.machine, frame.enhancement), strict=True):

@@ -13,6 +13,7 @@ from secondsight.command_line import app
 from secondsight.exit_codes import ExitCode
 from shared_models import FrameType, GroupEncoder, load_codec
 from shared_models.evaluation.speed import pink_noise
+from tests.shared_models.arithmetic import needs_bytes
 
 
 def called(*words: object) -> tuple[int, str]:
@@ -60,6 +61,18 @@ def test_layers_go_where_out_says(tmp_path: Path, picture: Path, monkeypatch: py
         assert code == 0, told
         assert (tmp_path / f"{stem}.machine").is_file()
         assert (tmp_path / f"{stem}.enhancement").is_file()
+
+
+@needs_bytes
+def test_analyses_compute_in_eight_bits_where_that_is_wanted(tmp_path: Path, picture: Path) -> None:
+    image = np.asarray(Image.open(picture))
+    for switches, eight_bit in (((), False), (("--eight-bit",), True), (("--no-eight-bit",), False)):
+        code, told = called("encode", picture, "--device", "cpu", *switches)
+        assert code == 0, told
+        expected = load_codec("lite", device="cpu", eight_bit=eight_bit).encode(image)
+        assert (tmp_path / "a.machine").read_bytes() == expected.machine
+        assert (tmp_path / "a.enhancement").read_bytes() == expected.enhancement
+    assert expected != load_codec("lite", device="cpu", eight_bit=True).encode(image)
 
 
 def test_encoding_spares_the_picture_and_what_is_in_its_way(tmp_path: Path, picture: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 import grpc.aio
@@ -27,7 +27,7 @@ from edge.errors import (
 from edge.metrics import KeyCause, Tally
 from edge.pending import Pending, PendingFrame
 from edge.retry_info import retry_after_s
-from secondsight.cancelling import cancel_all, cancelled_by_server
+from secondsight.cancelling import cancelled_by_server, first_of
 from secondsight.v1 import frame_pb2, ingest_pb2, ingest_pb2_grpc
 from secondsight.verdict import Cause
 
@@ -193,7 +193,7 @@ class _Stream:
             UplinkError: it ended in any other way.
             grpc.aio.AioRpcError: the call failed.
         """
-        await _first_of(self._send(), self._receive(), self._watch(), self._answer(), self._tell())
+        await first_of(self._send(), self._receive(), self._watch(), self._answer(), self._tell())
         if self._draining is None:
             raise ServerRefusedError("the server closed the stream")
         return self._draining.reconnect_after.ToNanoseconds() / 1e9
@@ -402,15 +402,3 @@ async def _within(seconds: float, awaited: str) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise ServerSilentError(f"no {awaited} within {seconds:g} s") from error
-
-
-async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends, raise what it raised, and leave none behind."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await cancel_all(tasks)
-    for task in tasks:
-        if task in done:
-            task.result()

@@ -1,9 +1,9 @@
-"""Cancellations: of tasks that talk to a store, and those of calls that a server cancels."""
+"""Tasks side by side and their end: cancellations, also those of calls that a server cancels."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -25,6 +25,26 @@ async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in given:
         if not task.cancelled():
             task.exception()  # or asyncio would complain that nobody did
+
+
+async def first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends, raise what it raised, and leave none behind.
+
+    Not a TaskGroup, which cancels once: see `cancel_all`.
+    """
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await asyncio.shield(cancel_all(tasks))
+    try:
+        for task in tasks:
+            if task in done:
+                task.result()
+    finally:
+        # An error keeps this frame, and with it the task that keeps the error: a circle, in which a call and its socket
+        # would last until the garbage collector comes.
+        del tasks, done, task
 
 
 @contextmanager

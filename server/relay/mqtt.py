@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import aiomqtt
 
-from secondsight.cancelling import cancel_all
+from secondsight.cancelling import first_of
 from secondsight.client import AsyncClient, ClientError, Result
 from server.errors import RelayConfigError
 from server.relay import metrics
@@ -90,7 +90,7 @@ class Mqtt:
                 self._shown.clear()
                 try:
                     await self._greet()
-                    await self._side_by_side(
+                    await first_of(
                         self._listen(),
                         self._keep_counts(),
                         self._keep_states(),
@@ -106,17 +106,6 @@ class Mqtt:
         except (aiomqtt.MqttError, RelayConfigError, OSError) as error:
             return str(error)
         return "the connection ended"
-
-    async def _side_by_side(self, *parts: Coroutine[Any, Any, None]) -> None:
-        """Until one of them ends, of which the others end, too."""
-        tasks = [asyncio.create_task(part) for part in parts]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            # Not a TaskGroup, which cancels once: paho's answers are waited for by `asyncio.wait_for`, see there.
-            await asyncio.shield(cancel_all(tasks))
 
     def _client(self) -> aiomqtt.Client:
         target = self._target

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from contextlib import suppress
 
 import pytest
 
 from secondsight import cancelling
-from secondsight.cancelling import cancel_all
+from secondsight.cancelling import cancel_all, first_of
 
 
 async def for_ever() -> None:
@@ -38,3 +41,41 @@ async def test_all_end_however_often_they_have_to_be_told(monkeypatch: pytest.Mo
 
 async def test_there_may_be_none() -> None:
     await cancel_all([])
+
+
+async def test_what_one_of_several_raises_ends_the_others() -> None:
+    ended = asyncio.Event()
+
+    async def other() -> None:
+        try:
+            await for_ever()
+        finally:
+            ended.set()
+
+    with pytest.raises(ZeroDivisionError, match="as it goes"):
+        await first_of(other(), fails())
+    assert ended.is_set()
+
+
+async def test_one_of_several_that_ends_in_order_ends_the_others() -> None:
+    await first_of(for_ever(), asyncio.sleep(0))
+
+
+async def test_nothing_of_what_has_failed_waits_for_the_garbage_collector() -> None:
+    class Call:
+        pass
+
+    async def fails_with(_call: Call) -> None:
+        raise ZeroDivisionError("as it goes")
+
+    call = Call()
+    left = weakref.ref(call)
+    gc.disable()
+    try:
+        with suppress(ZeroDivisionError):
+            await first_of(for_ever(), fails_with(call))
+        del call
+        await asyncio.sleep(0)
+        assert left() is None
+    finally:
+        gc.enable()

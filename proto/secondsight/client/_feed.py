@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import grpc.aio
 
-from secondsight.cancelling import cancel_all, cancelled_by_server
+from secondsight.cancelling import cancel_all, cancelled_by_server, first_of
 from secondsight.client._calls import asked_wait, call_error, may_pass, metadata, open_channel
 from secondsight.client._enhancement_store import EnhancementStore
 from secondsight.client._exceptions import (
@@ -261,7 +261,7 @@ class AsyncFeed:
             call: PushCall = ingest_pb2_grpc.IngestServiceStub(channel).Push(metadata=metadata(token))
             try:
                 await self._greet(call, self._model)
-                await _first_of(self._send(call), self._receive(call), self._watch())
+                await first_of(self._send(call), self._receive(call), self._watch())
             except grpc.aio.AioRpcError as error:
                 raise call_error(error, self._settings) from error
             except asyncio.InvalidStateError as error:
@@ -397,15 +397,3 @@ def _nanoseconds(moment: datetime | None) -> int:
     if moment is None:
         return time.time_ns()
     return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000
-
-
-async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends, raise what it raised, and leave none behind."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await cancel_all(tasks)
-    for task in tasks:
-        if task in done:
-            task.result()
